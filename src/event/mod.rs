@@ -1,0 +1,238 @@
+//! One log entry, as Slack sent it, with the few keys that every later stage needs.
+//!
+//! The raw JSON text is the truth: it is kept byte for byte, unknown keys and all, and whatever is
+//! read out of it can be read again. Id, action and time are read once, so that routing,
+//! remembering and windowing need no JSON.
+//!
+//! **Invariant:** nothing here interprets what an entry means; that is `mapping`'s work.
+//! **Invariant:** an [`Entry`]'s text is valid UTF-8 and one JSON object, but may hold anything
+//! else, lone surrogates in escapes included: everything in it is hostile until it is encoded.
+
+mod id;
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+pub use id::{Action, EntryId, Log, Text, UnixTime};
+
+/// One entry of one of Slack's logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    log: Log,
+    id: EntryId,
+    action: Action,
+    at: UnixTime,
+    raw: Bytes,
+}
+
+impl Entry {
+    /// Reads the routing keys of an audit entry out of its JSON text.
+    ///
+    /// `otherwise` is the time of an entry that bears none (`date_create` absent or unreadable);
+    /// `nth` tells entries without id apart that are alike to the byte: 0 for the first of them
+    /// within its second, 1 for the next.
+    ///
+    /// # Errors
+    /// [`NotAnEntry`] when the text is not UTF-8 or not one JSON object. Wrong types inside the
+    /// object are no error: an entry is never lost for its shape.
+    pub fn from_raw(log: Log, raw: Bytes, otherwise: UnixTime, nth: u32) -> Result<Self, NotAnEntry> {
+        let text = std::str::from_utf8(&raw).map_err(|_| NotAnEntry::NotUtf8)?;
+        let keys: Keys<'_> = serde_json::from_str(text).map_err(|_| NotAnEntry::NotAnObject)?;
+        let id = keys
+            .id
+            .and_then(|id| Text::of_json(&raw, id.get()))
+            .filter(|id| !id.as_str().is_empty())
+            .map_or_else(|| EntryId::derived(&raw, nth), EntryId::given);
+        let action = keys
+            .action
+            .and_then(|action| Text::of_json(&raw, action.get()))
+            .filter(|action| !action.as_str().is_empty())
+            .map_or_else(Action::unknown, Action::new);
+        let at = keys.date_create.and_then(|at| UnixTime::of_json(at.get())).unwrap_or(otherwise);
+        Ok(Self { log, id, action, at, raw })
+    }
+
+    /// Puts an entry together again from parts that [`Entry::from_raw`] read before.
+    pub fn from_parts(log: Log, id: EntryId, action: Action, at: UnixTime, raw: Bytes) -> Self {
+        Self { log, id, action, at, raw }
+    }
+
+    /// The log it came from.
+    pub fn log(&self) -> Log {
+        self.log
+    }
+
+    /// Slack's id, or one derived from the text where Slack gave none.
+    pub fn id(&self) -> &EntryId {
+        &self.id
+    }
+
+    /// The action's name as Slack spells it.
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// When it happened, in Slack's one-second resolution.
+    pub fn at(&self) -> UnixTime {
+        self.at
+    }
+
+    /// The JSON text, byte for byte as Slack sent it.
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+}
+
+/// The text is no log entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnEntry {
+    /// The bytes are not UTF-8.
+    #[error("the entry is not UTF-8 text")]
+    NotUtf8,
+    /// The text is not one JSON object.
+    #[error("the entry is not a JSON object")]
+    NotAnObject,
+}
+
+/// The keys every stage needs, whatever their types turn out to be; of a key that stands twice the
+/// last one counts.
+#[derive(Default)]
+struct Keys<'a> {
+    id: Option<&'a RawValue>,
+    action: Option<&'a RawValue>,
+    date_create: Option<&'a RawValue>,
+}
+
+impl<'de> Deserialize<'de> for Keys<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+/// By hand, for a derived one refuses a key that stands twice and takes an array for an object.
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a log entry")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut keys = Keys::default();
+        while let Some(key) = map.next_key::<KeyName>()? {
+            match key {
+                KeyName::Id => keys.id = Some(map.next_value()?),
+                KeyName::Action => keys.action = Some(map.next_value()?),
+                KeyName::DateCreate => keys.date_create = Some(map.next_value()?),
+                KeyName::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(keys)
+    }
+}
+
+enum KeyName {
+    Id,
+    Action,
+    DateCreate,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for KeyName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As bytes: a key with a lone surrogate is no string, and no reason to lose the entry.
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = KeyName;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_bytes<E>(self, name: &[u8]) -> Result<KeyName, E> {
+                Ok(match name {
+                    b"id" => KeyName::Id,
+                    b"action" => KeyName::Action,
+                    b"date_create" => KeyName::DateCreate,
+                    _ => KeyName::Other,
+                })
+            }
+        }
+        deserializer.deserialize_bytes(Name)
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {}", self.action.as_str(), self.id.as_str(), self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(json: &str) -> Entry {
+        Entry::from_raw(Log::Audit, Bytes::from(json.to_owned()), UnixTime::from_seconds(7), 0).unwrap()
+    }
+
+    #[test]
+    fn reads_the_routing_keys_without_copying_them() {
+        let e = entry(r#"{"id":"a-1","date_create":1766105755,"action":"user_login","x":{"id":"no"}}"#);
+        assert_eq!(e.id().as_str(), "a-1");
+        assert_eq!(e.action().as_str(), "user_login");
+        assert_eq!(e.at(), UnixTime::from_seconds(1_766_105_755));
+    }
+
+    #[test]
+    fn tolerates_every_type_of_the_keys() {
+        let e = entry(r#"{"id":12,"date_create":"1766105755","action":null}"#);
+        assert_eq!(e.id().as_str(), "12");
+        assert_eq!(e.action().as_str(), "unknown");
+        assert_eq!(e.at(), UnixTime::from_seconds(1_766_105_755));
+        let e = entry(r#"{"date_create":[],"action":{"a":1}}"#);
+        assert_eq!(e.at(), UnixTime::from_seconds(7));
+        assert_eq!(e.action().as_str(), "unknown");
+    }
+
+    #[test]
+    fn an_entry_without_id_gets_one_from_its_text_and_its_count() {
+        let raw = Bytes::from_static(br#"{"action":"user_login"}"#);
+        let id = |nth| {
+            Entry::from_raw(Log::Audit, raw.clone(), UnixTime::from_seconds(0), nth).unwrap().id().clone()
+        };
+        assert_eq!(id(0), id(0));
+        assert_ne!(id(0), id(1));
+    }
+
+    #[test]
+    fn a_lone_surrogate_does_not_lose_the_entry() {
+        let e = entry(r#"{"id":"\ud800x","action":"user_login","actor":"\udc00"}"#);
+        assert_eq!(e.id().as_str(), "\u{fffd}x");
+    }
+
+    #[test]
+    fn a_twin_key_or_a_broken_one_does_not_lose_the_entry() {
+        let e = entry(r#"{"id":"a","\ud800":1,"id":"b","action":"user_login"}"#);
+        assert_eq!(e.id().as_str(), "b");
+        assert_eq!(e.action().as_str(), "user_login");
+    }
+
+    #[test]
+    fn refuses_what_is_no_object() {
+        for text in ["[]", "null", "3", "{", "{} {}", ""] {
+            let raw = Bytes::from(text.to_owned());
+            assert_eq!(
+                Entry::from_raw(Log::Audit, raw, UnixTime::from_seconds(0), 0),
+                Err(NotAnEntry::NotAnObject),
+                "{text}"
+            );
+        }
+    }
+}
