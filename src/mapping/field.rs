@@ -57,7 +57,10 @@ impl InFile<'_, '_> {
     /// Reads `unset = ["cs1"]`.
     pub(super) fn unset(&mut self, value: &Value<'_>, into: &mut Fields) {
         for name in self.list("unset", value).unwrap_or_default() {
-            let Some(text) = self.text("unset", name) else { continue };
+            let Some(text) = name.get_ref().as_str() else {
+                self.wrong_type("unset", "a list of keys in quotes", name, Help::NONE);
+                continue;
+            };
             if let Some(key) = self.key(text, &name.span()) {
                 self.add(into, key, name.span(), Field::Unset);
             }
@@ -236,8 +239,13 @@ impl InFile<'_, '_> {
             return None;
         }
         if let Err(misfit) = Event::new().push(key, None, text) {
-            let what = format!("`{key}` is {}, and `{text}` is none", misfit.wanted.described());
-            self.problem(span.clone(), "wrong-kind", what, Help::NONE);
+            let what = format!("`{key}` holds {}, which `{text}` is not", misfit.wanted.described());
+            self.problem(
+                span.clone(),
+                "wrong-kind",
+                what,
+                "for text of any kind use a custom key such as `cs5`",
+            );
             return None;
         }
         if let Some(limit) = key.limit().filter(|&limit| text.len() > limit) {

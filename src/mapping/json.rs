@@ -248,6 +248,21 @@ pub(super) fn write_compact(raw: &str, out: &mut String) {
     out.push_str(raw.get(run..end).unwrap_or_default());
 }
 
+/// Appends a text as a JSON string.
+pub(super) fn write_string(text: &str, out: &mut String) {
+    use std::fmt::Write as _;
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            // Writing into a String cannot fail.
+            '\u{0}'..' ' => write!(out, "\\u{:04x}", u32::from(c)).unwrap_or_default(),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
 /// The elements of a list; none where the value is no list.
 pub(super) fn elements(raw: &str) -> Elements<'_> {
     let mut scan = Scanner::new(raw);

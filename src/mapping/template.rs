@@ -3,12 +3,13 @@
 //! ```text
 //! template    = text with placeholders; `{{` and `}}` are braces
 //! placeholder = "{" source ("??" source)* ("|" filter)* "}"
-//! source      = path | text in quotes of either kind
+//! source      = path | text in quotes of either kind | @id
 //! filter      = lower | upper | first | count | json | join("separator")
 //! ```
 //!
 //! Of the sources the first one counts that is there: neither absent, nor null, nor empty (a list
-//! or object of nothing else is empty too). The filters work on it, from left to right. A template
+//! or object of nothing else is empty too). `@id` is the entry's id as the forwarder knows it, which
+//! is made of the entry's text where Slack gave none. The filters work on it, from left to right. A template
 //! in which one placeholder finds nothing has no value at all.
 
 use super::json;
@@ -43,10 +44,9 @@ pub(super) struct Placeholder {
 enum Source {
     Path(PathId),
     /// A constant, which is always there.
-    Text {
-        plain: Box<str>,
-        json: Box<str>,
-    },
+    Text(Box<str>),
+    /// The entry's id, which is always there too.
+    Id,
 }
 
 /// How a JSON value becomes text.
@@ -113,7 +113,7 @@ impl Template {
     pub(super) fn paths(&self) -> impl Iterator<Item = PathId> {
         self.placeholders().flat_map(|placeholder| &placeholder.sources).filter_map(|source| match source {
             Source::Path(path) => Some(*path),
-            Source::Text { .. } => None,
+            Source::Text(_) | Source::Id => None,
         })
     }
 
@@ -121,12 +121,12 @@ impl Template {
     /// there is no saying.
     pub(super) fn needs(&self) -> Option<impl Iterator<Item = PathId>> {
         let first = self.placeholders().next()?;
-        let constant = first.constants().next().is_some();
         let path = |source: &Source| match source {
             Source::Path(path) => Some(*path),
-            Source::Text { .. } => None,
+            Source::Text(_) | Source::Id => None,
         };
-        (!constant).then(|| first.sources.iter().filter_map(path))
+        let always = first.sources.iter().any(|source| path(source).is_none());
+        (!always).then(|| first.sources.iter().filter_map(path))
     }
 
     /// Whether the value is the first source that is there, as it stands.
@@ -164,8 +164,8 @@ impl Placeholder {
 
     fn constants(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().filter_map(|source| match source {
-            Source::Text { plain, .. } => Some(&**plain),
-            Source::Path(_) => None,
+            Source::Text(text) => Some(&**text),
+            Source::Path(_) | Source::Id => None,
         })
     }
 
@@ -173,23 +173,25 @@ impl Placeholder {
     fn chosen<'a>(&'a self, values: Values<'a>) -> Option<Found<'a>> {
         self.sources.iter().find_map(|source| match source {
             Source::Path(path) => values.at(*path),
-            Source::Text { json, .. } => Some(Found { raw: json, kind: Kind::Escaped }),
+            Source::Text(text) => Some(Found { raw: text, kind: Kind::Text }),
+            Source::Id => Some(Found { raw: values.id(), kind: Kind::Text }),
         })
     }
 
     fn write<'a>(&'a self, values: Values<'a>, buffers: &mut Buffers) -> Result<(), &'a Self> {
-        let mut raw = self.chosen(values).ok_or(self)?.raw;
-        if self.first && raw.starts_with('[') {
+        let Found { mut raw, kind } = self.chosen(values).ok_or(self)?;
+        if self.first && kind == Kind::List {
             raw = json::elements(raw).find(|element| !json::is_nothing(element)).ok_or(self)?;
         }
-        let is_list = raw.starts_with('[');
         let start = buffers.text.len();
+        let out = &mut buffers.text;
         match &self.shape {
-            Shape::Plain => json::write_text(raw, ",", &mut buffers.text),
-            Shape::Join(separator) if is_list => json::write_list(raw, separator, &mut buffers.text),
-            Shape::Join(separator) => json::write_text(raw, separator, &mut buffers.text),
-            Shape::Json => json::write_compact(raw, &mut buffers.text),
-            Shape::Count => write_number(count(raw), &mut buffers.text),
+            Shape::Count => write_number(if kind == Kind::Text { 1 } else { count(raw) }, out),
+            Shape::Json if kind == Kind::Text => json::write_string(raw, out),
+            Shape::Json => json::write_compact(raw, out),
+            Shape::Plain | Shape::Join(_) if kind == Kind::Text => out.push_str(raw),
+            Shape::Join(separator) if raw.starts_with('[') => json::write_list(raw, separator, out),
+            Shape::Plain | Shape::Join(_) => json::write_text(raw, ",", out),
         }
         for case in &self.cases {
             case.apply(start, buffers);
@@ -312,13 +314,13 @@ impl Reader<'_, '_> {
             let start = self.text.at();
             let source = self.source()?;
             if always {
-                let what = "this alternative is never reached: the text before it is always there";
+                let what = "this alternative is never reached: the one before it is always there";
                 self.slips.push(
                     Slip::new(start..self.text.at(), "unreachable", what)
-                        .help("put the text last, or take away what follows it"),
+                        .help("put it first, or take it away"),
                 );
             }
-            always |= matches!(source, Source::Text { .. });
+            always |= !matches!(source, Source::Path(_));
             sources.push(source);
             if !self.eat_spaced("??") {
                 return Ok(sources);
@@ -335,9 +337,18 @@ impl Reader<'_, '_> {
                 if matches!(self.text.peek(), Some('.' | '[')) {
                     self.text = Cursor::starting(self.whole, start);
                 } else {
-                    let json = serde_json::Value::from(plain).to_string();
-                    return Ok(Source::Text { plain: plain.into(), json: json.into() });
+                    return Ok(Source::Text(plain.into()));
                 }
+            }
+            Some('@') => {
+                self.text.next();
+                let name = self.text.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
+                if name == "id" {
+                    return Ok(Source::Id);
+                }
+                let what = format!("there is no `@{name}`");
+                return Err(Slip::new(start..self.text.at(), "bad-template", what)
+                    .help("`@id` is the entry's id; a key that begins with `@` is written in quotes"));
             }
             Some('}') => {
                 let slip =
@@ -445,7 +456,7 @@ mod tests {
         tree.pick(ENTRY, &mut picked, paths.len());
         let mut buffers = Buffers::default();
         template
-            .value(Values::new(ENTRY, &picked), &mut buffers)
+            .value(Values::new("e-1", ENTRY, &picked), &mut buffers)
             .map(str::to_owned)
             .map_err(|placeholder| placeholder.written().to_owned())
     }
@@ -484,7 +495,12 @@ mod tests {
             ("{l[2]}", "B"),
             ("{\"o\".k[1]}", "2"),
             ("{e ?? 'a\"' | json}", r#""a\"""#),
+            ("{e ?? 'a\\b\u{1}é' | json}", "\"a\\\\b\\u0001é\""),
+            ("{e ?? 'Abc' | first | count}", "1"),
+            ("{e ?? 'Abc' | join('-') | lower}", "abc"),
             ("{s} and {n}", "Tor Exit and 12"),
+            ("{@id}", "e-1"),
+            ("{e ?? @id | upper}", "E-1"),
         ] {
             assert_eq!(value(template).as_deref(), Ok(meant), "{template}");
         }
@@ -531,5 +547,7 @@ mod tests {
         assert_eq!(slips("{a | lower(1)}"), [("bad-filter", 11..12)]);
         assert_eq!(slips("{a | }"), [("bad-filter", 5..6)]);
         assert_eq!(slips("{a ?? 'x' ?? b}"), [("unreachable", 13..14)]);
+        assert_eq!(slips("{@id ?? b}"), [("unreachable", 8..9)]);
+        assert_eq!(slips("{@time}"), [("bad-template", 1..6)]);
     }
 }
