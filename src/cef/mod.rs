@@ -8,11 +8,21 @@
 //! **Invariant:** a written line holds no raw line break and no key that was not pushed.
 //! **Invariant:** nothing here knows Slack, mappings or transports.
 
+mod cuts;
 mod dictionary;
+mod encode;
 mod event;
+mod header;
 mod key;
+mod place;
+mod text;
 mod typed;
 
-pub use event::{Event, Field, HeaderText, Label, Severity};
-pub use key::{BadKey, Definition, Key, Kind, Side, Since};
+pub use cuts::{Cut, Cuts};
+pub use encode::{Encoder, Ipv6Labels, Values};
+pub use event::{Event, Field};
+pub use header::{
+    CLASS_ID_LIMIT, DEVICE_VERSION_LIMIT, HeaderText, NAME_LIMIT, PRODUCT_LIMIT, Severity, VENDOR_LIMIT,
+};
+pub use key::{BadKey, Definition, Key, Kind, Label, Side, Since};
 pub use typed::Misfit;
