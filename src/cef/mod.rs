@@ -1,7 +1,7 @@
 //! Common Event Format: an event as typed fields, and the one encoder that turns it into a line.
 //!
 //! `mapping` fills an [`Event`]; only [`Encoder`] writes it, in the form that every consumer we
-//! know of reads rightly. An event owns one buffer that is cleared and filled again, so that a
+//! know of reads rightly, and [`decode`] reads it back. An event owns one buffer that is cleared and filled again, so that a
 //! stream of events allocates nothing once it runs.
 //!
 //! **Invariant:** a value of the wrong type never enters an event: [`Event::push`] refuses it.
@@ -9,6 +9,7 @@
 //! **Invariant:** nothing here knows Slack, mappings or transports.
 
 mod cuts;
+mod decode;
 mod dictionary;
 mod encode;
 mod event;
@@ -19,6 +20,7 @@ mod text;
 mod typed;
 
 pub use cuts::{Cut, Cuts};
+pub use decode::{DecodeError, Decoded, decode};
 pub use encode::{Encoder, Ipv6Labels, Values};
 pub use event::{Event, Field};
 pub use header::{
