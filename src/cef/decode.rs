@@ -230,7 +230,7 @@ fn check_fields(version: Since, fields: &[(String, String)]) -> Result<(), Decod
             let label = fields.next_if(|(next, _)| next == label_key);
             let missing = || DecodeError::Label { key: name.clone() };
             let (label_key, label) = label.ok_or_else(missing)?;
-            if !is_label(&key, label) {
+            if !is_label(label) {
                 return Err(missing());
             }
             take(&mut names, label_key)?;
@@ -276,11 +276,9 @@ fn check_type(version: Since, key: &Key, value: &str) -> Result<(), DecodeError>
     }
 }
 
-/// A word, the words of a moved IPv6 address, or the full name of a key that was given no label.
-fn is_label(key: &Key, label: &str) -> bool {
-    Label::new(label).is_some()
-        || IPV6_HOMES.iter().any(|home| home.words == label)
-        || key.definition().is_some_and(|known| known.full_name == label)
+/// A word, or the words of a moved IPv6 address.
+fn is_label(label: &str) -> bool {
+    Label::new(label).is_some() || IPV6_HOMES.iter().any(|home| home.words == label)
 }
 
 /// `key:bytes,key:bytes,+3`.
@@ -403,9 +401,9 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_arcsight_and_full_names_are_labels_too() {
+    fn the_words_of_arcsight_are_labels_too() {
         assert!(fields("c6a2=2001:db8::1 c6a2Label=Source IPv6 Address").is_ok());
-        assert!(fields("cs1=a cs1Label=deviceCustomString1").is_ok());
+        assert!(fields("cs1=a cs1Label=deviceCustomString1").is_err());
         assert!(decode(&HEADER.replace("CEF:0", "CEF:1")).is_ok());
     }
 }

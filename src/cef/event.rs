@@ -128,8 +128,8 @@ impl Event {
 
     /// Adds a field whose value is `value` brought into the key's type.
     ///
-    /// A label on a key that takes none is left off; a custom field without one gets its full name
-    /// (`deviceCustomString1`) when it is written, for some readers refuse a message without.
+    /// A label on a key that takes none is left off. A custom field without one gets a label made
+    /// from its full name (`deviceCustomString1Value`): some readers refuse a message without.
     ///
     /// # Errors
     /// [`Misfit`] when the text is no value of the key's type; the event is unchanged. A text with
@@ -144,7 +144,7 @@ impl Event {
             self.text.truncate(start);
             return Err(misfit);
         }
-        let label = if key.wants_label() { label } else { None };
+        let label = key.label_otherwise().map(|otherwise| label.unwrap_or(otherwise));
         let clashes = self.holds(key.name(), key.hash())
             || label.is_some_and(|label| self.holds(label.as_str(), label.hash()));
         let slot = Slot { key: key.clone(), label: label.cloned(), value: start..self.text.len() };

@@ -68,7 +68,14 @@ pub enum Since {
 pub struct Key {
     name: Name,
     hash: NameHash,
-    label: Option<&'static Definition>,
+    labelled: Option<Labelled>,
+}
+
+/// What a key needs to know of the label beside it.
+#[derive(Clone)]
+struct Labelled {
+    key: &'static str,
+    otherwise: Label,
 }
 
 #[derive(Clone)]
@@ -130,11 +137,15 @@ impl Key {
         if !(2..=CUSTOM_LIMIT).contains(&name.len()) || !is_word(name) {
             return Err(BadKey::Form);
         }
-        Ok(Self { name: Name::Custom(name.into()), hash: NameHash::of(name), label: None })
+        Ok(Self { name: Name::Custom(name.into()), hash: NameHash::of(name), labelled: None })
     }
 
     fn known(known: &'static Definition) -> Self {
-        Self { name: Name::Known(known), hash: NameHash::of(known.name), label: label_of(known) }
+        let labelled = label_of(known).and_then(|label| {
+            let otherwise = Label::new(&format!("{}Value", known.full_name))?;
+            Some(Labelled { key: label.name, otherwise })
+        });
+        Self { name: Name::Known(known), hash: NameHash::of(known.name), labelled }
     }
 
     /// The dictionary's entry of that short name.
@@ -176,12 +187,18 @@ impl Key {
 
     /// Whether the key wants a label beside it (`cs1`, `cn1`, `c6a2`, `deviceCustomDate1` …).
     pub fn wants_label(&self) -> bool {
-        self.label.is_some()
+        self.labelled.is_some()
     }
 
     /// The key of the label that goes with this key: `cs1Label` for `cs1`.
     pub(super) fn label_key(&self) -> Option<&'static str> {
-        self.label.map(|label| label.name)
+        self.labelled.as_ref().map(|labelled| labelled.key)
+    }
+
+    /// The label of a field that was given none: its full name and `Value`, for a label must not
+    /// be the name of any key.
+    pub(super) fn label_otherwise(&self) -> Option<&Label> {
+        self.labelled.as_ref().map(|labelled| &labelled.otherwise)
     }
 
     pub(super) fn hash(&self) -> NameHash {
@@ -325,7 +342,9 @@ mod tests {
     #[test]
     fn knows_which_keys_want_labels() {
         for name in ["cs1", "cn3", "c6a2", "cfp4", "flexString1", "flexDate1", "deviceCustomDate2"] {
-            assert!(Key::new(name).unwrap().wants_label(), "{name}");
+            let key = Key::new(name).unwrap();
+            assert!(key.wants_label(), "{name}");
+            assert_eq!(key.label_key().unwrap(), format!("{name}Label"));
         }
         for name in ["suser", "rt", "src", "SlackAuditActorTeam"] {
             assert!(!Key::new(name).unwrap().wants_label(), "{name}");
@@ -365,8 +384,9 @@ mod tests {
     }
 
     #[test]
-    fn no_label_key_is_shorter_than_a_label_may_be() {
+    fn every_label_key_is_long_enough_for_any_label_and_belongs_to_a_key() {
         for label in DICTIONARY.iter().filter(|d| is_label(d.name)) {
+            assert!(Key::new(label.name.strip_suffix("Label").unwrap()).unwrap().wants_label());
             assert!(usize::from(label.limit.unwrap()) >= LABEL_LIMIT, "{}", label.name);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::encode::{Encoder, Ipv6Labels, Values};
 use super::event::{Event, Field};
-use super::key::{Kind, Since};
+use super::key::{Kind, Label, Since};
 use super::text::{self, Room, Written};
 
 /// The key and label that a field is written under.
@@ -94,10 +94,7 @@ impl<'e> Places<'e> {
         if moves {
             return self.place_ipv6(field.key.name());
         }
-        let label = field.key.label_key().map(|key| {
-            let full_name = field.key.definition().map_or("", |known| known.full_name);
-            (key, field.label.map_or(full_name, |label| label.as_str()))
-        });
+        let label = field.key.label_key().zip(field.label.map(Label::as_str));
         Some(Place {
             key: field.key.name(),
             label,
