@@ -17,6 +17,7 @@ mod cursor;
 mod dice;
 mod facts;
 mod fault;
+mod file;
 mod generate;
 mod history;
 mod late;
@@ -35,6 +36,7 @@ use tokio::task::JoinHandle;
 
 pub use clock::Clock;
 pub use fault::{Fault, Trouble, When};
+pub use file::LoadError;
 pub use generate::{Generated, Pace};
 pub use late::{Late, Pick, Until};
 pub use plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit, TOKEN};
