@@ -8,3 +8,4 @@ mod cef_properties;
 mod cef_rules;
 #[cfg(test)]
 mod support;
+mod simulate_slack;
