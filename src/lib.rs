@@ -10,3 +10,4 @@ pub mod net;
 pub mod problem;
 pub mod slack;
 pub mod simulate;
+pub mod syslog;
