@@ -6,6 +6,7 @@
 
 pub mod cef;
 pub mod event;
+pub mod mapping;
 pub mod net;
 pub mod problem;
 pub mod slack;
