@@ -5,10 +5,13 @@
 //! ```
 
 pub mod cef;
+pub mod config;
 pub mod event;
 pub mod mapping;
 pub mod net;
 pub mod problem;
-pub mod slack;
+pub mod report;
 pub mod simulate;
+pub mod slack;
 pub mod syslog;
+pub mod telemetry;
