@@ -8,4 +8,5 @@ pub mod cef;
 pub mod event;
 pub mod net;
 pub mod problem;
+pub mod simulate;
 pub mod syslog;
