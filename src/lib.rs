@@ -6,7 +6,9 @@
 
 pub mod cef;
 pub mod event;
+pub mod mapping;
 pub mod net;
 pub mod problem;
+pub mod slack;
 pub mod simulate;
 pub mod syslog;

@@ -1,1 +1,11 @@
 //! Every test that needs more than one module: one binary, so that it links once.
+
+#[cfg(test)]
+mod cef_dictionary;
+#[cfg(test)]
+mod cef_properties;
+#[cfg(test)]
+mod cef_rules;
+#[cfg(test)]
+mod support;
+mod simulate_slack;

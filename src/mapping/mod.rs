@@ -1,0 +1,5 @@
+//! x
+mod json;
+mod path;
+mod pick;
+mod text;

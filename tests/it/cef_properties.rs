@@ -1,0 +1,252 @@
+//! Whatever a value holds: what is read back is what was meant, or its marked beginning.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use slackcef::cef::{Cuts, Encoder, Event, HeaderText, Ipv6Labels, Key, Kind, Label, Since, Values, decode};
+
+use crate::support::hostile::{PIECES, sanitised};
+
+/// A field as a test pushes it: key, label, value.
+type Pushed = (&'static str, Option<&'static str>, String);
+
+const TEXT_KEYS: &[&str] = &[
+    "suser",
+    "duser",
+    "act",
+    "externalId",
+    "msg",
+    "reason",
+    "request",
+    "cat",
+    "outcome",
+    "dvchost",
+    "fname",
+    "proto",
+    "SlackTeam",
+    "slackteam",
+    "SlackCEF",
+    "XCEF",
+    "srcIPv6",
+    "dstIPv6",
+    "SlackActorName",
+];
+const LABELLED_KEYS: &[&str] = &["cs1", "cs2", "cs3", "cs6", "flexString1"];
+const ADDRESS_KEYS: &[&str] =
+    &["src", "dst", "dvc", "sourceTranslatedAddress", "destinationTranslatedAddress"];
+const ADDRESSES: &[&str] =
+    &["192.0.2.1", "2001:db8::1", "2001:cef::cef", "::ffff:192.0.2.9", "::1", "not an address"];
+const LABELS: &[&str] =
+    &["SlackActorName", "SlackDetails", "SlackTeam", "slackdetails", "SourceIPv6Address", "SlackCEF", "X"];
+
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => vec(select(PIECES), 0..6).prop_map(|pieces| pieces.concat()),
+        2 => any::<String>(),
+        1 => (select(PIECES), 1_usize..900).prop_map(|(piece, times)| piece.repeat(times)),
+        1 => (vec(select(PIECES), 20..300)).prop_map(|pieces| pieces.concat()),
+    ]
+}
+
+fn field() -> impl Strategy<Value = Pushed> {
+    prop_oneof![
+        6 => (select(TEXT_KEYS), value()).prop_map(|(key, value)| (key, None, value)),
+        3 => (select(LABELLED_KEYS), proptest::option::of(select(LABELS)), value()),
+        2 => (select(ADDRESS_KEYS), select(ADDRESSES)).prop_map(|(key, value)| (key, None, value.to_owned())),
+        1 => (select(&["c6a1", "c6a2", "c6a4"][..]), select(LABELS), select(ADDRESSES))
+            .prop_map(|(key, label, value)| (key, Some(label), value.to_owned())),
+        1 => (select(&["rt", "end", "cnt", "spt"][..]), 0_u32..70_000).prop_map(|(key, n)| (key, None, n.to_string())),
+        1 => (select(&["cn1", "cn2"][..]), select(LABELS), any::<i64>()).prop_map(|(key, label, n)| (key, Some(label), n.to_string())),
+    ]
+}
+
+fn encoder() -> impl Strategy<Value = Encoder> {
+    let version = select(&[Since::V0, Since::V1][..]);
+    let values = select(&[Values::Escaped, Values::Plain][..]);
+    let labels = select(&[Ipv6Labels::OneWord, Ipv6Labels::ArcSight][..]);
+    (version, values, labels).prop_map(|(version, values, ipv6_labels)| Encoder {
+        version,
+        values,
+        ipv6_labels,
+    })
+}
+
+fn event(class_id: &str, fields: &[Pushed]) -> Event {
+    let text = |text: &str| HeaderText::new(text, 63).unwrap();
+    let mut event = Event::new();
+    event.set_device(&text("Slack"), &text("Audit Logs"), &text("0.1.0"));
+    event.set_class_id(class_id);
+    event.set_name_from_class_id();
+    for (key, label, value) in fields {
+        let label = label.map(|label| Label::new(label).unwrap());
+        // A value of the wrong type is refused, and that is that.
+        let _refused = event.push(&Key::new(key).unwrap(), label.as_ref(), value);
+    }
+    event
+}
+
+/// What a whole line must say, and the keys of fields that have no place in it.
+fn meant(encoder: Encoder, event: &Event) -> (Vec<(String, String)>, Vec<String>) {
+    let taken: Vec<String> = event
+        .fields()
+        .flat_map(|field| [Some(field.key.name()), field.label.map(Label::as_str)])
+        .flatten()
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let free = |name: &str| !taken.contains(&name.to_ascii_lowercase());
+    let (mut pairs, mut lost) = (Vec::<(String, String)>::new(), Vec::new());
+    for field in event.fields() {
+        let (name, value) = (field.key.name(), field.value);
+        let (slot, words) = match name {
+            _ if encoder.version == Since::V1 || !value.contains(':') => ("", ""),
+            "dvc" => ("c6a1", "Device IPv6 Address"),
+            "src" => ("c6a2", "Source IPv6 Address"),
+            "dst" => ("c6a3", "Destination IPv6 Address"),
+            "sourceTranslatedAddress" => ("c6a4", "Source Translated IPv6 Address"),
+            "destinationTranslatedAddress" => ("c6a4", "Destination Translated IPv6 Address"),
+            _ => ("", ""),
+        };
+        let one_word = words.replace(' ', "");
+        let spare = format!("{name}IPv6");
+        let given = pairs.iter().any(|(key, _)| key == slot);
+        if slot.is_empty() {
+            let is_text = field.key.kind() == Kind::Text;
+            let text = if is_text { sanitised(value, encoder.values) } else { value.to_owned() };
+            pairs.push((name.to_owned(), text));
+            if let Some(label) = field.label {
+                pairs.push((format!("{name}Label"), label.as_str().to_owned()));
+            }
+        } else if free(slot) && free(&one_word) && !given {
+            let words = if encoder.ipv6_labels == Ipv6Labels::ArcSight { words } else { &one_word };
+            pairs.push((slot.to_owned(), value.to_owned()));
+            pairs.push((format!("{slot}Label"), words.to_owned()));
+        } else if free(&spare) {
+            pairs.push((spare, value.to_owned()));
+        } else {
+            lost.push(name.to_owned());
+        }
+    }
+    lost.extend(event.clashes().map(|field| field.key.name().to_owned()));
+    (pairs, lost)
+}
+
+/// Holds a line against what was meant, with what the encoder says it cut.
+fn check(encoder: Encoder, event: &Event, line: &[u8], cuts: &Cuts) -> Result<(), TestCaseError> {
+    let line = std::str::from_utf8(line).unwrap();
+    prop_assert!(!line.contains(['\n', '\r']));
+    let decoded = decode(line).map_err(|error| TestCaseError::fail(format!("{error}: {line}")))?;
+    prop_assert_eq!(decoded.version, encoder.version);
+    let [vendor, product, device_version, class_id, name] = event.header();
+    prop_assert_eq!(
+        [&decoded.vendor, &decoded.product, &decoded.device_version],
+        [vendor, product, device_version]
+    );
+    for (read, meant, key) in
+        [(&decoded.class_id, class_id, "deviceEventClassId"), (&decoded.name, name, "name")]
+    {
+        let cut = cuts.iter().find(|cut| cut.key == key);
+        prop_assert!(
+            cut.map_or(read == meant, |cut| meant.starts_with(read.as_str()) && read.len() == cut.kept)
+        );
+    }
+    if encoder.values == Values::Plain {
+        prop_assert!(!decoded.fields.iter().any(|(_, value)| value.contains(['\\', '|', '='])));
+    }
+
+    let (meant, lost) = meant(encoder, event);
+    // Of the cuts those of the fields that have a place.
+    let mut placed: Vec<_> = cuts.iter().collect();
+    for key in &lost {
+        let at = placed.iter().position(|cut| cut.key == *key && cut.is_dropped());
+        placed.remove(at.ok_or_else(|| TestCaseError::fail(format!("{key} is lost in silence")))?);
+    }
+    let mut read = decoded.fields.iter().filter(|(key, _)| key != "slackcefCut");
+    for (key, whole) in &meant {
+        let field = key.strip_suffix("Label").unwrap_or(key);
+        let cut = placed.iter().find(|cut| cut.key == field);
+        if cut.is_some_and(|cut| cut.kept == 0) {
+            continue;
+        }
+        let (read_key, text) =
+            read.next().ok_or_else(|| TestCaseError::fail(format!("{key} is lost: {line}")))?;
+        prop_assert_eq!(read_key, key);
+        match cut {
+            Some(cut) if field == key => {
+                prop_assert!(whole.starts_with(text.as_str()) && text.len() < whole.len(), "{}", text);
+                prop_assert_eq!(text.len(), cut.kept);
+            }
+            _ => prop_assert_eq!(text, whole),
+        }
+    }
+    prop_assert_eq!(read.next(), None, "a key that nobody wrote");
+
+    // Every cut is named with the bytes it had, or counted.
+    let note = decoded.value("slackcefCut").map(|note| note.replace("%3A", ":"));
+    prop_assert_eq!(note.is_some(), !cuts.is_empty());
+    let mut left = cuts.iter();
+    for piece in note.iter().flat_map(|note| note.split(',')) {
+        if let Some(more) = piece.strip_prefix('+') {
+            prop_assert_eq!(more.parse::<usize>().unwrap(), left.by_ref().count());
+        } else {
+            let cut = left.next().unwrap();
+            prop_assert_eq!(piece, format!("{}:{}", cut.key, cut.had));
+        }
+    }
+    prop_assert_eq!(left.next(), None);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_read_is_what_was_meant_or_its_marked_beginning(
+        encoder in encoder(),
+        class_id in prop_oneof![Just("user_login".to_owned()), value()],
+        fields in vec(field(), 0..14),
+        budget in prop_oneof![Just(8192_usize), 0_usize..600, 480_usize..3000, Just(usize::MAX)],
+    ) {
+        let event = event(&class_id, &fields);
+        let mut out = b"<134>1 prefix ".to_vec();
+        let start = out.len();
+        let cuts = encoder.encode(&event, budget, &mut out);
+        prop_assert_eq!(&out[..start], b"<134>1 prefix ");
+        let line = &out[start..];
+        prop_assert!(line.len() <= budget.max(Encoder::LEAST_BUDGET), "{} of {}", line.len(), budget);
+        check(encoder, &event, line, &cuts)?;
+
+        // Nothing is cut for want of room while there is room.
+        let mut whole = Vec::new();
+        let unlimited = encoder.encode(&event, usize::MAX, &mut whole);
+        if whole.len() <= budget {
+            prop_assert_eq!(&cuts, &unlimited);
+            prop_assert_eq!(line, &whole[..]);
+        }
+    }
+
+    #[test]
+    fn every_budget_is_kept(fields in vec(field(), 0..14), class_id in value(), from in 480_usize..900) {
+        let event = event(&class_id, &fields);
+        for budget in (from..from + 200).step_by(7) {
+            let mut out = Vec::new();
+            let cuts = Encoder::default().encode(&event, budget, &mut out);
+            prop_assert!(out.len() <= budget);
+            check(Encoder::default(), &event, &out, &cuts)?;
+        }
+    }
+}
+
+#[test]
+fn sixty_four_kibibytes_of_one_character_are_cut_and_marked() {
+    for piece in PIECES.iter().filter(|piece| !piece.is_empty()) {
+        let long = piece.repeat(65_536 / piece.len());
+        let event = event("user_login", &[("SlackTeam", None, long.clone()), ("suser", None, long)]);
+        for values in [Values::Escaped, Values::Plain] {
+            let encoder = Encoder { values, ..Encoder::default() };
+            let mut out = Vec::new();
+            let cuts = encoder.encode(&event, 8192, &mut out);
+            assert!(out.len() <= 8192);
+            check(encoder, &event, &out, &cuts).unwrap_or_else(|error| panic!("{piece:?}: {error}"));
+        }
+    }
+}
