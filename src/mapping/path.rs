@@ -23,12 +23,6 @@ pub(super) enum Step {
 }
 
 impl Path {
-    /// The path that names one key at the top.
-    #[cfg(test)]
-    pub(super) fn key(name: &str) -> Self {
-        Self([Step::Key(name.into())].into())
-    }
-
     pub(super) fn steps(&self) -> &[Step] {
         &self.0
     }
@@ -52,7 +46,11 @@ impl Path {
             }
         }
         if steps.len() > LONGEST {
-            return Err(Slip::new(start..text.at(), "bad-path", format!("a path has at most {LONGEST} steps")));
+            return Err(Slip::new(
+                start..text.at(),
+                "bad-path",
+                format!("a path has at most {LONGEST} steps"),
+            ));
         }
         Ok(Self(steps.into()))
     }
@@ -100,9 +98,13 @@ fn index(text: &mut Cursor<'_>) -> Result<Step, Slip> {
     match place {
         Ok(place) if text.eat(']') => Ok(Step::Index(place)),
         _ => {
-            text.take_while(|c| c != ']');
-            Err(Slip::new(start..text.at().max(start + 1), "bad-path", "an index is a whole number in brackets")
-                .help("write `[0]` for a list's first element, and the list's own name for all of it"))
+            text.take_while(|c| c != ']' && c != '}');
+            Err(Slip::new(
+                start..text.at().max(start + 1),
+                "bad-path",
+                "an index is a whole number in brackets",
+            )
+            .help("write `[0]` for a list's first element, and the list's own name for all of it"))
         }
     }
 }

@@ -6,6 +6,6 @@ mod cef_dictionary;
 mod cef_properties;
 #[cfg(test)]
 mod cef_rules;
+mod simulate_slack;
 #[cfg(test)]
 mod support;
-mod simulate_slack;
