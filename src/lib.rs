@@ -6,5 +6,6 @@
 
 pub mod cef;
 pub mod event;
+pub mod mapping;
 pub mod net;
 pub mod problem;
