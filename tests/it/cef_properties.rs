@@ -197,7 +197,7 @@ fn check(encoder: Encoder, event: &Event, line: &[u8], cuts: &Cuts) -> Result<()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_read_is_what_was_meant_or_its_marked_beginning(
@@ -215,14 +215,20 @@ proptest! {
         prop_assert!(line.len() <= budget.max(Encoder::LEAST_BUDGET), "{} of {}", line.len(), budget);
         check(encoder, &event, line, &cuts)?;
 
-        // Nothing is cut for want of room while there is room.
+        // Nothing is cut for want of room while there is room; only a header so long that the mark
+        // might find none gives way before it must.
+        let header_cut = cuts.iter().any(|cut| cut.key == "name");
         let mut whole = Vec::new();
         let unlimited = encoder.encode(&event, usize::MAX, &mut whole);
-        if whole.len() <= budget {
+        if whole.len() <= budget && !header_cut {
             prop_assert_eq!(&cuts, &unlimited);
             prop_assert_eq!(line, &whole[..]);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_budget_is_kept(fields in vec(field(), 0..14), class_id in value(), from in 480_usize..900) {
