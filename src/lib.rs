@@ -8,3 +8,4 @@ pub mod cef;
 pub mod event;
 pub mod net;
 pub mod problem;
+pub mod store;
