@@ -15,3 +15,4 @@ pub mod simulate;
 pub mod slack;
 pub mod syslog;
 pub mod telemetry;
+pub mod store;
