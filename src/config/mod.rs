@@ -86,7 +86,7 @@ pub enum ConfigError {
     Problems(Vec<Problem>),
 }
 
-fn read(top: &Section<'_, '_>) -> Option<Config> {
+fn read(top: &Section<'_, '_>) -> Config {
     read_version(top);
     let mut remarks = Vec::new();
     let state = top.section("state").map_or_else(State::default, |section| read_state(&section));
@@ -119,7 +119,7 @@ fn read(top: &Section<'_, '_>) -> Option<Config> {
             top.problem(&(0..0), "missing", format!("there are no {table}"), help);
         }
     }
-    Some(Config { state, sources, destinations, mappings, remarks })
+    Config { state, sources, destinations, mappings, remarks }
 }
 
 fn read_version(top: &Section<'_, '_>) {

@@ -28,7 +28,7 @@ impl Reader {
 
     /// Parses the text, reads it by `read` and gives what that returned, or every problem in file
     /// order.
-    pub(super) fn read<T>(self, read: impl FnOnce(&Section<'_, '_>) -> Option<T>) -> Result<T, Vec<Problem>> {
+    pub(super) fn read<T>(self, read: impl FnOnce(&Section<'_, '_>) -> T) -> Result<T, Vec<Problem>> {
         let text = Arc::clone(&self.text);
         let (table, errors) = DeTable::parse_recoverable(&text);
         for error in &errors {
@@ -38,7 +38,7 @@ impl Reader {
         // Of a file that is not TOML the rest would be guesses.
         if errors.is_empty() {
             let top = Section::new(&self, String::new(), table.get_ref(), 0..0);
-            value = read(&top);
+            value = Some(read(&top));
             top.finish();
         }
         let mut problems = self.problems.into_inner();

@@ -1,5 +1,6 @@
 //! `[sources.NAME]`: one log of one organization.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::reader::Section;
@@ -24,7 +25,7 @@ pub struct Source {
     /// How old a window is when it is read once more; `None` where it is not.
     pub verify_after: Option<Duration>,
     /// This source's share of the organization's request budget.
-    pub requests_per_minute: u32,
+    pub requests_per_minute: NonZeroU32,
     /// What Slack itself is asked to leave out.
     pub only: Only,
     /// Where the API lives.
@@ -43,8 +44,8 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Source> {
         verify_after: section.parsed("verify_after", or_off).unwrap_or(Some(60 * MINUTE)),
         requests_per_minute: section
             .number("requests_per_minute", 1..=1_000_000)
-            .and_then(|number| u32::try_from(number).ok())
-            .unwrap_or(30),
+            .and_then(|number| NonZeroU32::new(u32::try_from(number).ok()?))
+            .unwrap_or(USUAL_REQUESTS),
         only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
         base_url: section.parsed("base_url", base_url).unwrap_or_default(),
     };
@@ -54,6 +55,8 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Source> {
     Some(source)
 }
 
+/// Of the 50 that Slack grants an organization, so that its other collectors have theirs.
+const USUAL_REQUESTS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn read_log(section: &Section<'_, '_>) -> Option<Log> {

@@ -23,7 +23,7 @@ fn the_smallest_file_takes_every_default() {
     assert_eq!(source.token, SecretFrom::Env("TOKEN".into()));
     assert_eq!(source.poll_every, Duration::from_secs(60));
     assert_eq!(source.verify_after, Some(Duration::from_secs(3600)));
-    assert_eq!(source.requests_per_minute, 30);
+    assert_eq!(source.requests_per_minute.get(), 30);
     assert_eq!(config.state.max_size, 10 << 30);
     let siem = &config.destinations["siem"];
     assert_eq!(siem.max_message, 8000);

@@ -11,6 +11,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use crate::problem::Problem;
+use crate::telemetry::causes;
 
 pub use exit::Exit;
 pub use output::{Output, Style, data, notes};
@@ -42,21 +43,15 @@ impl Failure {
 
     /// An error with the whole chain of its causes.
     pub fn of_error(exit: Exit, error: &(dyn Error + 'static)) -> Self {
-        Self::new(exit, error.to_string()).because_of(error.source())
+        let mut texts = causes(error).into_iter();
+        let what = texts.next().unwrap_or_default();
+        Self { because: texts.collect(), ..Self::new(exit, what) }
     }
 
     /// Adds what lies behind it.
     #[must_use]
-    pub fn because_of(mut self, cause: Option<&(dyn Error + 'static)>) -> Self {
-        let mut cause = cause;
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // Some libraries repeat their source in their own text.
-            if !self.because.last().unwrap_or(&self.what).ends_with(&text) {
-                self.because.push(text);
-            }
-            cause = error.source();
-        }
+    pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
+        self.because.extend(causes(error));
         self
     }
 
@@ -92,12 +87,6 @@ impl Failure {
     }
 }
 
-/// An error with its causes on one line, for the log.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let Failure { what, because, .. } = Failure::of_error(Exit::Bug, error);
-    std::iter::once(what).chain(because).collect::<Vec<_>>().join(": ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +103,5 @@ mod tests {
             "error: cannot open the store in /var/lib/slackcef\n  because: permission denied\nhelp: let the service's user write there\n"
         );
         assert_eq!(failure.exit().code(), 69);
-        assert_eq!(chain(&error), "cannot open the store in /var/lib/slackcef: permission denied");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** standard output is for data alone; nothing here writes to it.
 
+mod causes;
 mod log;
 
-pub use log::{LogForm, start_log};
+pub use causes::{causes, chain};
+pub use log::{LogForm, bars, start_log};
