@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod cef_dictionary;
 #[cfg(test)]
+mod cef_parsers;
+#[cfg(test)]
 mod cef_properties;
 #[cfg(test)]
 mod cef_rules;
