@@ -9,3 +9,4 @@ pub mod event;
 pub mod net;
 pub mod problem;
 pub mod slack;
+pub mod simulate;

@@ -1,1 +1,4 @@
 //! Every test that needs more than one module: one binary, so that it links once.
+
+#[cfg(test)]
+mod simulate_slack;
