@@ -34,16 +34,19 @@ use crate::event::{Entry, EntryId, Log, Text, UnixTime};
 pub(super) const PAGE: usize = 1_000;
 
 /// How many entries a window should hold: enough to be worth a request, with room for busier times.
-const FILL: usize = 500;
+const FILL: usize = 600;
 
 /// The first window's seconds.
 const FIRST_SPAN: i64 = 3_600;
 
 /// How many times longer or shorter the next window may get.
-const STEP: i64 = 4;
+const STEP: i64 = 8;
+
+/// How many times shorter than a window that held too much the next one may be.
+const CUT: i64 = 4;
 
 /// How many times longer after an empty one: years of silence are crossed in a few requests.
-const LEAP: i64 = 16;
+const LEAP: i64 = 64;
 
 /// The most bytes held of one window before it counts as too much, one second excepted.
 const MOST_HELD: usize = 8 << 20;
@@ -255,7 +258,7 @@ impl Walker {
         let seconds = window.seconds();
         if seconds > 1 {
             self.counts.narrowed += 1;
-            self.span = (seconds / STEP).max(1);
+            self.span = (seconds / CUT).max(1);
         }
         seconds > 1
     }
@@ -267,7 +270,7 @@ impl Walker {
         let window = reading.window;
         let seconds = window.seconds();
         let oldest_seen = reading.held.iter().map(Entry::at).filter(|at| window.contains(*at)).min();
-        let mut span = seconds / STEP;
+        let mut span = seconds / CUT;
         if let Some(oldest) = oldest_seen {
             // Its oldest second may be cut; where there is but one, that second is set apart.
             let whole = oldest.plus(1).min(window.latest);
@@ -381,3 +384,6 @@ impl Reading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
