@@ -9,6 +9,6 @@ pub mod event;
 pub mod mapping;
 pub mod net;
 pub mod problem;
-pub mod slack;
 pub mod simulate;
+pub mod slack;
 pub mod syslog;

@@ -52,7 +52,11 @@ impl Path {
             }
         }
         if steps.len() > LONGEST {
-            return Err(Slip::new(start..text.at(), "bad-path", format!("a path has at most {LONGEST} steps")));
+            return Err(Slip::new(
+                start..text.at(),
+                "bad-path",
+                format!("a path has at most {LONGEST} steps"),
+            ));
         }
         Ok(Self(steps.into()))
     }
@@ -101,8 +105,12 @@ fn index(text: &mut Cursor<'_>) -> Result<Step, Slip> {
         Ok(place) if text.eat(']') => Ok(Step::Index(place)),
         _ => {
             text.take_while(|c| c != ']');
-            Err(Slip::new(start..text.at().max(start + 1), "bad-path", "an index is a whole number in brackets")
-                .help("write `[0]` for a list's first element, and the list's own name for all of it"))
+            Err(Slip::new(
+                start..text.at().max(start + 1),
+                "bad-path",
+                "an index is a whole number in brackets",
+            )
+            .help("write `[0]` for a list's first element, and the list's own name for all of it"))
         }
     }
 }

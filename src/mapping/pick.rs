@@ -308,14 +308,18 @@ mod tests {
 
     #[test]
     fn a_star_is_the_first_object_that_has_it() {
-        let text = r#"{"entity":{"type":"user","x":[{"id":0}],"file":{"id":""},"user":{"id":7},"z":{"id":8}}}"#;
+        let text =
+            r#"{"entity":{"type":"user","x":[{"id":0}],"file":{"id":""},"user":{"id":7},"z":{"id":8}}}"#;
         assert_eq!(one("entity.*.id", text).as_deref(), Some("7"));
         assert_eq!(
             found(&["entity.*.id", "entity.user.id", "entity.z.id", "entity.type"], text),
             ["7", "7", "8", "\"user\""].map(|v| Some(v.to_owned()))
         );
         assert_eq!(one("*.id", r#"{"id":1,"a":{"b":2},"c":{"id":3}}"#).as_deref(), Some("3"));
-        assert_eq!(one("a.*", r#"{"a":{"t":"x","l":[1],"e":{},"o":{"k":1}}}"#).as_deref(), Some(r#"{"k":1}"#));
+        assert_eq!(
+            one("a.*", r#"{"a":{"t":"x","l":[1],"e":{},"o":{"k":1}}}"#).as_deref(),
+            Some(r#"{"k":1}"#)
+        );
         assert_eq!(found(&["a.*", "a.t"], r#"{"a":{"t":"x"}}"#), [None, Some("\"x\"".to_owned())]);
     }
 

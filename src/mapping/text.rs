@@ -92,7 +92,12 @@ impl<'a> Cursor<'a> {
 ///
 /// `span` is the string with its quotes, `decoded` what it means. Where the two can't be brought
 /// together the whole string is the answer.
-pub(super) fn within_string(file: &str, span: &Range<usize>, decoded: &str, at: &Range<usize>) -> Range<usize> {
+pub(super) fn within_string(
+    file: &str,
+    span: &Range<usize>,
+    decoded: &str,
+    at: &Range<usize>,
+) -> Range<usize> {
     let locate = || {
         let raw = file.get(span.clone())?;
         let start = raw_offset(raw, decoded, at.start)?;

@@ -7,5 +7,8 @@ mod cef_properties;
 #[cfg(test)]
 mod cef_rules;
 #[cfg(test)]
-mod support;
 mod simulate_slack;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod syslog_sink;
