@@ -206,7 +206,7 @@ impl ServerCertVerifier for Witness {
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     /// Silence after our greeting.
-    #[error("the port takes connections but does not answer TLS within {} s", patience.as_secs())]
+    #[error("the port takes connections but does not answer TLS within {patience:?}")]
     TimedOut {
         /// How long was waited.
         patience: Duration,

@@ -11,4 +11,6 @@ mod simulate_slack;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod syslog_peers;
+#[cfg(test)]
 mod syslog_sink;

@@ -1,4 +1,7 @@
 //! What several tests share.
 
 pub(crate) mod certificates;
+pub(crate) mod daemon;
 pub(crate) mod hostile;
+pub(crate) mod rsyslog;
+pub(crate) mod syslog_ng;
