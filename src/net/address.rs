@@ -136,7 +136,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The resolver did not answer.
-    #[error("no answer about the name {host} within {} s", patience.as_secs())]
+    #[error("no answer about the name {host} within {patience:?}")]
     ResolverSilent {
         /// The name.
         host: Arc<str>,

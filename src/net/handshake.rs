@@ -147,9 +147,10 @@ fn moment(at: UnixTime) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(at.as_secs()).ok()?).ok()
 }
 
-/// `DnsName("siem.example.com")` as rustls prints it, bare.
+/// `DnsName("siem.example.com")` and `IpAddress(10.0.0.1)`, as rustls prints them, bare.
 fn plain(presented: &str) -> String {
-    presented.split('"').nth(1).unwrap_or(presented).to_owned()
+    let inside = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or(presented).trim_matches('"').to_owned()
 }
 
 /// Lets webpki judge and remembers what was shown, so that an error can name it.
@@ -205,7 +206,7 @@ impl ServerCertVerifier for Witness {
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     /// Silence after our greeting.
-    #[error("the port takes connections but does not answer TLS within {} s", patience.as_secs())]
+    #[error("the port takes connections but does not answer TLS within {patience:?}")]
     TimedOut {
         /// How long was waited.
         patience: Duration,

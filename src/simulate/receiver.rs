@@ -21,6 +21,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -170,7 +171,8 @@ pub enum StartError {
 pub struct Receiver {
     address: SocketAddr,
     arrivals: mpsc::Receiver<Arrival>,
-    _stops: DropGuard,
+    serving: JoinHandle<Option<()>>,
+    stops: DropGuard,
 }
 
 impl Receiver {
@@ -186,8 +188,15 @@ impl Receiver {
         let (tell, arrivals) = mpsc::channel(WAITING);
         let stop = CancellationToken::new();
         let serving = serve(listener, settings, tls, tell);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(serving));
-        Ok(Self { address, arrivals, _stops: stop.drop_guard() })
+        let serving = tokio::spawn(stop.clone().run_until_cancelled_owned(serving));
+        Ok(Self { address, arrivals, serving, stops: stop.drop_guard() })
+    }
+
+    /// Stops as a killed process does: connections are closed where they are, and when this returns
+    /// the port is free.
+    pub async fn stop(self) {
+        drop(self.stops);
+        let _stopped = self.serving.await;
     }
 
     /// Where it listens.
@@ -323,10 +332,9 @@ impl Connection {
         let mut messages = 0;
         let mut bytes_left = if let Fault::ResetAfter(bytes) = self.fault { bytes } else { u64::MAX };
         let how = loop {
-            while let Some(frame) = next_frame(&mut rest, &mut counted, self.largest_frame) {
-                if self.is_enough(messages) {
-                    break;
-                }
+            while !self.is_enough(messages)
+                && let Some(frame) = next_frame(&mut rest, &mut counted, self.largest_frame)
+            {
                 let Ok(text) = frame else { return self.end(rest.freeze(), Ended::BadFrame).await };
                 let counted = counted.unwrap_or(false);
                 self.tell.send(Arrival::Message(Message { connection: self.number, counted, text })).await?;

@@ -63,7 +63,12 @@ impl Format {
         let _written = self.format(out, Severity::from(severity).0, EventTime(at));
     }
 
-    /// The length of the longest header: what a message has to leave free of `max_message`.
+    /// What a message of `max_message` bytes leaves for its text: the encoder's budget.
+    pub fn budget(&self, max_message: usize) -> usize {
+        max_message.saturating_sub(self.longest_header())
+    }
+
+    /// The length of the longest header, in bytes.
     pub fn longest_header(&self) -> usize {
         let time = match self.header {
             Header::Rfc5424 => "<191>1 2026-11-05T21:31:00Z".len(),

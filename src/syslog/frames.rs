@@ -41,8 +41,8 @@ impl Frames {
         self.ends.clear();
     }
 
-    /// Makes one frame of what `write` appends to the buffer: header and text. What stands in the
-    /// buffer already is not `write`'s to touch.
+    /// Makes one frame of what `write` appends to the buffer: header and text. The buffer is not
+    /// empty: what stands in it already is not `write`'s to touch, nor to count.
     pub fn push<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let room = match self.framing {
             Framing::OctetCounting => self.digits.saturating_add(1),

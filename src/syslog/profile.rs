@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use super::frames::Framing;
 use super::message::Facility;
+use crate::cef::{Ipv6Labels, Values};
 
 /// The defaults for one kind of receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +25,10 @@ pub struct Profile {
     pub facility: Facility,
     /// The longest message in bytes, header included and frame excluded.
     pub max_message: usize,
-    /// CEF values without any escape, for readers that undo none (`=` as `%3D`, `|` as `%7C`, `\` as
-    /// `/`, a line feed as a space).
-    pub plain_values: bool,
-    /// The labels of IPv6 addresses as ArcSight's specification words them, in place of one word
-    /// that may serve as a field's name.
-    pub arcsight_ipv6_labels: bool,
+    /// How values are written: plain for readers that undo no escape.
+    pub values: Values,
+    /// The labels of addresses that have no key of their own.
+    pub ipv6_labels: Ipv6Labels,
 }
 
 /// A header's form, before its zone is known.
@@ -53,14 +52,14 @@ const GENERIC: Profile = Profile {
     tcp_framing: Framing::Newline,
     facility: Facility::LOCAL0,
     max_message: 8000,
-    plain_values: false,
-    arcsight_ipv6_labels: false,
+    values: Values::Escaped,
+    ipv6_labels: Ipv6Labels::OneWord,
 };
 
 const PROFILES: [Profile; 11] = [
     GENERIC,
     // CEF's own specification: `Nov  5 21:31:00 host CEF:0|`, and the labels of its IPv6 fields fixed.
-    Profile { name: "arcsight", header: HeaderKind::Rfc3164, arcsight_ipv6_labels: true, ..GENERIC },
+    Profile { name: "arcsight", header: HeaderKind::Rfc3164, ipv6_labels: Ipv6Labels::ArcSight, ..GENERIC },
     // SC4S: 6514 is a newline port; it ignores `rt` in milliseconds and takes the header's time, which
     // therefore needs its zone. TRUNCATE is 10,000 bytes.
     Profile { name: "splunk", tls_framing: Framing::Newline, ..GENERIC },
@@ -78,7 +77,7 @@ const PROFILES: [Profile; 11] = [
         ..GENERIC
     },
     // Regular expressions of its knowledge base, written for RFC 3164 and undoing no escape; not confirmed.
-    Profile { name: "logrhythm", header: HeaderKind::Rfc3164, plain_values: true, ..GENERIC },
+    Profile { name: "logrhythm", header: HeaderKind::Rfc3164, values: Values::Plain, ..GENERIC },
     // A CEF normaliser of which nothing is published.
     Profile { name: "logpoint", ..GENERIC },
     // The CEF input reads RFC 3164 times and newlines; older versions take `\=` for the end of a key,
@@ -87,7 +86,7 @@ const PROFILES: [Profile; 11] = [
         name: "graylog",
         header: HeaderKind::Rfc3164,
         tls_framing: Framing::Newline,
-        plain_values: true,
+        values: Values::Plain,
         ..GENERIC
     },
     // No decoder for CEF: users' own regular expressions undo no escape. One line is one event.
@@ -95,7 +94,7 @@ const PROFILES: [Profile; 11] = [
         name: "wazuh",
         header: HeaderKind::Rfc3164,
         tls_framing: Framing::Newline,
-        plain_values: true,
+        values: Values::Plain,
         ..GENERIC
     },
     // Google SecOps: its forwarder takes RFC 5424 or 3164; CEF of a new vendor needs a parser there.

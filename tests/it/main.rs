@@ -8,6 +8,13 @@ mod cef_parsers;
 mod cef_properties;
 #[cfg(test)]
 mod cef_rules;
+#[cfg(test)]
 mod simulate_slack;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod syslog_peers;
+#[cfg(test)]
+mod syslog_sink;
+#[cfg(test)]
+mod tidy;

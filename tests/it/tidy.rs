@@ -18,10 +18,24 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["problem", "telemetry"]),
     ("config", &["event", "cef", "slack", "store", "mapping", "syslog", "net", "problem"]),
     ("pipeline", &["event", "cef", "net", "slack", "store", "mapping", "syslog", "config", "telemetry"]),
-    ("commands", &[
-        "event", "cef", "net", "problem", "telemetry", "slack", "store", "mapping", "syslog", "simulate", "report",
-        "config", "pipeline",
-    ]),
+    (
+        "commands",
+        &[
+            "event",
+            "cef",
+            "net",
+            "problem",
+            "telemetry",
+            "slack",
+            "store",
+            "mapping",
+            "syslog",
+            "simulate",
+            "report",
+            "config",
+            "pipeline",
+        ],
+    ),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -47,7 +61,8 @@ fn imports_point_one_way() {
     let mut wrong = Vec::new();
     for path in sources(&src()) {
         let inside = path.strip_prefix(src()).unwrap();
-        let module = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        let module =
+            inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
         if matches!(module, "lib" | "main") {
             continue;
         }
@@ -58,7 +73,8 @@ fn imports_point_one_way() {
         let text = fs::read_to_string(&path).unwrap();
         for (number, line) in text.lines().enumerate() {
             for part in line.split("crate::").skip(1) {
-                let to: String = part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let to: String =
+                    part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 let known = MAY_IMPORT.iter().any(|(name, _)| *name == to);
                 if known && to != module && !allowed.contains(&to.as_str()) {
                     wrong.push(format!("{}:{}: {module} imports {to}", inside.display(), number + 1));

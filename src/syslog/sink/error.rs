@@ -108,7 +108,7 @@ pub enum Failure {
         source: io::Error,
     },
     /// The window stayed shut.
-    #[error("the receiver has taken no byte for {} s", patience.as_secs())]
+    #[error("the receiver has taken no byte for {patience:?}")]
     Stalled {
         /// How long was waited.
         patience: Duration,
