@@ -14,8 +14,6 @@ pub mod pipeline;
 pub mod problem;
 pub mod report;
 pub mod simulate;
-pub mod simulate;
-pub mod slack;
 pub mod slack;
 pub mod store;
 pub mod syslog;

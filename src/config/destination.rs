@@ -254,15 +254,8 @@ fn read_header(section: &Section<'_, '_>, profile: &Profile, stream: bool) -> He
 }
 
 fn read_encoder(section: &Section<'_, '_>, profile: &Profile) -> cef::Encoder {
-    let mut encoder = cef::Encoder {
-        version: cef::Since::V0,
-        values: if profile.plain_values { cef::Values::Plain } else { cef::Values::Escaped },
-        ipv6_labels: if profile.arcsight_ipv6_labels {
-            cef::Ipv6Labels::ArcSight
-        } else {
-            cef::Ipv6Labels::OneWord
-        },
-    };
+    let mut encoder =
+        cef::Encoder { version: cef::Since::V0, values: profile.values, ipv6_labels: profile.ipv6_labels };
     if let Some(given) = section.section("cef") {
         if given.number("version", 0..=1) == Some(1) {
             encoder.version = cef::Since::V1;
