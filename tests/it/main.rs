@@ -9,6 +9,12 @@ mod cef_properties;
 #[cfg(test)]
 mod cef_rules;
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod forward;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod simulate_slack;
 #[cfg(test)]
 mod support;
