@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use slackcef::cef::{Cuts, Encoder, Event, Values, decode};
 
 use crate::support::events::{encoder, event, field, meant, value};
-use crate::support::hostile::PIECES;
 
 /// Holds a line against what was meant, with what the encoder says it cut.
 fn check(encoder: Encoder, event: &Event, line: &[u8], cuts: &Cuts) -> Result<(), TestCaseError> {
@@ -74,7 +73,7 @@ fn check(encoder: Encoder, event: &Event, line: &[u8], cuts: &Cuts) -> Result<()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_read_is_what_was_meant_or_its_marked_beginning(
@@ -105,7 +104,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_budget_is_kept(fields in vec(field(), 0..14), class_id in value(), from in 480_usize..900) {
@@ -121,7 +120,8 @@ proptest! {
 
 #[test]
 fn sixty_four_kibibytes_of_one_character_are_cut_and_marked() {
-    for piece in PIECES.iter().filter(|piece| !piece.is_empty()) {
+    for piece in ["x", "=", "\\", "\n", "|", " ", "\"", "\0", "\t", "é", "🦀", "\u{a0}", "\u{2028}", "CEF:"]
+    {
         let long = piece.repeat(65_536 / piece.len());
         let event = event("user_login", &[("SlackTeam", None, long.clone()), ("suser", None, long)]);
         for values in [Values::Escaped, Values::Plain] {
