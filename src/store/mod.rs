@@ -159,6 +159,8 @@ pub struct Appended {
 pub struct Usage {
     /// Bytes in use in the database.
     pub bytes: u64,
+    /// Bytes of the database that are free: for the next batches, or to be given back to the disk.
+    pub free_bytes: u64,
     /// Bytes that may be in use there: the size limit, less what the log of changes and the reserve need.
     pub limit: u64,
     /// Bytes of the log of changes (the WAL).

@@ -143,6 +143,7 @@ pub(super) fn open(settings: &Settings, clock: Clock) -> Result<(Writer, Shared,
     let (extent, extents) = watch::channel(ledger.extent);
     let nothing = Usage {
         bytes: 0,
+        free_bytes: 0,
         limit: limits.bytes,
         wal_bytes: 0,
         batches: 0,
@@ -229,23 +230,44 @@ impl Writer {
                 return;
             }
             self.serve(command);
-            self.publish();
         }
     }
 
     fn serve(&mut self, command: Command) {
-        // Whoever asked may have gone; what was done stays done.
         match command {
-            Command::Append { batch, reply } => drop(reply.send(self.append(batch))),
-            Command::Bookmark { source, reply } => {
-                drop(reply.send(self.ledger.sources.get(&source).map(|source| source.bookmark.clone())));
+            Command::Append { batch, reply } => {
+                let answer = self.append(batch);
+                self.answer(reply, answer);
             }
-            Command::Register { name, reply } => drop(reply.send(self.register(name))),
-            Command::Retain { names, reply } => drop(reply.send(self.retain(&names))),
-            Command::Move { name, to, reply } => drop(reply.send(self.move_reader(&name, to))),
-            Command::Backlog { name, reply } => drop(reply.send(self.backlog(&name))),
+            Command::Bookmark { source, reply } => {
+                let bookmark = self.ledger.sources.get(&source).map(|source| source.bookmark.clone());
+                self.answer(reply, bookmark);
+            }
+            Command::Register { name, reply } => {
+                let position = self.register(name);
+                self.answer(reply, position);
+            }
+            Command::Retain { names, reply } => {
+                let retained = self.retain(&names);
+                self.answer(reply, retained);
+            }
+            Command::Move { name, to, reply } => {
+                let moved = self.move_reader(&name, to);
+                self.answer(reply, moved);
+            }
+            Command::Backlog { name, reply } => {
+                let backlog = self.backlog(&name);
+                self.answer(reply, backlog);
+            }
             Command::Close { reply } => drop(reply.send(Err(StoreError::Closed))),
         }
+    }
+
+    /// Answers, after everyone who watches was told: what was stored can be read at once.
+    fn answer<T>(&self, reply: oneshot::Sender<T>, answer: T) {
+        self.publish();
+        // Whoever asked may have gone; what was done stays done.
+        drop(reply.send(answer));
     }
 
     fn close(self) -> Result<(), StoreError> {
@@ -274,6 +296,7 @@ impl Writer {
         let oldest = Header::find(&self.db, extent.first).ok().flatten().map(|header| header.stored);
         let usage = Usage {
             bytes: self.bytes_in_use().unwrap_or_default(),
+            free_bytes: self.pragma("PRAGMA freelist_count").unwrap_or_default().saturating_mul(PAGE),
             limit: self.limits.bytes,
             wal_bytes: self.folder.wal_bytes(),
             batches: extent.last.saturating_add(1).saturating_sub(extent.first),

@@ -24,3 +24,6 @@ mod syslog_peers;
 mod syslog_sink;
 #[cfg(test)]
 mod tidy;
+mod store_contract;
+mod store_damage;
+mod store_support;
