@@ -8,5 +8,5 @@ pub mod cef;
 pub mod event;
 pub mod net;
 pub mod problem;
-pub mod slack;
 pub mod simulate;
+pub mod slack;

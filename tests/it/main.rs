@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod simulate_slack;
+#[cfg(test)]
+mod slack_poll;
