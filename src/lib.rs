@@ -12,6 +12,8 @@ pub mod mapping;
 pub mod net;
 pub mod pipeline;
 pub mod problem;
+pub mod simulate;
+pub mod slack;
 pub mod report;
 pub mod simulate;
 pub mod slack;

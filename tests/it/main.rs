@@ -17,6 +17,7 @@ mod restart;
 #[cfg(test)]
 mod simulate_slack;
 #[cfg(test)]
+mod slack_poll;
 mod support;
 #[cfg(test)]
 mod syslog_peers;

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::iter::repeat_n;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::Text;
 
 const START: i64 = 1_700_000_000;
 
