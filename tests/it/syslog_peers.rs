@@ -198,6 +198,13 @@ async fn messages_of_the_greatest_length_arrive_whole() {
 async fn real_receivers_that_refuse_our_certificate_are_understood() {
     let certificates = Certificates::new();
     let strangers = Authority::new("Somebody else").unwrap();
+    // Far more than the socket takes: the refusal comes in the middle of it.
+    let mut large = Frames::new(Framing::OctetCounting);
+    for _ in 0..50_000 {
+        large.push(|buf| {
+            buf.extend_from_slice(b"<134>1 2026-11-05T21:31:00Z host CEF - - - CEF:0|a|b|c|d|e|1|")
+        });
+    }
     for transport in [Listen::TLS, Listen::TLS_1_2] {
         let listen = Listen { client_certificates: true, ..transport };
         let rsyslog = Rsyslog::start(&certificates, listen).await;
@@ -210,9 +217,15 @@ async fn real_receivers_that_refuse_our_certificate_are_understood() {
                 std::fs::copy(certificates.ca(), dir.ca()).unwrap();
                 let endpoint = dir.endpoint_named(address, "localhost", client.as_ref());
                 let mut sink = Sink::stream(vec![endpoint], Timeouts::default());
-                let error = sink.send(&batch.frames).await.unwrap_err();
-                let [(_, failure @ Failure::Tls(_))] = error.failures() else { panic!("{error:?}") };
-                assert!(failure.help().unwrap().contains("`certificate`"), "{failure}: {:?}", failure.help());
+                for frames in [&batch.frames, &large] {
+                    let error = sink.send(frames).await.unwrap_err();
+                    let [(_, failure @ Failure::Tls(_))] = error.failures() else { panic!("{error:?}") };
+                    assert!(
+                        failure.help().unwrap().contains("`certificate`"),
+                        "{failure}: {:?}",
+                        failure.help()
+                    );
+                }
             }
         }
         assert_eq!((rsyslog.stored(), syslog_ng.stored()), (vec![], vec![]));

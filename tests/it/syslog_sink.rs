@@ -480,6 +480,26 @@ async fn a_refused_client_certificate_settles_nothing_in_either_version() {
     }
 }
 
+/// The receiver resets a connection whose bytes it has not read; its alert came before, and is what
+/// the error has to tell, however large the batch that was on its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_reason_of_a_refusal_is_not_lost_under_the_reset_that_follows_it() {
+    let certificates = Certificates::new();
+    let server =
+        ServerTls { clients_of: Some(certificates.authority.pem()), ..ServerTls::new(certificates.server()) };
+    let receiver = receiver(Some(server), &[]).await;
+    let mut sink = sink(certificates.endpoint(receiver.address()));
+    for messages in [1, 100, 1000, 10_000, 100_000] {
+        for _ in 0..5 {
+            let error = sink.send(&batch(Framing::OctetCounting, messages)).await.unwrap_err();
+            assert!(
+                shown(&error).starts_with("the receiver asks for a client certificate"),
+                "{messages}: {error:?}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_port_of_the_wrong_kind_is_named_as_one() {
     let certificates = Certificates::new();

@@ -46,6 +46,18 @@ impl Wire {
 
     /// Writes all of `bytes` and flushes.
     pub(super) async fn write(&mut self, bytes: &[u8], stall: Duration) -> Result<(), End> {
+        match self.write_all(bytes, stall).await {
+            // Why it failed may lie unread: an alert tells more than a broken pipe. The socket is dead,
+            // so that its read side ends at once.
+            Err(End::Fault(fault)) => match self.ended_within(stall.min(LAST_WORDS)).await {
+                Some(reason @ End::Fault(_)) => Err(reason),
+                _ => Err(End::Fault(fault)),
+            },
+            done => done,
+        }
+    }
+
+    async fn write_all(&mut self, bytes: &[u8], stall: Duration) -> Result<(), End> {
         for piece in bytes.chunks(PIECE) {
             let mut rest = piece;
             while !rest.is_empty() {
@@ -65,16 +77,9 @@ impl Wire {
         stall: Duration,
         mut step: impl FnMut(Pin<&mut (dyn Duplex + 'static)>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Result<T, End> {
-        let driven = std::future::poll_fn(|cx| {
-            if let Poll::Ready(end) = self.poll_end(cx) {
-                return Poll::Ready(Err(end));
-            }
-            let done = ready!(step(Pin::new(&mut *self.duplex), cx));
-            Poll::Ready(done.map_err(|fault| match self.poll_end(cx) {
-                // Why the write failed may lie unread: an alert tells more than a broken pipe.
-                Poll::Ready(end @ End::Fault(_)) => end,
-                _ => End::Fault(fault),
-            }))
+        let driven = std::future::poll_fn(|cx| match self.poll_end(cx) {
+            Poll::Ready(end) => Poll::Ready(Err(end)),
+            Poll::Pending => step(Pin::new(&mut *self.duplex), cx).map_err(End::Fault),
         });
         timeout(stall, driven).await.unwrap_or(Err(End::Stalled(stall)))
     }
@@ -147,5 +152,7 @@ impl fmt::Debug for Wire {
 
 /// One write: four TLS records. A message a write would cost three times the processor's time.
 const PIECE: usize = 64 * 1024;
+/// How long the reason of a failed write is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 const READS: usize = 16;
 const FIRST_WORDS: usize = 8;
