@@ -12,8 +12,6 @@ pub mod mapping;
 pub mod net;
 pub mod pipeline;
 pub mod problem;
-pub mod simulate;
-pub mod slack;
 pub mod report;
 pub mod simulate;
 pub mod slack;

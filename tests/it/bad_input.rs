@@ -19,7 +19,8 @@ const HERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 /// The exit code, and what was said on both streams.
 #[track_caller]
 fn assert_says(output: &Output, exit: i32, words: &[&str]) {
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(exit), "{said}");
     for word in words {
         assert!(said.contains(word), "no {word:?} in:\n{said}");
@@ -47,7 +48,11 @@ to = ["siem.example.com:6514"]
 #[test]
 fn an_unknown_key_is_shown_with_a_caret_and_the_right_one() {
     let output = checked(&GOOD.replace("log =", "pol_every = \"60s\"\nlog ="));
-    assert_says(&output, 78, &["error[unknown-key]", "slackcef.toml:3:1", "^^^^^^^^^", "did you mean `poll_every`?"]);
+    assert_says(
+        &output,
+        78,
+        &["error[unknown-key]", "slackcef.toml:3:1", "^^^^^^^^^", "did you mean `poll_every`?"],
+    );
 }
 
 #[test]
@@ -61,7 +66,11 @@ fn a_bad_address_of_slack_is_refused_before_a_token_goes_there() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let output = slackcef(&["run", "--config", "/nonexistent/slackcef.toml"]);
-    assert_says(&output, 78, &["cannot read the configuration /nonexistent/slackcef.toml", "No such file", "help:"]);
+    assert_says(
+        &output,
+        78,
+        &["cannot read the configuration /nonexistent/slackcef.toml", "No such file", "help:"],
+    );
 }
 
 #[test]
@@ -88,11 +97,22 @@ fn what_is_no_json_is_shown_with_its_place() {
 #[test]
 fn a_mapping_with_mistakes_never_runs() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("a.toml"), "version = 1\nlog = \"audit\"\n[fields]\nsuserr = \"{actor.user.id\"\n").unwrap();
-    let text = format!("{GOOD}[destinations.siem]\nmapping = \"m\"\n[mappings.m]\ndir = {:?}\n", dir.path().to_str().unwrap());
+    fs::write(
+        dir.path().join("a.toml"),
+        "version = 1\nlog = \"audit\"\n[fields]\nsuserr = \"{actor.user.id\"\n",
+    )
+    .unwrap();
+    let text = format!(
+        "{GOOD}[destinations.siem]\nmapping = \"m\"\n[mappings.m]\ndir = {:?}\n",
+        dir.path().to_str().unwrap()
+    );
     let output = checked(&text);
     assert_says(&output, 78, &["a.toml:4:1", "did you mean `suser`", "a.toml:4:"]);
-    assert_says(&slackcef(&["mapping", "list", "--mapping", "/nonexistent"]), 78, &["/nonexistent", "No such file"]);
+    assert_says(
+        &slackcef(&["mapping", "list", "--mapping", "/nonexistent"]),
+        78,
+        &["/nonexistent", "No such file"],
+    );
 }
 
 async fn slack(plan: Plan) -> Slack {
@@ -127,7 +147,8 @@ async fn a_refused_token_and_a_wrong_plan_are_told_apart() {
     for output in [check(&forwarder), run_once(&forwarder)] {
         assert_says(&output, if output.stdout.is_empty() { 78 } else { 69 }, &["token", "401", "help:"]);
     }
-    let refused = Trouble::Refused { status: 403, error: Some("feature_not_enabled".into()), retry_after: None };
+    let refused =
+        Trouble::Refused { status: 403, error: Some("feature_not_enabled".into()), retry_after: None };
     let faults = vec![slack::Fault { when: When::Every(1), trouble: refused }];
     let slack = self::slack(Plan { faults, ..Plan::default() }).await;
     let forwarder = Forwarder::new(&slack, "", STDOUT);
@@ -171,7 +192,8 @@ async fn an_expired_certificate_is_named_with_its_date() {
 async fn a_wrong_name_is_shown_beside_the_right_one() {
     let certificates = Certificates::new();
     let other = certificates.authority.server(&["other.example.com"], Term::Now).unwrap();
-    let output = checked_receiver(serving(other), &certificates, "server_name = \"siem.example.com\"\n").await;
+    let output =
+        checked_receiver(serving(other), &certificates, "server_name = \"siem.example.com\"\n").await;
     assert_says(&output, 69, &["siem.example.com", "other.example.com", "help:"]);
 }
 

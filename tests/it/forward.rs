@@ -37,9 +37,10 @@ async fn forwarded_as_meant(entries: Vec<String>) {
     let certificates = Certificates::new();
     let rsyslog = Rsyslog::start(&certificates, Listen::TLS).await;
     let syslog_ng = SyslogNg::start(&certificates, Listen::TLS, Framing::OctetCounting, "").await;
-    let slack = Slack::start("127.0.0.1:0".parse().unwrap(), Plan { given: now_and_then(entries), ..nasty() })
-        .await
-        .unwrap();
+    let slack =
+        Slack::start("127.0.0.1:0".parse().unwrap(), Plan { given: now_and_then(entries), ..nasty() })
+            .await
+            .unwrap();
     let served = slack.entries();
     let forwarder = Forwarder::new(
         &slack,
@@ -87,9 +88,15 @@ fn nasty() -> Plan {
     let fault = |on, trouble| Fault { when: When::On(on), trouble };
     Plan {
         pages: Pages { end: End::Mixed, ..Pages::default() },
-        late: vec![Late { pick: Pick::Ids(LATE.map(str::to_owned).to_vec()), until: Until::Behind(Duration::from_secs(5)) }],
+        late: vec![Late {
+            pick: Pick::Ids(LATE.map(str::to_owned).to_vec()),
+            until: Until::Behind(Duration::from_secs(5)),
+        }],
         faults: vec![
-            fault(vec![2], Trouble::Refused { status: 429, error: Some("ratelimited".into()), retry_after: Some(1) }),
+            fault(
+                vec![2],
+                Trouble::Refused { status: 429, error: Some("ratelimited".into()), retry_after: Some(1) },
+            ),
             fault(vec![4], Trouble::Html { status: 500 }),
             fault(vec![6, 9], Trouble::CutOff),
             fault(vec![3, 5, 8], Trouble::EmptyPage),
@@ -153,9 +160,9 @@ fn lines(stored: &[Stored]) -> Vec<String> {
     stored
         .iter()
         .map(|stored| {
-            let (before, _) = stored.raw.split_once("CEF:0|").unwrap_or_else(|| panic!("{stored:?}"));
+            let (before, cef) = stored.raw.split_once("CEF:0|").unwrap_or_else(|| panic!("{stored:?}"));
             assert!(before.starts_with('<') && before.ends_with(" CEF - - - "), "{before}");
-            stored.raw[before.len()..].to_owned()
+            format!("CEF:0|{cef}")
         })
         .collect()
 }

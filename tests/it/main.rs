@@ -1,6 +1,8 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod cef_dictionary;
 #[cfg(test)]
 mod cef_parsers;
@@ -9,8 +11,6 @@ mod cef_properties;
 #[cfg(test)]
 mod cef_rules;
 #[cfg(test)]
-mod bad_input;
-#[cfg(test)]
 mod forward;
 #[cfg(test)]
 mod restart;
@@ -18,6 +18,13 @@ mod restart;
 mod simulate_slack;
 #[cfg(test)]
 mod slack_poll;
+#[cfg(test)]
+mod store_contract;
+#[cfg(test)]
+mod store_damage;
+#[cfg(test)]
+mod store_support;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod syslog_peers;
@@ -25,6 +32,3 @@ mod syslog_peers;
 mod syslog_sink;
 #[cfg(test)]
 mod tidy;
-mod store_contract;
-mod store_damage;
-mod store_support;

@@ -42,9 +42,14 @@ impl Seen {
 }
 
 async fn slack(count: u64) -> Slack {
-    let generated =
-        Generated { count: Some(count), pace: Pace::Over(Duration::from_secs(3 * 3600)), ..Generated::default() };
-    Slack::start(SocketAddr::from(HERE), Plan { generated: Some(generated), ..Plan::default() }).await.unwrap()
+    let generated = Generated {
+        count: Some(count),
+        pace: Pace::Over(Duration::from_secs(3 * 3600)),
+        ..Generated::default()
+    };
+    Slack::start(SocketAddr::from(HERE), Plan { generated: Some(generated), ..Plan::default() })
+        .await
+        .unwrap()
 }
 
 async fn receiver(certificates: &Certificates) -> Receiver {
