@@ -1,4 +1,6 @@
 //! Where a field goes in a line: its key, the label after it, and how much room the key gives.
+//!
+//! **Invariant:** no name is given out that the event holds already.
 
 use super::encode::{Encoder, Ipv6Labels, Values};
 use super::event::{Event, Field};
@@ -47,6 +49,7 @@ impl Place<'_> {
         } else if room.is_some_and(|room| room < value.len()) {
             Written::Cut(0)
         } else {
+            // Digits, letters, `.`, `:` and `-`, as `typed` wrote them: nothing to escape.
             out.extend_from_slice(value.as_bytes());
             Written::Whole
         };
