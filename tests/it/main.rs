@@ -2,4 +2,8 @@
 
 mod store_contract;
 mod store_damage;
+mod store_full;
+mod store_kill;
+mod store_model;
+mod store_refusal;
 mod store_support;
