@@ -92,6 +92,11 @@ impl Folder {
         }
     }
 
+    /// Bytes of the reserve that are not set aside now.
+    pub(super) fn reserve_missing(&self) -> u64 {
+        if self.path.join(RESERVE).exists() { 0 } else { self.reserve }
+    }
+
     /// Gives the reserve back to the disk; says whether there was one.
     pub(super) fn give_reserve_back(&self) -> bool {
         fs::remove_file(self.path.join(RESERVE)).is_ok()

@@ -65,7 +65,11 @@ impl Writer {
         // Room is kept ready, so that at the limit an append seldom has to wait for its own.
         let crowded = self.bytes_in_use()? > self.limits.bytes.saturating_sub(self.limits.bytes / 32);
         let which = if crowded { Which::Delivered } else { Which::Expired };
-        Ok(self.delete(which)? || self.forget_ids()? || self.shrink()? || self.cut_log()?)
+        let worked = self.delete(which)? || self.forget_ids()? || self.shrink()? || self.cut_log()?;
+        if !worked {
+            self.folder.set_reserve_aside(self.limits.disk_floor);
+        }
+        Ok(worked)
     }
 
     /// Makes room for an append of so many bytes; says what is full when there is none to be made.
@@ -92,13 +96,20 @@ impl Writer {
                 return Ok(full.then_some(Full::Limit));
             }
         }
-        while self.folder.free_bytes() < self.limits.disk_floor {
+        while self.disk_is_short() {
             let worked = self.shrink()? || self.cut_log()? || self.delete(Which::Delivered)?;
             if !worked {
                 return Ok(Some(Full::Disk));
             }
         }
         Ok(None)
+    }
+
+    /// Whether the disk has less left than is to stay free; a reserve that was given back is wanted
+    /// again before anything else.
+    fn disk_is_short(&self) -> bool {
+        let wanted = self.limits.disk_floor.saturating_add(self.folder.reserve_missing());
+        self.folder.free_bytes() < wanted
     }
 
     /// Deletes the oldest batches of that kind; false when there is none.
@@ -190,7 +201,7 @@ impl Writer {
     fn shrink(&mut self) -> rusqlite::Result<bool> {
         let free = self.pragma("PRAGMA freelist_count")?;
         let pages = self.pragma("PRAGMA page_count")?;
-        let pressed = free > 0 && self.folder.free_bytes() < self.limits.disk_floor;
+        let pressed = free > 0 && self.disk_is_short();
         if !pressed && free <= (pages / 4).max(SLACK_PAGES) {
             return Ok(false);
         }
@@ -208,14 +219,11 @@ impl Writer {
     /// or somebody is reading just now.
     fn cut_log(&mut self) -> rusqlite::Result<bool> {
         let bytes = self.folder.wal_bytes();
-        let pressed = bytes > 0 && self.folder.free_bytes() < self.limits.disk_floor;
+        let pressed = bytes > 0 && self.disk_is_short();
         if !pressed && bytes <= self.limits.wal.saturating_add(64 * PAGE) {
             return Ok(false);
         }
         self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        if !pressed {
-            self.folder.set_reserve_aside(self.limits.disk_floor);
-        }
         Ok(self.folder.wal_bytes() < bytes)
     }
 }

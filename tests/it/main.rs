@@ -23,6 +23,10 @@ mod store_contract;
 #[cfg(test)]
 mod store_damage;
 #[cfg(test)]
+mod store_full;
+mod store_kill;
+mod store_model;
+mod store_refusal;
 mod store_support;
 #[cfg(test)]
 mod support;

@@ -404,6 +404,35 @@ async fn an_id_without_its_batch_does_not_suppress_an_entry() {
     assert_eq!(fresh, 50);
 }
 
+#[tokio::test]
+async fn ids_that_outlived_their_entries_do_not_suppress_them() {
+    // A log of changes that lost its tail, over a file that had taken some of it in: ids are there
+    // whose batches are not.
+    for other_first in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = small(dir.path());
+        closed_store(dir.path()).await;
+        let (database, later) = (settings.dir.join("store.db"), dir.path().join("later.db"));
+        let earlier = fs::read(&database).unwrap();
+        let store = open(&settings);
+        append(&store, "a", EACH..EACH + 50).await;
+        store.close().await.unwrap();
+        fs::rename(&database, &later).unwrap();
+        fs::write(&database, earlier).unwrap();
+        let attach =
+            format!("ATTACH '{}' AS later; INSERT OR IGNORE INTO id SELECT * FROM later.id", later.display());
+        change(&database, &attach);
+
+        let store = open(&settings);
+        if other_first {
+            // The number of the batch that is not there goes to another.
+            append(&store, "b", EACH..EACH + 7).await;
+        }
+        assert_eq!(append(&store, "a", EACH..EACH + 50).await.fresh, 50);
+        assert_eq!(append(&store, "a", EACH..EACH + 50).await.seen, 50);
+    }
+}
+
 fn change(database: &PathBuf, sql: &str) {
     let db = rusqlite::Connection::open(database).unwrap();
     db.execute_batch(sql).unwrap();

@@ -26,7 +26,9 @@ pub(crate) fn entry(n: u64) -> Entry {
 /// The n-th entry, with so many bytes that do not compress.
 pub(crate) fn sized(n: u64, noise: usize) -> Entry {
     let mut random = fastrand::Rng::with_seed(n);
-    let noise: String = (0..noise).map(|_| random.alphanumeric()).collect();
+    let mut bytes = vec![0; noise];
+    random.fill(&mut bytes);
+    let noise: String = bytes.iter().map(|byte| char::from(b'0' + byte % 42)).collect();
     let at = BEGIN + i64::try_from(n / 4).unwrap();
     let json = format!(
         r#"{{"id":"entry-{n}","date_create":{at},"action":"user_login","actor":{{"type":"user","user":{{"id":"W{n}","name":"{noise}"}}}}}}"#
