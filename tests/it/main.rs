@@ -1,6 +1,21 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod cef_dictionary;
+#[cfg(test)]
+mod cef_parsers;
+#[cfg(test)]
+mod cef_properties;
+#[cfg(test)]
+mod cef_rules;
+#[cfg(test)]
 mod simulate_slack;
 #[cfg(test)]
 mod slack_poll;
+mod support;
+#[cfg(test)]
+mod syslog_peers;
+#[cfg(test)]
+mod syslog_sink;
+#[cfg(test)]
+mod tidy;

@@ -1,0 +1,407 @@
+//! JSON read in place: values found, strings unescaped, containers compacted, nothing copied that
+//! need not be.
+//!
+//! By hand, and not by `serde_json`, for three reasons: skipping a nested value must allocate
+//! nothing, a string or key with a lone surrogate must be read and not refused, and an entry
+//! nested ten thousand deep must cost no stack. The text was checked when it became an entry, so
+//! nothing is validated here; the tests hold the results against `serde_json`'s.
+//!
+//! **Invariant:** total on any text: what is not JSON ends the reading, never the program.
+//! **Invariant:** no function here recurses.
+
+use std::ops::Range;
+
+/// A position in a JSON text that moves forward only.
+#[derive(Debug, Clone)]
+pub(super) struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+/// The inside of a string: its bytes without the quotes, and whether an escape is among them.
+#[derive(Debug, Clone)]
+pub(super) struct StringAt {
+    pub(super) inner: Range<usize>,
+    pub(super) escaped: bool,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text: text.as_bytes(), at: 0 }
+    }
+
+    /// Where the next byte lies.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The next byte that is not white space, which stays unread.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.text.get(self.at)?;
+            if !is_space(byte) {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Reads `byte` where it comes next.
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// After a member or an element: whether another one follows. `None` where the text ends or
+    /// is no JSON.
+    pub(super) fn another(&mut self, end: u8) -> Option<bool> {
+        match self.peek()? {
+            b',' => {
+                self.at += 1;
+                Some(true)
+            }
+            byte if byte == end => {
+                self.at += 1;
+                Some(false)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads a string.
+    pub(super) fn string(&mut self) -> Option<StringAt> {
+        if !self.eat(b'"') {
+            return None;
+        }
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            match self.text.get(self.at)? {
+                b'"' => {
+                    let inner = start..self.at;
+                    self.at += 1;
+                    return Some(StringAt { inner, escaped });
+                }
+                b'\\' => {
+                    escaped = true;
+                    self.at += 2;
+                }
+                _ => self.at = plain_until(self.text, self.at + 1),
+            }
+        }
+    }
+
+    /// Reads over one value of any kind and says where it lay.
+    pub(super) fn skip(&mut self) -> Option<Range<usize>> {
+        match self.peek()? {
+            b'"' => {
+                let start = self.at;
+                self.string()?;
+                Some(start..self.at)
+            }
+            b'{' | b'[' => self.skip_container(),
+            b'}' | b']' | b',' | b':' => None,
+            _ => {
+                let start = self.at;
+                while self.text.get(self.at).is_some_and(|&b| !ends_scalar(b)) {
+                    self.at += 1;
+                }
+                Some(start..self.at)
+            }
+        }
+    }
+
+    /// In valid JSON every bracket has its fellow, so a count takes the place of a stack.
+    fn skip_container(&mut self) -> Option<Range<usize>> {
+        let start = self.at;
+        let mut depth = 0_usize;
+        loop {
+            match self.text.get(self.at)? {
+                b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            self.at += 1;
+            if depth == 0 {
+                return Some(start..self.at);
+            }
+        }
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+fn ends_scalar(byte: u8) -> bool {
+    is_space(byte) || matches!(byte, b',' | b'}' | b']' | b':' | b'"' | b'{' | b'[')
+}
+
+/// The first place at or after `at` that holds a quote or a backslash, or the text's end. Eight
+/// bytes at a time: most of an entry is the inside of strings.
+fn plain_until(text: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    // The top bit of each byte that is zero; bits above the lowest set one may be wrong.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
+    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        let hits = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while text.get(at).is_some_and(|b| !matches!(b, b'"' | b'\\')) {
+        at += 1;
+    }
+    at
+}
+
+/// Whether a value says nothing: null, an empty text, or a list or object of nothing else.
+pub(super) fn is_nothing(raw: &str) -> bool {
+    match raw.as_bytes() {
+        [] | b"null" | b"\"\"" => true,
+        [b'[' | b'{', ..] => says_nothing(raw),
+        _ => false,
+    }
+}
+
+/// Whether a container holds neither a key nor a scalar that says something.
+fn says_nothing(raw: &str) -> bool {
+    let mut scan = Scanner::new(raw);
+    while let Some(byte) = scan.peek() {
+        match byte {
+            b'[' | b']' | b'{' | b'}' | b',' | b':' => scan.at += 1,
+            _ => match scan.skip() {
+                Some(scalar) if is_nothing(raw.get(scalar.clone()).unwrap_or_default()) => {}
+                _ => return false,
+            },
+        }
+    }
+    true
+}
+
+/// The text of a JSON string that needs no unescaping; `None` for any other value.
+pub(super) fn plain_string(raw: &str) -> Option<&str> {
+    let inner = inside(raw)?;
+    (!inner.contains('\\')).then_some(inner)
+}
+
+/// What lies between a string's quotes, escapes and all; `None` for any other value.
+fn inside(raw: &str) -> Option<&str> {
+    raw.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// Appends a value as text: strings unescaped, numbers and booleans as they stand, a list of
+/// scalars joined by `separator` less those that say nothing, other containers as compact JSON.
+pub(super) fn write_text(raw: &str, separator: &str, out: &mut String) {
+    match raw.as_bytes() {
+        [b'"', ..] => unescape(inside(raw).unwrap_or_default(), out),
+        [b'[', ..] if elements(raw).all(is_scalar) => write_list(raw, separator, out),
+        [b'[' | b'{', ..] => write_compact(raw, out),
+        b"null" => {}
+        _ => out.push_str(raw),
+    }
+}
+
+/// Appends a list's elements joined by `separator`, less those that say nothing; containers among
+/// them as compact JSON.
+pub(super) fn write_list(raw: &str, separator: &str, out: &mut String) {
+    let mut first = true;
+    for element in elements(raw).filter(|element| !is_nothing(element)) {
+        if !first {
+            out.push_str(separator);
+        }
+        first = false;
+        match element.as_bytes() {
+            [b'[' | b'{', ..] => write_compact(element, out),
+            [b'"', ..] => unescape(inside(element).unwrap_or_default(), out),
+            _ => out.push_str(element),
+        }
+    }
+}
+
+fn is_scalar(raw: &str) -> bool {
+    !raw.starts_with(['[', '{'])
+}
+
+/// Appends the value without the white space between its tokens; strings stay as they were sent.
+pub(super) fn write_compact(raw: &str, out: &mut String) {
+    let mut scan = Scanner::new(raw);
+    let mut run = 0;
+    while scan.at < raw.len() {
+        let start = scan.at;
+        match scan.peek() {
+            // The rest is no JSON: nothing of it is kept.
+            None => break,
+            // White space was passed over: what lies before it is a run to copy.
+            Some(_) if scan.at > start => {
+                out.push_str(raw.get(run..start).unwrap_or_default());
+                run = scan.at;
+            }
+            Some(b'"') if scan.string().is_none() => break,
+            Some(b'"') => {}
+            Some(_) => scan.at += 1,
+        }
+    }
+    let end = if scan.at >= raw.len() { raw.trim_ascii_end().len() } else { scan.at };
+    out.push_str(raw.get(run..end).unwrap_or_default());
+}
+
+/// The elements of a list; none where the value is no list.
+pub(super) fn elements(raw: &str) -> Elements<'_> {
+    let mut scan = Scanner::new(raw);
+    let more = scan.eat(b'[') && scan.peek() != Some(b']');
+    Elements { raw, scan, more }
+}
+
+/// See [`elements`].
+pub(super) struct Elements<'a> {
+    raw: &'a str,
+    scan: Scanner<'a>,
+    more: bool,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if !self.more {
+            return None;
+        }
+        let element = self.scan.skip();
+        self.more = element.is_some() && self.scan.another(b']') == Some(true);
+        self.raw.get(element?)
+    }
+}
+
+/// How many members an object has.
+pub(super) fn members(raw: &str) -> usize {
+    let mut scan = Scanner::new(raw);
+    let mut count = 0;
+    if !scan.eat(b'{') || scan.eat(b'}') {
+        return count;
+    }
+    while scan.string().is_some() && scan.eat(b':') && scan.skip().is_some() {
+        count += 1;
+        if scan.another(b'}') != Some(true) {
+            break;
+        }
+    }
+    count
+}
+
+/// Whether a scalar's text is `wanted`. Null and containers equal no text.
+pub(super) fn scalar_is(raw: &str, wanted: &str) -> bool {
+    match raw.as_bytes() {
+        [b'"', ..] => string_is(inside(raw).unwrap_or_default(), wanted),
+        [b'[' | b'{', ..] | b"null" => false,
+        _ => raw == wanted,
+    }
+}
+
+/// Whether the inside of a string, unescaped, is `wanted`.
+pub(super) fn string_is(inner: &str, wanted: &str) -> bool {
+    if !inner.contains('\\') {
+        return inner == wanted;
+    }
+    let mut rest = wanted;
+    for piece in Pieces(inner) {
+        let left = match piece {
+            Piece::Run(run) => rest.strip_prefix(run),
+            Piece::Char(c) => rest.strip_prefix(c),
+        };
+        match left {
+            Some(left) => rest = left,
+            None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+/// Appends the inside of a string with its escapes undone; a lone surrogate becomes U+FFFD.
+pub(super) fn unescape(inner: &str, out: &mut String) {
+    for piece in Pieces(inner) {
+        match piece {
+            Piece::Run(run) => out.push_str(run),
+            Piece::Char(c) => out.push(c),
+        }
+    }
+}
+
+/// A string's inside, taken apart into runs without escapes and characters that were escaped.
+struct Pieces<'a>(&'a str);
+
+enum Piece<'a> {
+    Run(&'a str),
+    Char(char),
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (run, rest) = self.0.split_at_checked(self.0.find('\\').unwrap_or(self.0.len()))?;
+        if !run.is_empty() {
+            self.0 = rest;
+            return Some(Piece::Run(run));
+        }
+        let mut chars = rest.chars();
+        chars.next();
+        let c = match chars.next() {
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('u') => return Some(Piece::Char(self.code_point(chars.as_str()))),
+            Some(c) => c,
+            None => char::REPLACEMENT_CHARACTER,
+        };
+        self.0 = chars.as_str();
+        Some(Piece::Char(c))
+    }
+}
+
+impl<'a> Pieces<'a> {
+    /// The character of the escape whose digits begin `digits`, its second half included.
+    fn code_point(&mut self, digits: &'a str) -> char {
+        let (unit, rest) = code_unit(digits);
+        self.0 = rest;
+        let Some(unit) = unit else { return char::REPLACEMENT_CHARACTER };
+        if let Some(c) = char::from_u32(unit) {
+            return c;
+        }
+        // A surrogate: half a character, whole only as high and low together.
+        if let Some((Some(low @ 0xdc00..=0xdfff), after)) = rest.strip_prefix("\\u").map(code_unit)
+            && unit < 0xdc00
+        {
+            self.0 = after;
+            let joined = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+            return char::from_u32(joined).unwrap_or(char::REPLACEMENT_CHARACTER);
+        }
+        char::REPLACEMENT_CHARACTER
+    }
+}
+
+/// Four hexadecimal digits and what follows them.
+fn code_unit(text: &str) -> (Option<u32>, &str) {
+    match text.split_at_checked(4) {
+        Some((digits, rest)) if digits.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            (u32::from_str_radix(digits, 16).ok(), rest)
+        }
+        _ => (None, text),
+    }
+}
+
+#[cfg(test)]
+mod tests;
