@@ -202,7 +202,7 @@ async fn real_receivers_that_refuse_our_certificate_are_understood() {
     let mut large = Frames::new(Framing::OctetCounting);
     for _ in 0..50_000 {
         large.push(|buf| {
-            buf.extend_from_slice(b"<134>1 2026-11-05T21:31:00Z host CEF - - - CEF:0|a|b|c|d|e|1|")
+            buf.extend_from_slice(b"<134>1 2026-11-05T21:31:00Z host CEF - - - CEF:0|a|b|c|d|e|1|");
         });
     }
     for transport in [Listen::TLS, Listen::TLS_1_2] {
