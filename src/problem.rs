@@ -55,8 +55,7 @@ impl Problem {
 
 /// The line, counted from 1, that holds the byte at `offset`.
 pub fn line_of(text: &str, offset: usize) -> u32 {
-    let before = text.as_bytes().get(..offset.min(text.len())).unwrap_or_default();
-    let breaks = before.iter().filter(|&&b| b == b'\n').count();
+    let breaks = text.bytes().take(offset).filter(|&b| b == b'\n').count();
     u32::try_from(breaks).unwrap_or(u32::MAX).saturating_add(1)
 }
 

@@ -67,7 +67,9 @@ impl Encoder {
     /// is still too long, fields are shortened or left out from the last one backwards: text keeps
     /// at least 16 bytes or goes, a typed value is whole or goes, a label goes with its value, and
     /// no cut splits a character or an escape. What was cut or left out stands in one more field,
-    /// `slackcefCut=cs6:8123,msg:700,+2`: key and former bytes, then how many more there are.
+    /// `slackcefCut=cs6:8123,msg:700,+2`: key and former bytes, then how many more there are. Only
+    /// a header that leaves no room for that field is cut before any other: its name, then its
+    /// class id.
     ///
     /// Nothing is allocated, but for `out` to grow, unless something is cut.
     pub fn encode(&self, event: &Event, budget: usize, out: &mut Vec<u8>) -> Cuts {

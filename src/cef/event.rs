@@ -28,9 +28,8 @@ pub struct Event {
     severity: Severity,
     fields: Vec<Slot>,
     clashes: Vec<Slot>,
-    /// The fingerprints of every key and label in `fields`: a new name is nearly always told from
-    /// them all by this list alone.
-    names: Vec<NameHash>,
+    /// The bits of every key and label in `fields`: most new names are told from all of them at once.
+    names: u128,
 }
 
 #[derive(Debug)]
@@ -62,7 +61,7 @@ impl Event {
         self.text.clear();
         self.fields.clear();
         self.clashes.clear();
-        self.names.clear();
+        self.names = 0;
         self.severity = Severity::default();
         for part in [
             &mut self.vendor,
@@ -152,8 +151,7 @@ impl Event {
             self.clashes.push(slot);
             return Ok(());
         }
-        self.names.push(key.hash());
-        self.names.extend(label.map(Label::hash));
+        self.names |= key.hash().bit() | label.map_or(0, |label| label.hash().bit());
         self.fields.push(slot);
         Ok(())
     }
@@ -186,10 +184,11 @@ impl Event {
     }
 
     fn holds(&self, name: &str, hash: NameHash) -> bool {
-        self.names.contains(&hash)
-            && self.fields.iter().any(|slot| {
-                slot.key.name().eq_ignore_ascii_case(name)
-                    || slot.label.as_ref().is_some_and(|l| l.as_str().eq_ignore_ascii_case(name))
+        let is_it = |taken: &str, taken_hash| taken_hash == hash && taken.eq_ignore_ascii_case(name);
+        self.names & hash.bit() != 0
+            && self.fields.iter().any(|Slot { key, label, .. }| {
+                is_it(key.name(), key.hash())
+                    || label.as_ref().is_some_and(|label| is_it(label.as_str(), label.hash()))
             })
     }
 

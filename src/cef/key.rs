@@ -1,7 +1,7 @@
 //! Extension keys: the dictionary's own, and custom ones in the form that every consumer takes.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::dictionary::DICTIONARY;
 
@@ -68,15 +68,25 @@ pub enum Since {
 pub struct Key {
     name: Name,
     hash: NameHash,
-    labelled: Option<Labelled>,
+    labelled: Option<&'static Labelled>,
 }
 
-/// What a key needs to know of the label beside it.
-#[derive(Clone)]
+/// A key that wants a label, the key of that label, and what it says where a mapping says nothing.
 struct Labelled {
     key: &'static str,
+    label_key: &'static str,
     otherwise: Label,
 }
+
+/// Made once, so that a key stays cheap to clone: events clone theirs for each field.
+static LABELLED: LazyLock<Vec<Labelled>> = LazyLock::new(|| {
+    let keys = DICTIONARY.iter().filter_map(|known| {
+        let label_key = DICTIONARY.iter().find(|d| d.name.strip_suffix("Label") == Some(known.name))?.name;
+        let otherwise = Label::new(&format!("{}Value", known.full_name))?;
+        Some(Labelled { key: known.name, label_key, otherwise })
+    });
+    keys.collect()
+});
 
 #[derive(Clone)]
 enum Name {
@@ -141,10 +151,7 @@ impl Key {
     }
 
     fn known(known: &'static Definition) -> Self {
-        let labelled = label_of(known).and_then(|label| {
-            let otherwise = Label::new(&format!("{}Value", known.full_name))?;
-            Some(Labelled { key: label.name, otherwise })
-        });
+        let labelled = LABELLED.iter().find(|labelled| labelled.key == known.name);
         Self { name: Name::Known(known), hash: NameHash::of(known.name), labelled }
     }
 
@@ -192,13 +199,13 @@ impl Key {
 
     /// The key of the label that goes with this key: `cs1Label` for `cs1`.
     pub(super) fn label_key(&self) -> Option<&'static str> {
-        self.labelled.as_ref().map(|labelled| labelled.key)
+        self.labelled.map(|labelled| labelled.label_key)
     }
 
     /// The label of a field that was given none: its full name and `Value`, for a label must not
     /// be the name of any key.
     pub(super) fn label_otherwise(&self) -> Option<&Label> {
-        self.labelled.as_ref().map(|labelled| &labelled.otherwise)
+        self.labelled.map(|labelled| &labelled.otherwise)
     }
 
     pub(super) fn hash(&self) -> NameHash {
@@ -211,6 +218,11 @@ impl Key {
 pub(super) struct NameHash(u32);
 
 impl NameHash {
+    /// The fingerprint's own bit of 128.
+    pub(super) fn bit(self) -> u128 {
+        1 << (self.0 % 128)
+    }
+
     /// FNV-1a over the lower-case letters.
     pub(super) fn of(name: &str) -> Self {
         Self(name.bytes().fold(0x811c_9dc5, |hash, b| {
@@ -260,13 +272,6 @@ impl fmt::Debug for Label {
 }
 
 const LABEL_LIMIT: usize = 128;
-
-fn label_of(known: &'static Definition) -> Option<&'static Definition> {
-    // `<name>Label` follows its key at once in the sorted dictionary.
-    let at = DICTIONARY.binary_search_by(|d| d.name.cmp(known.name)).ok()?;
-    let next = DICTIONARY.get(at.checked_add(1)?)?;
-    (next.name.strip_suffix("Label") == Some(known.name)).then_some(next)
-}
 
 fn is_label(name: &str) -> bool {
     name.len() > "Label".len() && name.ends_with("Label")

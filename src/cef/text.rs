@@ -65,6 +65,10 @@ pub(super) fn write(values: Values, value: &str, room: Room, out: &mut Vec<u8>) 
 
 /// The value without what means nothing at its ends.
 pub(super) fn trimmed(value: &str) -> &str {
+    let graphic = |b: Option<&u8>| b.is_some_and(|&b| b.is_ascii_graphic() && b != b'|');
+    if graphic(value.as_bytes().first()) && graphic(value.as_bytes().last()) {
+        return value;
+    }
     value.trim_start_matches(is_void).trim_end_matches(|c| is_void(c) || c == '|')
 }
 
@@ -138,19 +142,28 @@ fn write_char(values: Values, c: char, rest: &str, out: &mut Vec<u8>) -> usize {
 /// that [`write_char`] must look at.
 fn plain_bytes(text: &[u8]) -> usize {
     // Whole blocks first, without a branch inside, so that they are compared many bytes at a time.
-    let blocks =
-        text.chunks_exact(BLOCK).take_while(|block| !block.iter().fold(false, |any, &b| any | is_special(b)));
-    let clean = blocks.count().saturating_mul(BLOCK);
+    let (blocks, _) = text.as_chunks::<16>();
+    let clean = blocks.iter().take_while(|block| !block.iter().fold(false, |any, &b| any | is_special(b)));
+    let clean = clean.count().saturating_mul(16);
     let rest = text.get(clean..).unwrap_or_default();
     clean.saturating_add(rest.iter().position(|&b| is_special(b)).unwrap_or(rest.len()))
 }
 
-const BLOCK: usize = 16;
-
 /// Control characters, the escaped ones, the colon of `CEF:`, and the first bytes of C1 controls
 /// and NEL (`C2`), LS and PS (`E2`).
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a branch, so that many bytes are compared at a time"
+)]
 const fn is_special(b: u8) -> bool {
-    (b < 0x20) | matches!(b, b'\\' | b'=' | b'|' | b':' | 0x7f | 0xc2 | 0xe2)
+    (b < 0x20)
+        | (b == b'\\')
+        | (b == b'=')
+        | (b == b'|')
+        | (b == b':')
+        | (b == 0x7f)
+        | (b == 0xc2)
+        | (b == 0xe2)
 }
 
 fn set(out: &mut [u8], at: usize, b: u8) {

@@ -1,5 +1,115 @@
-//! x
+//! Mapping files: which part of an entry goes into which CEF key, compiled once and followed for
+//! every entry.
+//!
+//! ```toml
+//! version = 1
+//! log = "audit"
+//! category = "user"                            # the key `cat` of this file's actions
+//!
+//! [header]
+//! vendor = "Slack"
+//! product = "Audit Logs"
+//!
+//! [fields]                                     # for every entry of this log
+//! suser = "{actor.user.email ?? actor.user.name}"
+//! cs1 = { label = "SlackActorName", value = "{actor.user.name}" }
+//!
+//! [unmapped]                                   # the catch-all: actions that no file names
+//! severity = 4
+//!
+//! [actions.user_login]                         # name, severity, category, drop, fields, unset
+//! name = "User logged in"
+//! severity = 2
+//! fields = { outcome = "success" }
+//!
+//! [[rules]]                                    # the same, where a condition holds; the later wins
+//! when = { action = "anomaly", "details.reason" = { any = ["tor"] } }
+//! severity = 9
+//! unset = ["cs5"]
+//! ```
+//!
+//! **Paths** (`{actor.user.id}`): names parted by dots; `[0]` is an element of a list, counted
+//! from 0; a name with anything but letters, digits, `_` and `-` is written in quotes; `*` is the
+//! first member that is an object and has what the rest of the path asks for, so that
+//! `entity.*.id` is the id of an entity of whatever type.
+//!
+//! **Values**: texts as they are, unescaped; numbers and booleans as Slack wrote them; a list of
+//! these joined by commas, less what is null or empty; anything else as compact JSON. A field in
+//! which one placeholder finds nothing (absent, null, empty) is left out, and so is one whose
+//! value is not of its key's type, which is reported. See `template` for `??` and filters, and
+//! `condition` for `when`.
+//!
+//! **Who wins**: `[fields]` is weaker than an action's fields, and these are weaker than rules, of
+//! which the later wins. Within each of the three the customer's file wins over the shipped one,
+//! key by key. One layer saying the same thing twice is a mistake.
+//!
+//! **Invariant:** a file with a mistake never yields plans; all mistakes are reported at once.
+//! **Invariant:** an event's class id is the action's own name, whatever a file says.
+//! **Invariant:** nothing here knows what an action means: that stands in `mappings/`.
+
+mod builtin;
+mod compile;
+mod condition;
+mod explain;
+mod field;
+mod file;
 mod json;
+mod load;
+mod order;
 mod path;
 mod pick;
+mod plan;
+mod table;
+mod template;
 mod text;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use builtin::builtin;
+pub use compile::compile;
+pub use explain::{Explained, Outcome};
+pub use load::{LoadError, load};
+pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
+
+/// One mapping file, not yet understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingFile {
+    /// Its name, as people know it.
+    pub name: Arc<str>,
+    /// Whose it is.
+    pub layer: Layer,
+    /// Its text.
+    pub text: Arc<str>,
+}
+
+impl MappingFile {
+    /// A file of that name and text.
+    pub fn new(name: impl Into<Arc<str>>, layer: Layer, text: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), layer, text: text.into() }
+    }
+}
+
+/// Whose a mapping file is: the later lies over the earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// Part of the program.
+    Shipped,
+    /// The customer's.
+    Customer,
+}
+
+/// Where something is said: a file and a line of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The file.
+    pub file: Arc<str>,
+    /// The line, counted from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}

@@ -23,12 +23,6 @@ pub(super) enum Step {
 }
 
 impl Path {
-    /// The path that names one key at the top.
-    #[cfg(test)]
-    pub(super) fn key(name: &str) -> Self {
-        Self([Step::Key(name.into())].into())
-    }
-
     pub(super) fn steps(&self) -> &[Step] {
         &self.0
     }
@@ -104,7 +98,7 @@ fn index(text: &mut Cursor<'_>) -> Result<Step, Slip> {
     match place {
         Ok(place) if text.eat(']') => Ok(Step::Index(place)),
         _ => {
-            text.take_while(|c| c != ']');
+            text.take_while(|c| c != ']' && c != '}');
             Err(Slip::new(
                 start..text.at().max(start + 1),
                 "bad-path",

@@ -14,7 +14,8 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::error::{Code, Said, SlackError};
+use super::error::SlackError;
+use super::refusal::{Code, Said};
 use crate::event::Text;
 
 /// A page of the log: its elements as text, newest first, and the way to the next page.
@@ -68,7 +69,8 @@ fn cursor(body: &Bytes, metadata: Option<&RawValue>) -> Result<Option<Text>, Sla
     let Some(next) = next.map(RawValue::get).filter(|json| *json != "null") else { return Ok(None) };
     match Text::of_json(body, next) {
         Some(text) if text.as_str().is_empty() => Ok(None),
-        Some(text) => Ok(Some(text)),
+        // A copy: it must not keep the page's whole body in memory.
+        Some(text) => Ok(Some(text.as_str().to_owned().into())),
         None => Err(SlackError::NotAPage { line: 1, column: 1 }),
     }
 }
@@ -233,6 +235,8 @@ impl<T> Visitor<'_> for KeyBytes<T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::error::Class;
     use super::*;
 
@@ -329,6 +333,20 @@ mod tests {
     fn a_deep_entry_is_no_reason_to_fail() {
         let deep = format!(r#"{{"entries":[{}{}]}}"#, "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(read(deep.as_bytes()).unwrap().elements.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..200),
+            "\\{(\"entries\":(\\[(\\{\\}|1|null|\"x\")?\\]|null|3),?)?(\"response_metadata\":\\{\"next_cursor\":(\"a\"|1|\\[\\])\\})?\\}?"
+                .prop_map(String::into_bytes),
+        ]) {
+            if let Ok(reply) = read(&body) {
+                prop_assert!(reply.elements.iter().all(|element| std::str::from_utf8(element).is_ok()));
+            }
+            said(&Bytes::from(body));
+        }
     }
 
     #[test]

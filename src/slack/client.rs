@@ -14,7 +14,8 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::audit::{self, Reply};
-use super::error::{Said, SlackError};
+use super::error::SlackError;
+use super::refusal::Said;
 use super::settings::{BadSettings, Only, Settings};
 use super::window::Window;
 use super::{Budget, Clock};
@@ -256,6 +257,31 @@ mod tests {
         assert!(matches!(filters(&only(&["a,b"])), Err(BadSettings::Action { .. })));
         assert!(matches!(filters(&only(&[""])), Err(BadSettings::Action { .. })));
         assert!(matches!(filters(&only(&["a"; 31])), Err(BadSettings::TooManyActions { found: 31 })));
+    }
+
+    #[test]
+    fn a_tls_configuration_of_our_own_is_taken() {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let settings = Settings {
+            base_url: crate::slack::BaseUrl::default(),
+            token: SecretString::from("xoxp-1"),
+            tls: Some(tls),
+            budget: Arc::new(Budget::per_minute(std::num::NonZeroU32::MIN)),
+            clock: Clock::system(),
+            start: crate::slack::Start::Now,
+            settle: Duration::from_secs(60),
+            verify_after: None,
+            poll_every: Duration::from_secs(60),
+            only: Only::default(),
+        };
+        let client = Client::new(&settings).unwrap();
+        assert_eq!(client.url.as_str(), "https://api.slack.com/audit/v1/logs");
+        assert!(!format!("{client:?} {settings:?}").contains("xoxp-1"));
     }
 
     #[test]

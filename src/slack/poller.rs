@@ -9,9 +9,10 @@ use super::bookmark::{BadBookmark, Bookmark};
 use super::client::{Client, Clocks, Query};
 use super::error::{Class, SlackError};
 use super::settings::{BadSettings, Settings, Start};
+use super::step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
 use super::walk::{Counts, Part, Walker};
 use super::window::Window;
-use crate::event::{Entry, UnixTime};
+use crate::event::UnixTime;
 use crate::net::Backoff;
 
 /// The second in which Slack's audit log begins: 2018-03-01T00:00:00Z.
@@ -75,92 +76,6 @@ struct Track {
 struct Cycle {
     begun: Instant,
     goal: UnixTime,
-}
-
-/// What happened.
-#[derive(Debug)]
-#[must_use]
-pub enum Step {
-    /// Entries, or the news that there are none, and the bookmark that goes with them.
-    Page(Page),
-    /// All that has settled is read; the next call waits for the next cycle.
-    CaughtUp(CaughtUp),
-    /// A request failed; the next call waits and tries again.
-    Failed(Failed),
-}
-
-/// Entries to store, in one transaction with the bookmark.
-#[derive(Debug)]
-pub struct Page {
-    /// Oldest first; often with entries that the store knows already.
-    pub entries: Vec<Entry>,
-    /// What a poller needs to go on after these entries.
-    pub bookmark: Vec<u8>,
-    /// Elements of the page that were no JSON objects, and are not among the entries.
-    pub not_entries: usize,
-    /// How far this is.
-    pub progress: Progress,
-}
-
-/// How far a source has been read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Whether these seconds are read for the first time, or once more.
-    pub pass: Pass,
-    /// The seconds that were asked for.
-    pub window: Window,
-    /// Whether the window is done; not, when one second fills several pages.
-    pub complete: bool,
-    /// The first second that is wanted at all.
-    pub start: UnixTime,
-    /// The first second not yet read.
-    pub next: UnixTime,
-    /// The last second of the way that the poller is on.
-    pub goal: UnixTime,
-    /// Slack's clock less ours, in seconds, once Slack has shown it.
-    pub slack_ahead: Option<i64>,
-}
-
-/// Which reading of the same seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Pass {
-    /// The first one. The last `settle` seconds of a cycle are read again by the next.
-    Front,
-    /// The later one: what it finds new had come late.
-    Verify,
-}
-
-/// All that has settled is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CaughtUp {
-    /// The last second read.
-    pub up_to: UnixTime,
-    /// When the next cycle begins.
-    pub next_poll_in: Duration,
-    /// Slack's clock less ours, in seconds, once Slack has shown it.
-    pub slack_ahead: Option<i64>,
-    /// How far our clock stands before what has been read already; zero where clocks go right.
-    pub clock_behind: Duration,
-}
-
-/// A request failed.
-#[derive(Debug)]
-pub struct Failed {
-    /// Why, and what can be done about it.
-    pub error: SlackError,
-    /// When it is tried again.
-    pub retry_in: Duration,
-    /// Which reading it concerns: the front goes on while a verification fails.
-    pub pass: Pass,
-}
-
-/// What one cheap request says about token, plan and address.
-#[derive(Debug)]
-pub struct Probed {
-    /// Whether Slack answered with a page.
-    pub outcome: Result<(), SlackError>,
-    /// Slack's clock less ours, in seconds, where Slack showed it.
-    pub slack_ahead: Option<i64>,
 }
 
 /// A poller can't begin.
@@ -268,10 +183,8 @@ impl Poller {
         {
             return Turn::Ask(Pass::Verify, goal);
         }
-        if self.cycle.is_none() && self.next_poll <= now {
-            self.begin_cycle(now);
-        }
-        if let Some(cycle) = self.cycle {
+        let due = self.next_poll <= now;
+        if let Some(cycle) = self.cycle.or_else(|| due.then(|| self.begin_cycle(now))) {
             return self.follow(cycle, now);
         }
         match self.verification(now) {
@@ -281,22 +194,28 @@ impl Poller {
         }
     }
 
-    fn begin_cycle(&mut self, now: Instant) {
-        let overlap = self.bookmark.next.plus(-self.settle).max(self.bookmark.start);
-        self.front.walker.begin(overlap);
-        self.cycle = Some(Cycle { begun: now, goal: self.horizon() });
+    fn begin_cycle(&mut self, now: Instant) -> Cycle {
+        self.go_back();
+        Cycle { begun: now, goal: self.horizon() }
+    }
+
+    /// Begins `settle` seconds before what was reached, at every new goal: so each second is read at
+    /// least once when it is twice `settle` old.
+    fn go_back(&mut self) {
+        self.front.walker.begin(self.bookmark.next.plus(-self.settle).max(self.bookmark.start));
     }
 
     fn follow(&mut self, mut cycle: Cycle, now: Instant) -> Turn {
-        let horizon = self.horizon();
         if self.front.walker.at() > cycle.goal {
+            let horizon = self.horizon();
             let behind = seconds(self.poll_every.max(CAUGHT_UP_WITHIN));
             if cycle.goal.plus(behind) > horizon {
                 return self.end_cycle(cycle, now);
             }
+            self.go_back();
             cycle.goal = horizon;
-            self.cycle = Some(cycle);
         }
+        self.cycle = Some(cycle);
         Turn::Ask(Pass::Front, cycle.goal)
     }
 
@@ -305,7 +224,8 @@ impl Poller {
         self.next_poll = now.max(cycle.begun + self.poll_every);
         self.verify_first = true;
         let up_to = self.bookmark.next.plus(-1);
-        let behind = up_to.seconds().saturating_sub(cycle.goal.seconds());
+        let read_some = self.bookmark.next > self.bookmark.start;
+        let behind = if read_some { up_to.seconds().saturating_sub(cycle.goal.seconds()) } else { 0 };
         Turn::CaughtUp(CaughtUp {
             up_to,
             next_poll_in: self.next_poll - now,

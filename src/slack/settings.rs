@@ -78,7 +78,7 @@ impl BaseUrl {
     }
 
     /// Whether it leads to this very machine.
-    pub(super) fn is_loopback(&self) -> bool {
+    pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0)
     }
 }

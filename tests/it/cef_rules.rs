@@ -258,6 +258,18 @@ fn a_line_over_its_budget_gives_way_from_its_end() {
 }
 
 #[test]
+fn a_shortened_value_keeps_enough_to_read_or_goes() {
+    let filler = "x".repeat(375);
+    let mut kept = std::collections::BTreeSet::new();
+    for budget in 480..505 {
+        let (line, cuts) = cut(&[("msg", &filler), ("cs1/SlackOne", &"y".repeat(64))], budget);
+        kept.insert(cuts[0].2);
+        assert_eq!(line.contains("cs1Label"), cuts[0].2 > 0, "{line}");
+    }
+    assert_eq!(kept.iter().take(3).copied().collect::<Vec<_>>(), [0, 16, 17]);
+}
+
+#[test]
 fn a_typed_value_is_whole_or_not_there() {
     let filler = "x".repeat(360);
     for budget in 480..540 {

@@ -1,16 +1,34 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod cef_dictionary;
+#[cfg(test)]
+mod cef_parsers;
 #[cfg(test)]
 mod cef_properties;
 #[cfg(test)]
 mod cef_rules;
 #[cfg(test)]
+mod forward;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod simulate_slack;
+#[cfg(test)]
+mod slack_poll;
+#[cfg(test)]
+mod store_contract;
+#[cfg(test)]
+mod store_damage;
+#[cfg(test)]
+mod store_support;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
 mod syslog_peers;
 #[cfg(test)]
 mod syslog_sink;
+#[cfg(test)]
+mod tidy;

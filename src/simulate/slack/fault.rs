@@ -20,7 +20,7 @@ pub enum When {
     On(Vec<u64>),
     /// From the first to the second of them, both included.
     Between(u64, u64),
-    /// At each so-manieth.
+    /// At every nth of them.
     Every(u64),
     /// With this probability (0 to 1), decided by the plan's seed and the request's number.
     Chance(f64),

@@ -17,7 +17,7 @@ impl Action {
     pub(super) fn group(&self) -> &'static str {
         match self.entity {
             USER | SELF => "user",
-            CHANNEL => "channel",
+            CHANNEL | PRIVATE => "channel",
             FILE => "file",
             APP => "app",
             _ => "workspace_or_org",

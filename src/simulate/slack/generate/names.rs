@@ -65,7 +65,10 @@ pub(super) const FILE_TYPES: [&str; 6] =
 pub(super) const WORKSPACES: [&str; 4] =
     ["Example Workspace", "Forschung & Entwicklung", "東京", "Sales=EMEA"];
 
-pub(super) const USER_AGENTS: [&str; 8] = [
+pub(super) const USER_AGENTS: [&str; 11] = [
+    "Mozilla\\/5.0 (Macintosh; Intel Mac OS X 26_6_2) AppleWebKit\\/537.36 (KHTML, like Gecko) Slack\\/4.51.191 Chrome\\/150.0.7871.224 Electron\\/43.4.0 Safari\\/537.36 AppleSilicon Sonic Slack_SSB\\/4.51.191",
+    "Mozilla\\/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit\\/537.36 (KHTML, like Gecko) Chrome\\/150.0.0.0 Safari\\/537.36 Edg\\/150.0.0.0 (managed; device 7c9e6679-7425-40de-944b-e07fc1f90ae7)",
+    "Mozilla\\/5.0 (Linux; Android 16; Pixel 11 Pro) AppleWebKit\\/537.36 (KHTML, like Gecko) Version\\/4.0 Chrome\\/150.0.7871.200 Mobile Safari\\/537.36 com.Slack\\/26.08.20.0",
     "Mozilla\\/5.0 (Macintosh; Intel Mac OS X 26_1_0) AppleWebKit\\/537.36 (KHTML, like Gecko) Slack\\/4.47.65 Chrome\\/142.0.7444.175 Electron\\/39.2.3 Safari\\/537.36 MacAppStore\\/25.1.0 AppleSilicon Sonic Slack_SSB\\/4.47.65",
     "Mozilla\\/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit\\/537.36 (KHTML, like Gecko) Slack\\/4.51.191 Chrome\\/150.0.7871.224 Electron\\/43.4.0 Safari\\/537.36 Sonic Slack_SSB\\/4.51.191",
     "Mozilla\\/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit\\/537.36 (KHTML, like Gecko) Chrome\\/142.0.0.0 Safari\\/537.36",

@@ -137,7 +137,7 @@ impl Writer<'_> {
         } else {
             self.out.push_str(name);
         }
-        self.put(format_args!(r#"","email":"person{who}@example.com","team":"T0A1{team:04}""#));
+        self.put(format_args!(r#"","email":"person.{who}@corp.example.com","team":"T0A1{team:04}""#));
         if who.is_multiple_of(3) {
             self.out.push_str(r#","account_type":"FULL_MEMBER""#);
         }

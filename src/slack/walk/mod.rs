@@ -20,30 +20,33 @@
 //! never says that it was the last.
 //! **Invariant:** at most a page and the page that made it too much are held.
 
-use std::collections::HashMap;
-use std::ops::Add;
+mod reading;
 
-use bytes::Bytes;
+use std::ops::Add;
 
 use super::audit::Reply;
 use super::client::Query;
 use super::window::Window;
-use crate::event::{Entry, EntryId, Log, Text, UnixTime};
+use crate::event::{Entry, UnixTime};
+use reading::Reading;
 
 /// The most entries asked for at once.
 pub(super) const PAGE: usize = 1_000;
 
 /// How many entries a window should hold: enough to be worth a request, with room for busier times.
-const FILL: usize = 500;
+const FILL: usize = 600;
 
 /// The first window's seconds.
-const FIRST_SPAN: i64 = 3_600;
+const FIRST_SPAN: i64 = 86_400;
 
 /// How many times longer or shorter the next window may get.
-const STEP: i64 = 4;
+const STEP: i64 = 8;
+
+/// How many times shorter than a window that held too much the next one may be.
+const CUT: i64 = 4;
 
 /// How many times longer after an empty one: years of silence are crossed in a few requests.
-const LEAP: i64 = 16;
+const LEAP: i64 = 64;
 
 /// The most bytes held of one window before it counts as too much, one second excepted.
 const MOST_HELD: usize = 8 << 20;
@@ -228,7 +231,9 @@ impl Walker {
         let Some(reading) = self.reading.take() else { return Ok(()) };
         let rejections = reading.rejections + 1;
         if rejections < MOST_REJECTIONS {
-            self.reading = Some(Reading { rejections, ..Reading::new(reading.window) });
+            let mut again = Reading::new(reading.window);
+            again.rejections = rejections;
+            self.reading = Some(again);
             return Ok(());
         }
         // A window of one page needs no cursor.
@@ -255,7 +260,7 @@ impl Walker {
         let seconds = window.seconds();
         if seconds > 1 {
             self.counts.narrowed += 1;
-            self.span = (seconds / STEP).max(1);
+            self.span = (seconds / CUT).max(1);
         }
         seconds > 1
     }
@@ -267,7 +272,7 @@ impl Walker {
         let window = reading.window;
         let seconds = window.seconds();
         let oldest_seen = reading.held.iter().map(Entry::at).filter(|at| window.contains(*at)).min();
-        let mut span = seconds / STEP;
+        let mut span = seconds / CUT;
         if let Some(oldest) = oldest_seen {
             // Its oldest second may be cut; where there is but one, that second is set apart.
             let whole = oldest.plus(1).min(window.latest);
@@ -301,83 +306,5 @@ fn scaled(seconds: i64, entries: usize) -> i64 {
     seconds.saturating_mul(fill) / entries.max(1)
 }
 
-/// A window, and what of it has been read.
-#[derive(Debug)]
-struct Reading {
-    window: Window,
-    asked_at: UnixTime,
-    cursor: Option<Text>,
-    pages: u32,
-    /// How often a cursor of this window was rejected.
-    rejections: u32,
-    /// As they came: newest first.
-    held: Vec<Entry>,
-    held_bytes: usize,
-    /// All entries of the window, those handed over included.
-    seen: usize,
-    not_entries: usize,
-    /// Whether a part of it was handed over.
-    parted: bool,
-    /// How many entries without id there are of each text.
-    twins: HashMap<EntryId, u32>,
-}
-
-impl Reading {
-    fn new(window: Window) -> Self {
-        Self {
-            window,
-            asked_at: window.latest,
-            cursor: None,
-            pages: 0,
-            rejections: 0,
-            held: Vec::new(),
-            held_bytes: 0,
-            seen: 0,
-            not_entries: 0,
-            parted: false,
-            twins: HashMap::new(),
-        }
-    }
-
-    fn add(&mut self, elements: &[Bytes]) {
-        self.pages += 1;
-        self.held.reserve(elements.len());
-        for raw in elements {
-            match self.entry(raw) {
-                Some(entry) => {
-                    self.seen += 1;
-                    self.held_bytes += raw.len();
-                    self.held.push(entry);
-                }
-                None => self.not_entries += 1,
-            }
-        }
-    }
-
-    fn entry(&mut self, raw: &Bytes) -> Option<Entry> {
-        let read = |nth| Entry::from_raw(Log::Audit, raw.clone(), self.window.latest, nth).ok();
-        let entry = read(0)?;
-        if !entry.id().has_derived_form() {
-            return Some(entry);
-        }
-        // Texts alike to the byte differ by their count alone, so no order among them matters; and an
-        // id that Slack gave is not changed by a count.
-        let nth = *self.twins.entry(entry.id().clone()).and_modify(|nth| *nth += 1).or_default();
-        if nth == 0 { Some(entry) } else { read(nth) }
-    }
-
-    fn part(&mut self, complete: bool) -> Part {
-        let mut entries = std::mem::take(&mut self.held);
-        entries.reverse();
-        entries.sort_by_key(Entry::at);
-        self.held_bytes = 0;
-        self.parted = true;
-        Part {
-            entries,
-            not_entries: std::mem::take(&mut self.not_entries),
-            window: self.window,
-            complete,
-            asked_at: self.asked_at,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

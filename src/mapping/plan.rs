@@ -1,0 +1,304 @@
+//! A plan: what becomes of the entries of one action. Compiled once, followed for every entry.
+//!
+//! Following a plan is one pass over the entry's JSON, then the conditions of the rules, then the
+//! fields in the order in which they are written. Whatever a file says twice is a list of
+//! candidates, of which the last one counts whose rule applies.
+//!
+//! **Invariant:** following a plan cannot fail: an entry that can hardly be read still becomes an
+//! event, with its class id at least.
+//! **Invariant:** what is left out for its type is reported, never dropped in silence.
+//! **Invariant:** once the buffers have grown, nothing is allocated, unless a value does not fit
+//! its key.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Origin;
+use super::condition::Condition;
+use super::field::Field;
+use super::pick::{Picked, Tree, Values};
+use super::template::{Buffers, Placeholder};
+use crate::cef::{Event, HeaderText, Key, Misfit, Severity};
+use crate::event::{Entry, Log};
+
+/// What becomes of every entry of every log.
+#[derive(Debug)]
+pub struct Plans {
+    pub(super) logs: HashMap<Log, LogPlans>,
+    /// For a log that no file maps, which compiling refuses to yield.
+    pub(super) nothing: Plan,
+}
+
+/// The plans of one log.
+#[derive(Debug)]
+pub(super) struct LogPlans {
+    pub(super) actions: HashMap<Box<str>, Plan>,
+    pub(super) unmapped: Plan,
+}
+
+impl Plans {
+    /// The plan for an action; the catch-all's where no file names it.
+    pub fn plan(&self, log: Log, action: &str) -> &Plan {
+        match self.logs.get(&log) {
+            Some(plans) => plans.actions.get(action).unwrap_or(&plans.unmapped),
+            None => &self.nothing,
+        }
+    }
+
+    /// Every action of a log that a file maps, by name.
+    pub fn actions(&self, log: Log) -> Vec<Mapped<'_>> {
+        let plans = self.logs.get(&log).into_iter().flat_map(|plans| &plans.actions);
+        let mut mapped: Vec<_> = plans
+            .filter_map(|(action, plan)| {
+                let origin = plan.origin.as_ref()?;
+                let severity = plan.severity.settled().map_or_else(Severity::default, |s| s.what);
+                let name = plan.name.settled().map(|name| name.what.as_str());
+                Some(Mapped { action, name, severity, origin })
+            })
+            .collect();
+        mapped.sort_by_key(|mapped| mapped.action);
+        mapped
+    }
+}
+
+/// An action that a file maps, for lists of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Mapped<'p> {
+    /// The action as Slack spells it.
+    pub action: &'p str,
+    /// What the event is called, where no rule says otherwise; `None`: as the action.
+    pub name: Option<&'p str>,
+    /// How grave it is, where no rule says otherwise.
+    pub severity: Severity,
+    /// Where the action stands, in the last file that names it.
+    pub origin: &'p Origin,
+}
+
+/// What becomes of the entries of one action, or of all actions that no file names.
+#[derive(Debug)]
+pub struct Plan {
+    /// Where the action stands; `None`: no file maps it.
+    pub(super) origin: Option<Origin>,
+    pub(super) device: Device,
+    pub(super) tree: Arc<Tree>,
+    /// How many paths and rules there are in all plans: the size of the scratch space.
+    pub(super) paths: usize,
+    pub(super) all_rules: usize,
+    /// The rules that may apply, by their number among all.
+    pub(super) rules: Box<[(usize, Arc<Condition>)]>,
+    pub(super) drop: Choice<bool>,
+    pub(super) name: Choice<HeaderText>,
+    pub(super) severity: Choice<Severity>,
+    /// In the order in which they are written.
+    pub(super) fields: Box<[Arc<FieldPlan>]>,
+}
+
+/// The header's first fields.
+#[derive(Debug, Clone)]
+pub(super) struct Device {
+    pub(super) vendor: HeaderText,
+    pub(super) product: HeaderText,
+    pub(super) version: HeaderText,
+}
+
+/// What may stand under one key.
+#[derive(Debug)]
+pub(super) struct FieldPlan {
+    pub(super) key: Key,
+    pub(super) choice: Choice<Arc<Field>>,
+}
+
+/// Everything that is said of one thing, the strongest last.
+#[derive(Debug)]
+pub(super) struct Choice<T>(pub(super) Box<[Candidate<T>]>);
+
+#[derive(Debug, Clone)]
+pub(super) struct Candidate<T> {
+    /// The number of the rule that must apply.
+    pub(super) rule: Option<usize>,
+    pub(super) origin: Origin,
+    pub(super) what: T,
+}
+
+impl<T> Choice<T> {
+    /// The candidate that counts.
+    pub(super) fn made(&self, applies: &[bool]) -> Option<&Candidate<T>> {
+        self.0.iter().rev().find(|candidate| {
+            candidate.rule.is_none_or(|rule| applies.get(rule).copied().unwrap_or_default())
+        })
+    }
+
+    /// The candidate that counts where no rule applies.
+    fn settled(&self) -> Option<&Candidate<T>> {
+        self.made(&[])
+    }
+
+    /// Those that can still count: the last one that needs no rule, and what follows it.
+    pub(super) fn live(&self) -> &[Candidate<T>] {
+        let first = self.0.iter().rposition(|candidate| candidate.rule.is_none()).unwrap_or(0);
+        self.0.get(first..).unwrap_or_default()
+    }
+}
+
+/// Space that is used again for every entry.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    picked: Picked,
+    applies: Vec<bool>,
+    buffers: Buffers,
+}
+
+impl Scratch {
+    /// Space that grows with its first entries.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// How it went with one entry.
+#[derive(Debug, Default)]
+pub struct Applied<'p> {
+    /// Who said that the entry is to be dropped; the event is not to be sent then.
+    pub dropped: Option<&'p Origin>,
+    /// No file maps the action: the catch-all was used.
+    pub unmapped: bool,
+    /// The values that were left out because they are none of their key's type.
+    pub misfits: Vec<Unfit<'p>>,
+}
+
+/// A field that was left out for its value.
+#[derive(Debug, Clone, Copy)]
+pub struct Unfit<'p> {
+    /// The key.
+    pub key: &'p Key,
+    /// Who set it.
+    pub origin: &'p Origin,
+    /// What the value should have been.
+    pub misfit: Misfit,
+}
+
+impl Plan {
+    /// Fills `event` with what becomes of `entry`; what it held before is gone.
+    pub fn apply<'p>(&'p self, entry: &Entry, scratch: &mut Scratch, event: &mut Event) -> Applied<'p> {
+        let mut applied = Applied { unmapped: self.is_unmapped(), ..Applied::default() };
+        applied.dropped = self.follow(entry, scratch, event, &mut applied.misfits);
+        applied
+    }
+
+    /// Whether no file maps the action, so that the catch-all is used.
+    pub fn is_unmapped(&self) -> bool {
+        self.origin.is_none()
+    }
+
+    /// Where the action stands, in the last file that names it.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Follows the plan and tells `watch` how it went with each field.
+    ///
+    /// # Returns
+    /// Who said that the entry is to be dropped; its fields are not looked at then.
+    pub(super) fn follow<'p>(
+        &'p self,
+        entry: &Entry,
+        scratch: &mut Scratch,
+        event: &mut Event,
+        watch: &mut impl Watch<'p>,
+    ) -> Option<&'p Origin> {
+        event.clear();
+        event.set_device(&self.device.vendor, &self.device.product, &self.device.version);
+        event.set_class_id(entry.action().as_str());
+        let Scratch { picked, applies, buffers } = scratch;
+        // An entry is UTF-8 by its making.
+        let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
+        self.tree.pick(text, picked, self.paths);
+        let values = Values::new(text, picked);
+        applies.clear();
+        applies.resize(self.all_rules, false);
+        for (rule, condition) in &self.rules {
+            if let Some(place) = applies.get_mut(*rule) {
+                *place = condition.holds(values);
+            }
+        }
+        let name = self.name.made(applies);
+        match name {
+            Some(name) => event.set_name(&name.what),
+            None => event.set_name_from_class_id(),
+        }
+        let severity = self.severity.made(applies);
+        event.set_severity(severity.map_or_else(Severity::default, |severity| severity.what));
+        watch.header(name, severity, applies);
+        if let Some(drop) = self.drop.made(applies).filter(|drop| drop.what) {
+            return Some(&drop.origin);
+        }
+        for field in &self.fields {
+            let Some(chosen) = field.choice.made(applies) else { continue };
+            let fate = field.fill(&chosen.what, values, buffers, event);
+            watch.field(field, chosen, fate, applies);
+        }
+        None
+    }
+}
+
+impl FieldPlan {
+    fn fill<'a>(
+        &self,
+        field: &'a Field,
+        values: Values<'a>,
+        buffers: &'a mut Buffers,
+        event: &mut Event,
+    ) -> Fate<'a> {
+        let Field::Value { label, template } = field else { return Fate::Unset };
+        match template.value(values, buffers) {
+            Err(placeholder) => Fate::Absent(placeholder),
+            Ok(text) => match event.push(&self.key, label.as_ref(), text) {
+                Ok(()) => Fate::Written,
+                Err(misfit) => Fate::Misfit(text, misfit),
+            },
+        }
+    }
+}
+
+/// How it went with one field.
+#[derive(Debug)]
+pub(super) enum Fate<'a> {
+    Written,
+    Absent(&'a Placeholder),
+    Misfit(&'a str, Misfit),
+    Unset,
+}
+
+/// Who looks on while a plan is followed: counting, or explaining.
+pub(super) trait Watch<'p> {
+    fn header(
+        &mut self,
+        name: Option<&'p Candidate<HeaderText>>,
+        severity: Option<&'p Candidate<Severity>>,
+        applies: &[bool],
+    );
+
+    fn field(
+        &mut self,
+        field: &'p FieldPlan,
+        chosen: &'p Candidate<Arc<Field>>,
+        fate: Fate<'_>,
+        applies: &[bool],
+    );
+}
+
+impl<'p> Watch<'p> for Vec<Unfit<'p>> {
+    fn header(
+        &mut self,
+        _: Option<&'p Candidate<HeaderText>>,
+        _: Option<&'p Candidate<Severity>>,
+        _: &[bool],
+    ) {
+    }
+
+    fn field(&mut self, field: &'p FieldPlan, chosen: &'p Candidate<Arc<Field>>, fate: Fate<'_>, _: &[bool]) {
+        if let Fate::Misfit(_, misfit) = fate {
+            self.push(Unfit { key: &field.key, origin: &chosen.origin, misfit });
+        }
+    }
+}
