@@ -46,40 +46,39 @@ impl Wire {
 
     /// Writes all of `bytes` and flushes.
     pub(super) async fn write(&mut self, bytes: &[u8], stall: Duration) -> Result<(), End> {
-        match self.write_all(bytes, stall).await {
-            // Why it failed may lie unread: an alert tells more than a broken pipe. The socket is dead,
-            // so that its read side ends at once.
-            Err(End::Fault(fault)) => match self.ended_within(stall.min(LAST_WORDS)).await {
-                Some(reason @ End::Fault(_)) => Err(reason),
-                _ => Err(End::Fault(fault)),
-            },
-            done => done,
+        let Err(fault) = self.write_all(bytes, stall).await? else { return Ok(()) };
+        // Why it failed may lie unread: an alert tells more than a broken pipe. The socket is dead, so
+        // that its read side ends at once.
+        match self.ended_within(stall.min(LAST_WORDS)).await {
+            Some(reason @ End::Fault(_)) => Err(reason),
+            _ => Err(End::Fault(fault)),
         }
     }
 
-    async fn write_all(&mut self, bytes: &[u8], stall: Duration) -> Result<(), End> {
+    /// The inner result is the writing's own, the outer one what the read side told meanwhile.
+    async fn write_all(&mut self, bytes: &[u8], stall: Duration) -> Result<io::Result<()>, End> {
         for piece in bytes.chunks(PIECE) {
             let mut rest = piece;
             while !rest.is_empty() {
-                let taken = self.push(stall, |duplex, cx| duplex.poll_write(cx, rest)).await?;
-                if taken == 0 {
-                    return Err(End::Fault(io::ErrorKind::WriteZero.into()));
+                match self.watched(stall, |duplex, cx| duplex.poll_write(cx, rest)).await? {
+                    Ok(0) => return Ok(Err(io::ErrorKind::WriteZero.into())),
+                    Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
+                    Err(fault) => return Ok(Err(fault)),
                 }
-                rest = rest.get(taken..).unwrap_or_default();
             }
         }
-        self.push(stall, AsyncWrite::poll_flush).await
+        self.watched(stall, AsyncWrite::poll_flush).await
     }
 
     /// Drives `step` with the read side watched.
-    async fn push<T>(
+    async fn watched<T>(
         &mut self,
         stall: Duration,
         mut step: impl FnMut(Pin<&mut (dyn Duplex + 'static)>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> Result<T, End> {
+    ) -> Result<io::Result<T>, End> {
         let driven = std::future::poll_fn(|cx| match self.poll_end(cx) {
             Poll::Ready(end) => Poll::Ready(Err(end)),
-            Poll::Pending => step(Pin::new(&mut *self.duplex), cx).map_err(End::Fault),
+            Poll::Pending => step(Pin::new(&mut *self.duplex), cx).map(Ok),
         });
         timeout(stall, driven).await.unwrap_or(Err(End::Stalled(stall)))
     }
