@@ -8,9 +8,9 @@ use super::field::{Field, Fields};
 use super::file::{self, Attributes, Document, Rule};
 use super::order;
 use super::path::PathId;
-use super::pick::Tree;
-use super::plan::{Candidate, Choice, Device, FieldPlan, LogPlans, Plan, Plans};
+use super::plan::{Candidate, Choice, Device, FieldPlan, LogPlans, Plan, Plans, Slot};
 use super::table::{At, Help, Reading, Set};
+use super::tree::Tree;
 use super::{MappingFile, Origin};
 use crate::cef::{HeaderText, Key, Severity};
 use crate::event::Log;
@@ -211,7 +211,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             drop: self.choice(&own.drop, &applicable, |what| what.drop.as_ref()),
             name: self.choice(&own.name, &applicable, |what| what.name.as_ref()),
             severity: self.choice(severities, &applicable, |what| what.severity.as_ref()),
-            fields: fields.into(),
+            fields: fields.into_iter().map(Slot::new).collect(),
         }
     }
 

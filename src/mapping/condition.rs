@@ -21,7 +21,7 @@ use toml::de::DeValue;
 
 use super::json;
 use super::path::{Path, PathId};
-use super::pick::Values;
+use super::pick::{Found, Kind, Values};
 use super::table::{Help, InFile, Value, members};
 
 /// What must hold.
@@ -122,18 +122,23 @@ impl Condition {
 }
 
 impl Test {
-    fn holds(&self, raw: Option<&str>) -> bool {
-        match (self, raw) {
-            (Self::Exists(wanted), raw) => raw.is_some() == *wanted,
-            (_, None) => false,
-            (Self::OneOf(texts), Some(raw)) if raw.starts_with('[') => {
-                let mut elements = json::elements(raw);
+    fn holds(&self, found: Option<Found<'_>>) -> bool {
+        let (texts, inside) = match self {
+            Self::Exists(wanted) => return found.is_some() == *wanted,
+            Self::OneOf(texts) => (texts, false),
+            Self::AnyOf(texts) => (texts, true),
+        };
+        let Some(found) = found else { return false };
+        match found.kind {
+            Kind::List if inside => json::elements(found.raw).any(|element| one_of(texts, element)),
+            Kind::List => {
+                let mut elements = json::elements(found.raw);
                 matches!((elements.next(), elements.next()), (Some(only), None) if one_of(texts, only))
             }
-            (Self::AnyOf(texts), Some(raw)) if raw.starts_with('[') => {
-                json::elements(raw).any(|element| one_of(texts, element))
-            }
-            (Self::OneOf(texts) | Self::AnyOf(texts), Some(raw)) => one_of(texts, raw),
+            _ => match found.lent() {
+                Some(text) => texts.iter().any(|wanted| **wanted == *text),
+                None => one_of(texts, found.raw),
+            },
         }
     }
 

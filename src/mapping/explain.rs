@@ -43,6 +43,8 @@ pub enum Outcome {
         /// What was wanted: `an IP address`.
         wanted: &'static str,
     },
+    /// It is left out: there is nothing in its value to read, or another field bears its name.
+    Blank,
     /// It is left out because `unset` says so.
     Unset,
 }
@@ -51,20 +53,18 @@ impl Plan {
     /// The account of one entry: name and severity, then every field, in the order of the event.
     pub fn explain(&self, entry: &Entry) -> Vec<Explained> {
         let mut event = Event::new();
-        let mut explaining = Explaining { plan: self, done: Vec::new(), written: Vec::new() };
+        let mut explaining = Explaining { plan: self, done: Vec::new() };
         let dropped = self.follow(entry, &mut Scratch::new(), &mut event, &mut explaining);
-        let Explaining { mut done, written, .. } = explaining;
-        let [.., name] = event.header();
-        for said in &mut done {
-            if let ("name", Outcome::Value(value)) = (said.key.as_str(), &mut said.outcome) {
-                name.clone_into(value);
-            }
-        }
+        let mut done = explaining.done;
         // A field's value is known once it has been brought into its key's type.
-        for (at, field) in written.into_iter().zip(event.fields()) {
-            if let Some(said) = done.get_mut(at) {
-                said.outcome = Outcome::Value(field.value.to_owned());
-            }
+        let [.., name] = event.header();
+        for said in done.iter_mut().filter(|said| said.outcome == Outcome::Value(String::new())) {
+            let field = event.fields().find(|field| field.key.name() == said.key);
+            said.outcome = match field {
+                Some(field) => Outcome::Value(field.value.to_owned()),
+                None if said.key == "name" => Outcome::Value(name.to_owned()),
+                None => Outcome::Blank,
+            };
         }
         if let Some(origin) = dropped {
             done.push(Explained {
@@ -82,11 +82,11 @@ impl Plan {
 struct Explaining<'p> {
     plan: &'p Plan,
     done: Vec<Explained>,
-    /// Which of them were written, in the order of the event's fields.
-    written: Vec<usize>,
 }
 
 impl<'p> Watch<'p> for Explaining<'p> {
+    const SEES_ALL: bool = true;
+
     fn header(
         &mut self,
         name: Option<&'p Candidate<HeaderText>>,
@@ -117,10 +117,7 @@ impl<'p> Watch<'p> for Explaining<'p> {
         applies: &[bool],
     ) {
         let outcome = match fate {
-            Fate::Written => {
-                self.written.push(self.done.len());
-                Outcome::Value(String::new())
-            }
+            Fate::Pushed => Outcome::Value(String::new()),
             Fate::Absent(placeholder) => Outcome::Absent { placeholder: placeholder.written().to_owned() },
             Fate::Misfit(text, misfit) => {
                 Outcome::Misfit { text: text.to_owned(), wanted: misfit.wanted.described() }

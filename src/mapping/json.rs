@@ -18,13 +18,6 @@ pub(super) struct Scanner<'a> {
     at: usize,
 }
 
-/// The inside of a string: its bytes without the quotes, and whether an escape is among them.
-#[derive(Debug, Clone)]
-pub(super) struct StringAt {
-    pub(super) inner: Range<usize>,
-    pub(super) escaped: bool,
-}
-
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self { text: text.as_bytes(), at: 0 }
@@ -39,11 +32,17 @@ impl<'a> Scanner<'a> {
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.text.get(self.at)?;
-            if !is_space(byte) {
+            // One comparison for what nearly always follows.
+            if byte > b' ' || !is_space(byte) {
                 return Some(byte);
             }
             self.at += 1;
         }
+    }
+
+    /// Reads the byte that [`Scanner::peek`] showed.
+    pub(super) fn step(&mut self) {
+        self.at += 1;
     }
 
     /// Reads `byte` where it comes next.
@@ -69,26 +68,22 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads a string.
-    pub(super) fn string(&mut self) -> Option<StringAt> {
+    /// Reads a string, and says whether there is an escape in it. Its inside lies between the
+    /// quotes, which are the byte that came next and the byte before the new place.
+    pub(super) fn string(&mut self) -> Option<bool> {
         if !self.eat(b'"') {
             return None;
         }
-        let start = self.at;
         let mut escaped = false;
         loop {
-            match self.text.get(self.at)? {
-                b'"' => {
-                    let inner = start..self.at;
-                    self.at += 1;
-                    return Some(StringAt { inner, escaped });
-                }
-                b'\\' => {
-                    escaped = true;
-                    self.at += 2;
-                }
-                _ => self.at = plain_until(self.text, self.at + 1),
+            self.at = plain_until(self.text, self.at);
+            let byte = *self.text.get(self.at)?;
+            self.at += 1;
+            if byte == b'"' {
+                return Some(escaped);
             }
+            escaped = true;
+            self.at += 1;
         }
     }
 
@@ -147,15 +142,19 @@ fn ends_scalar(byte: u8) -> bool {
 fn plain_until(text: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const SLASHES: u64 = ONES * b'\\' as u64;
     // The top bit of each byte that is zero; bits above the lowest set one may be wrong.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
-    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    let mut rest = text.get(at..).unwrap_or_default();
+    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk);
-        let hits = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        let hits = (zeros(word ^ QUOTES) | zeros(word ^ SLASHES)) & TOPS;
         if hits != 0 {
             return at + hits.trailing_zeros() as usize / 8;
         }
         at += 8;
+        rest = behind;
     }
     while text.get(at).is_some_and(|b| !matches!(b, b'"' | b'\\')) {
         at += 1;
@@ -166,7 +165,8 @@ fn plain_until(text: &[u8], mut at: usize) -> usize {
 /// Whether a value says nothing: null, an empty text, or a list or object of nothing else.
 pub(super) fn is_nothing(raw: &str) -> bool {
     match raw.as_bytes() {
-        [] | b"null" | b"\"\"" => true,
+        [] | [b'n', ..] => true,
+        [b'"', ..] => raw.len() <= 2,
         [b'[' | b'{', ..] => says_nothing(raw),
         _ => false,
     }
@@ -187,14 +187,8 @@ fn says_nothing(raw: &str) -> bool {
     true
 }
 
-/// The text of a JSON string that needs no unescaping; `None` for any other value.
-pub(super) fn plain_string(raw: &str) -> Option<&str> {
-    let inner = inside(raw)?;
-    (!inner.contains('\\')).then_some(inner)
-}
-
 /// What lies between a string's quotes, escapes and all; `None` for any other value.
-fn inside(raw: &str) -> Option<&str> {
+pub(super) fn inside(raw: &str) -> Option<&str> {
     raw.strip_prefix('"')?.strip_suffix('"')
 }
 

@@ -62,6 +62,7 @@ mod plan;
 mod table;
 mod template;
 mod text;
+mod tree;
 
 use std::fmt;
 use std::sync::Arc;

@@ -138,11 +138,11 @@ impl fmt::Display for Path {
 
 /// A path's number: the same in every plan of one set of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct PathId(usize);
+pub(super) struct PathId(u32);
 
 impl PathId {
     pub(super) fn index(self) -> usize {
-        self.0
+        self.0 as usize
     }
 }
 
@@ -156,7 +156,7 @@ pub(super) struct Paths {
 impl Paths {
     /// The path's number: a new one where it was not seen before.
     pub(super) fn number(&mut self, path: Path) -> PathId {
-        let next = PathId(self.paths.len());
+        let next = PathId(u32::try_from(self.paths.len()).unwrap_or(u32::MAX));
         let id = *self.numbers.entry(path.clone()).or_insert(next);
         if id == next {
             self.paths.push(path);
@@ -165,7 +165,7 @@ impl Paths {
     }
 
     pub(super) fn path(&self, id: PathId) -> Option<&Path> {
-        self.paths.get(id.0)
+        self.paths.get(id.index())
     }
 
     pub(super) fn len(&self) -> usize {

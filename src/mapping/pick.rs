@@ -10,133 +10,93 @@
 //! **Invariant:** the pass recurses only as deep as the longest path, not as the entry is nested.
 //! **Invariant:** where the text ends or is no JSON, what was found before stands.
 
+use std::ops::Range;
+
 use super::json::{self, Scanner};
-use super::path::{Path, PathId, Step};
-
-/// The wanted paths as a tree; the root is the first node.
-#[derive(Debug)]
-pub(super) struct Tree {
-    nodes: Box<[Node]>,
-}
-
-#[derive(Debug, Default)]
-struct Node {
-    /// The paths that end here.
-    ends: Vec<End>,
-    /// The way on, by key.
-    keys: Vec<(Box<str>, usize)>,
-    /// The way on for every other member that is an object.
-    any: Option<usize>,
-    /// The way on, by place in a list.
-    places: Vec<(usize, usize)>,
-    /// What lies at or below here and is void when the key stands a second time.
-    below: Vec<PathId>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct End {
-    path: PathId,
-    /// Reached through a `*`: the first one found stays.
-    any: bool,
-    /// The last step is the `*` itself, which means objects alone.
-    object: bool,
-}
+use super::path::PathId;
+use super::tree::{End, Node, Number, Tree};
 
 impl Tree {
-    /// The tree of these paths.
-    pub(super) fn new<'p>(wanted: impl IntoIterator<Item = (PathId, &'p Path)>) -> Self {
-        let ways: Vec<Way<'_>> = wanted
-            .into_iter()
-            .map(|(path, steps)| Way { path, rest: steps.steps(), any: false, object: false })
-            .collect();
-        let mut nodes = Vec::new();
-        grow(&mut nodes, &ways);
-        Self { nodes: nodes.into() }
-    }
-
     /// Notes where the wanted values of `text` lie; what was noted before is forgotten.
     pub(super) fn pick(&self, text: &str, picked: &mut Picked, paths: usize) {
-        picked.0.clear();
-        picked.0.resize(paths, Spot::default());
-        let mut walk = Walk { nodes: &self.nodes, text, scan: Scanner::new(text), picked };
-        if let Some(root) = self.nodes.first() {
+        picked.forget_all(paths);
+        let mut walk = Walk { tree: self, text, scan: Scanner::new(text), picked };
+        if let Some(root) = self.root() {
             // Nothing to do about a text that ends early: what was found stands.
             let _end = walk.value(root, 0);
         }
     }
 }
 
-/// What is left of one path while the tree grows.
-#[derive(Debug, Clone, Copy)]
-struct Way<'p> {
-    path: PathId,
-    rest: &'p [Step],
-    any: bool,
-    object: bool,
-}
-
-/// Adds the node of these ways, and those below it.
-fn grow(nodes: &mut Vec<Node>, ways: &[Way<'_>]) -> usize {
-    let number = nodes.len();
-    nodes.push(Node::default());
-    let mut node = Node::default();
-    let mut next: Vec<(&Step, Vec<Way<'_>>)> = Vec::new();
-    for way in ways {
-        let Some((step, rest)) = way.rest.split_first() else {
-            node.ends.push(End { path: way.path, any: way.any, object: way.object });
-            continue;
-        };
-        let is_any = *step == Step::Any;
-        let way = Way { rest, any: way.any || is_any, object: is_any, ..*way };
-        match next.iter_mut().find(|(known, _)| *known == step) {
-            Some((_, ways)) => ways.push(way),
-            None => next.push((step, vec![way])),
-        }
-    }
-    let by_any: Vec<Way<'_>> =
-        next.iter().filter(|(step, _)| **step == Step::Any).flat_map(|(_, ways)| ways.clone()).collect();
-    for (step, mut ways) in next {
-        match step {
-            Step::Key(key) => {
-                // A member that has a name of its own is a member like any other, too.
-                ways.extend(&by_any);
-                let child = grow(nodes, &ways);
-                node.keys.push((key.clone(), child));
-            }
-            Step::Index(place) => {
-                let child = grow(nodes, &ways);
-                node.places.push((*place, child));
-            }
-            Step::Any => node.any = Some(grow(nodes, &ways)),
-        }
-    }
-    // What came here through a `*` may have been found in another member: it is not void.
-    node.below = ways.iter().filter(|way| !way.any).map(|way| way.path).collect();
-    if let Some(place) = nodes.get_mut(number) {
-        *place = node;
-    }
-    number
-}
-
 /// Where the wanted values of one entry lie, by the numbers of their paths.
 #[derive(Debug, Default)]
-pub(super) struct Picked(Vec<Spot>);
+pub(super) struct Picked {
+    spots: Vec<Spot>,
+    /// Which entry this is. The spots of earlier ones count for nothing, so that none need be
+    /// cleared.
+    entry: u32,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Spot {
+    /// The entry that it belongs to; 0 for none.
+    entry: u32,
     start: usize,
     end: usize,
     /// Where the member begins that a `*` stood for; 0 without one.
     member: usize,
+    kind: Kind,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A string without escapes.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// A number or a boolean.
+    #[default]
+    Scalar,
+    List,
+    Object,
+}
+
+/// One value of an entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'a> {
+    /// Its JSON text.
+    pub(super) raw: &'a str,
+    pub(super) kind: Kind,
+}
+
+impl<'a> Found<'a> {
+    /// The value as text, where that needs no copy.
+    pub(super) fn lent(self) -> Option<&'a str> {
+        match self.kind {
+            Kind::Plain => json::inside(self.raw),
+            Kind::Scalar => Some(self.raw),
+            Kind::Escaped | Kind::List | Kind::Object => None,
+        }
+    }
 }
 
 impl Picked {
-    fn set(&mut self, end: &End, spot: Spot, text: &str) {
-        let Some(place) = self.0.get_mut(end.path.index()) else { return };
-        let raw = text.get(spot.start..spot.end).unwrap_or_default();
+    fn forget_all(&mut self, paths: usize) {
+        if self.entry == u32::MAX || self.spots.len() < paths {
+            self.spots.clear();
+            self.spots.resize(paths, Spot::default());
+            self.entry = 0;
+        }
+        self.entry += 1;
+    }
+
+    /// Notes a value; `spot.entry` is 0 where it says nothing.
+    fn set(&mut self, end: End, spot: Spot) {
+        let Some(place) = self.spots.get_mut(end.path.index()) else { return };
         if end.any {
-            let taken = place.end > 0 && place.member != spot.member;
-            if taken || json::is_nothing(raw) || (end.object && !raw.starts_with('{')) {
+            let taken = place.entry == self.entry && place.member != spot.member;
+            if taken || spot.entry == 0 || (end.object && spot.kind != Kind::Object) {
                 return;
             }
         }
@@ -144,8 +104,8 @@ impl Picked {
     }
 
     fn forget(&mut self, path: PathId) {
-        if let Some(place) = self.0.get_mut(path.index()) {
-            *place = Spot::default();
+        if let Some(place) = self.spots.get_mut(path.index()) {
+            place.entry = 0;
         }
     }
 }
@@ -154,24 +114,30 @@ impl Picked {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Values<'a> {
     text: &'a str,
-    picked: &'a Picked,
+    spots: &'a [Spot],
+    entry: u32,
 }
 
 impl<'a> Values<'a> {
     pub(super) fn new(text: &'a str, picked: &'a Picked) -> Self {
-        Self { text, picked }
+        Self { text, spots: &picked.spots, entry: picked.entry }
     }
 
-    /// The JSON text of the value; `None` where there is none or it says nothing.
-    pub(super) fn at(self, path: PathId) -> Option<&'a str> {
-        let spot = self.picked.0.get(path.index())?;
+    /// The value; `None` where there is none or it says nothing.
+    pub(super) fn at(self, path: PathId) -> Option<Found<'a>> {
+        self.numbered(path.index())
+    }
+
+    /// The value at the path of this number.
+    pub(super) fn numbered(self, path: usize) -> Option<Found<'a>> {
+        let spot = self.spots.get(path).filter(|spot| spot.entry == self.entry)?;
         let raw = self.text.get(spot.start..spot.end)?;
-        (!json::is_nothing(raw)).then_some(raw)
+        Some(Found { raw, kind: spot.kind })
     }
 }
 
 struct Walk<'a> {
-    nodes: &'a [Node],
+    tree: &'a Tree,
     text: &'a str,
     scan: Scanner<'a>,
     picked: &'a mut Picked,
@@ -182,56 +148,87 @@ impl<'a> Walk<'a> {
     fn value(&mut self, node: &'a Node, member: usize) -> Option<()> {
         let first = self.scan.peek()?;
         let start = self.scan.at();
-        match first {
-            b'{' if !node.keys.is_empty() || node.any.is_some() => self.object(node, member)?,
-            b'[' if !node.places.is_empty() => self.list(node, member)?,
+        let kind = match first {
+            b'"' if self.scan.string()? => Kind::Escaped,
+            b'"' => Kind::Plain,
+            b'{' => {
+                if node.wants_members() {
+                    self.object(node, member)?;
+                } else {
+                    self.scan.skip()?;
+                }
+                Kind::Object
+            }
+            b'[' => {
+                if node.wants_elements() {
+                    self.list(node, member)?;
+                } else {
+                    self.scan.skip()?;
+                }
+                Kind::List
+            }
             _ => {
                 self.scan.skip()?;
+                Kind::Scalar
             }
-        }
-        let spot = Spot { start, end: self.scan.at(), member };
-        for end in &node.ends {
-            self.picked.set(end, spot, self.text);
+        };
+        let ends = self.tree.ends(node);
+        if !ends.is_empty() {
+            self.note(ends, kind, start, member);
         }
         Some(())
     }
 
+    /// Notes the value from `start` to here under every path that ends with it.
+    fn note(&mut self, ends: &[End], kind: Kind, start: usize, member: usize) {
+        let stop = self.scan.at();
+        let nothing = match kind {
+            Kind::Plain | Kind::Escaped => stop - start <= 2,
+            Kind::Scalar | Kind::List | Kind::Object => {
+                self.text.get(start..stop).is_none_or(json::is_nothing)
+            }
+        };
+        let entry = if nothing { 0 } else { self.picked.entry };
+        for &wanted in ends {
+            self.picked.set(wanted, Spot { entry, start, end: stop, member, kind });
+        }
+    }
+
     fn object(&mut self, node: &'a Node, member: usize) -> Option<()> {
-        self.scan.eat(b'{');
+        self.scan.step();
         if self.scan.eat(b'}') {
             return Some(());
         }
         let mut seen = 0_u64;
         loop {
-            let key = self.scan.string()?;
-            let name = self.text.get(key.inner)?;
+            self.scan.peek();
+            let start = self.scan.at() + 1;
+            let escaped = self.scan.string()?;
+            let key = start..self.scan.at() - 1;
             if !self.scan.eat(b':') {
                 return None;
             }
-            let way = node.keys.iter().position(|(known, _)| {
-                if key.escaped { json::string_is(name, known) } else { **known == *name }
-            });
-            match way {
-                Some(way) => {
-                    let child = self.nodes.get(node.keys.get(way)?.1)?;
-                    // Beyond 64 keys every one of them is taken to have been there before.
-                    let bit = 1_u64.checked_shl(u32::try_from(way).unwrap_or(u32::MAX)).unwrap_or(0);
-                    if bit == 0 || seen & bit != 0 {
-                        child.below.iter().for_each(|&path| self.picked.forget(path));
+            if let Some((child, bit)) = self.way(node, key, escaped) {
+                let child = self.tree.node(child)?;
+                // Beyond 64 keys every one of them is taken to have been there before.
+                if bit == 0 || seen & bit != 0 {
+                    for &path in self.tree.void(child) {
+                        self.picked.forget(path);
                     }
-                    seen |= bit;
-                    let member = if node.any.is_some() { self.value_at() } else { member };
-                    self.value(child, member)?;
                 }
-                None => match node.any.and_then(|any| self.nodes.get(any)) {
+                seen |= bit;
+                let member = if node.any().is_some() { self.next_at() } else { member };
+                self.value(child, member)?;
+            } else {
+                match node.any().and_then(|any| self.tree.node(any)) {
                     Some(child) if self.scan.peek() == Some(b'{') => {
-                        let member = self.value_at();
+                        let member = self.next_at();
                         self.value(child, member)?;
                     }
                     _ => {
                         self.scan.skip()?;
                     }
-                },
+                }
             }
             if !self.scan.another(b'}')? {
                 return Some(());
@@ -239,14 +236,23 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The way that this key leads, and the bit that stands for it.
+    fn way(&self, node: &Node, key: Range<usize>, escaped: bool) -> Option<(Number, u64)> {
+        if escaped {
+            return self.tree.by_escaped_key(node, self.text.get(key)?);
+        }
+        let bytes = self.text.as_bytes().get(key.start..)?;
+        self.tree.by_key(node, bytes, key.len())
+    }
+
     fn list(&mut self, node: &'a Node, member: usize) -> Option<()> {
-        self.scan.eat(b'[');
+        self.scan.step();
         if self.scan.eat(b']') {
             return Some(());
         }
         for place in 0.. {
-            match node.places.iter().find(|(wanted, _)| *wanted == place) {
-                Some((_, child)) => self.value(self.nodes.get(*child)?, member)?,
+            match self.tree.by_place(node, place) {
+                Some(child) => self.value(child, member)?,
                 None => {
                     self.scan.skip()?;
                 }
@@ -258,7 +264,7 @@ impl<'a> Walk<'a> {
         Some(())
     }
 
-    fn value_at(&mut self) -> usize {
+    fn next_at(&mut self) -> usize {
         self.scan.peek();
         self.scan.at()
     }
@@ -269,7 +275,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::super::path::Paths;
+    use super::super::path::{Path, Paths};
     use super::*;
 
     /// What each path finds in the text.
@@ -280,7 +286,7 @@ mod tests {
         let mut picked = Picked::default();
         tree.pick(text, &mut picked, known.len());
         let values = Values::new(text, &picked);
-        ids.iter().map(|&id| values.at(id).map(str::to_owned)).collect()
+        ids.iter().map(|&id| values.at(id).map(|found| found.raw.to_owned())).collect()
     }
 
     fn one(path: &str, text: &str) -> Option<String> {
@@ -321,6 +327,19 @@ mod tests {
             Some(r#"{"k":1}"#)
         );
         assert_eq!(found(&["a.*", "a.t"], r#"{"a":{"t":"x"}}"#), [None, Some("\"x\"".to_owned())]);
+    }
+
+    #[test]
+    fn keys_are_told_apart_whatever_their_length() {
+        let keys = ["", "a", "ab", "abcdefg", "abcdefgh", "abcdefgi", "abcdefghijklmnop", "abcdefghijklmnoq"];
+        let members: Vec<String> = keys.iter().map(|key| format!("\"{key}\":\"<{key}>\"")).collect();
+        let text = format!("{{{}}}", members.join(","));
+        for key in keys {
+            let meant = Some(format!("\"<{key}>\""));
+            assert_eq!(one(&format!("'{key}'"), &text), meant);
+            // Near the text's end, where there are no eight bytes to read.
+            assert_eq!(one(&format!("'{key}'"), &format!("{{\"{key}\":1}}")).as_deref(), Some("1"));
+        }
     }
 
     #[test]

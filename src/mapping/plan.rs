@@ -16,9 +16,11 @@ use std::sync::Arc;
 use super::Origin;
 use super::condition::Condition;
 use super::field::Field;
-use super::pick::{Picked, Tree, Values};
+use super::path::PathId;
+use super::pick::{Found, Picked, Values};
 use super::template::{Buffers, Placeholder};
-use crate::cef::{Event, HeaderText, Key, Misfit, Severity};
+use super::tree::Tree;
+use crate::cef::{Event, HeaderText, Key, Label, Misfit, Severity};
 use crate::event::{Entry, Log};
 
 /// What becomes of every entry of every log.
@@ -90,7 +92,7 @@ pub struct Plan {
     pub(super) name: Choice<HeaderText>,
     pub(super) severity: Choice<Severity>,
     /// In the order in which they are written.
-    pub(super) fields: Box<[Arc<FieldPlan>]>,
+    pub(super) fields: Box<[Slot]>,
 }
 
 /// The header's first fields.
@@ -99,6 +101,18 @@ pub(super) struct Device {
     pub(super) vendor: HeaderText,
     pub(super) product: HeaderText,
     pub(super) version: HeaderText,
+}
+
+/// A field of one plan, with what can be told without a look at it: most fields of most entries are
+/// absent, and most of the others are one value as it stands.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// The numbers of the paths of which one must be there.
+    sources: [u16; 4],
+    /// The first that is there is the value, under this label.
+    direct: bool,
+    label: Option<Label>,
+    field: Arc<FieldPlan>,
 }
 
 /// What may stand under one key.
@@ -199,12 +213,12 @@ impl Plan {
     ///
     /// # Returns
     /// Who said that the entry is to be dropped; its fields are not looked at then.
-    pub(super) fn follow<'p>(
+    pub(super) fn follow<'p, W: Watch<'p>>(
         &'p self,
         entry: &Entry,
         scratch: &mut Scratch,
         event: &mut Event,
-        watch: &mut impl Watch<'p>,
+        watch: &mut W,
     ) -> Option<&'p Origin> {
         event.clear();
         event.set_device(&self.device.vendor, &self.device.product, &self.device.version);
@@ -232,16 +246,91 @@ impl Plan {
         if let Some(drop) = self.drop.made(applies).filter(|drop| drop.what) {
             return Some(&drop.origin);
         }
-        for field in &self.fields {
-            let Some(chosen) = field.choice.made(applies) else { continue };
-            let fate = field.fill(&chosen.what, values, buffers, event);
-            watch.field(field, chosen, fate, applies);
+        for slot in &self.fields {
+            match if W::SEES_ALL { Glance::LookCloser } else { slot.glance(values) } {
+                Glance::Absent => {}
+                Glance::Text(text) => {
+                    let pushed = event.push(&slot.field.key, slot.label.as_ref(), text);
+                    if let (Err(misfit), Some(only)) = (pushed, slot.field.only()) {
+                        watch.field(&slot.field, only, Fate::Misfit(text, misfit), applies);
+                    }
+                }
+                Glance::LookCloser => {
+                    let Some(chosen) = slot.field.choice.made(applies) else { continue };
+                    let fate = slot.field.fill(&chosen.what, values, buffers, event);
+                    watch.field(&slot.field, chosen, fate, applies);
+                }
+            }
         }
         None
     }
 }
 
+impl Slot {
+    /// What can be told of a field beforehand.
+    pub(super) fn new(field: Arc<FieldPlan>) -> Self {
+        let (sources, direct) = Self::sources(&field).unwrap_or((NO_SOURCES, false));
+        let label = if direct { field.only().and_then(|only| only.what.label()).cloned() } else { None };
+        Self { sources, direct, label, field }
+    }
+
+    /// The paths of which the field needs one, and whether the first that is there is its value;
+    /// `None` where they are many or there is no saying.
+    fn sources(field: &FieldPlan) -> Option<([u16; 4], bool)> {
+        let mut needed: Vec<PathId> = Vec::new();
+        for candidate in field.choice.live() {
+            if let Field::Value { template, .. } = &*candidate.what {
+                needed.extend(template.needs()?);
+            }
+        }
+        let mut sources = NO_SOURCES;
+        if needed.len() > sources.len() {
+            return None;
+        }
+        for (source, path) in sources.iter_mut().zip(needed) {
+            *source = u16::try_from(path.index()).ok()?;
+        }
+        let direct = field.only().is_some_and(|only| match &*only.what {
+            Field::Value { template, .. } => template.is_first_found(),
+            Field::Unset => false,
+        });
+        Some((sources, direct))
+    }
+
+    /// What the first source that is there makes of the field.
+    fn glance<'a>(&self, values: Values<'a>) -> Glance<'a> {
+        if self.sources.first() == Some(&u16::MAX) {
+            return Glance::LookCloser;
+        }
+        let sources = self.sources.iter().take_while(|&&path| path != u16::MAX);
+        let found = sources.map(|&path| values.numbered(usize::from(path))).find(Option::is_some);
+        match found.flatten().map(Found::lent) {
+            None => Glance::Absent,
+            Some(Some(text)) if self.direct => Glance::Text(text),
+            Some(_) => Glance::LookCloser,
+        }
+    }
+}
+
+/// No path has this number, for 65,535 of them would not fit into a mapping's files.
+const NO_SOURCES: [u16; 4] = [u16::MAX; 4];
+
+/// What can be told of a field without following it.
+enum Glance<'a> {
+    Absent,
+    Text(&'a str),
+    LookCloser,
+}
+
 impl FieldPlan {
+    /// The one candidate that can count, where it is one.
+    fn only(&self) -> Option<&Candidate<Arc<Field>>> {
+        match self.choice.live() {
+            [only] if only.rule.is_none() => Some(only),
+            _ => None,
+        }
+    }
+
     fn fill<'a>(
         &self,
         field: &'a Field,
@@ -253,7 +342,7 @@ impl FieldPlan {
         match template.value(values, buffers) {
             Err(placeholder) => Fate::Absent(placeholder),
             Ok(text) => match event.push(&self.key, label.as_ref(), text) {
-                Ok(()) => Fate::Written,
+                Ok(()) => Fate::Pushed,
                 Err(misfit) => Fate::Misfit(text, misfit),
             },
         }
@@ -263,7 +352,8 @@ impl FieldPlan {
 /// How it went with one field.
 #[derive(Debug)]
 pub(super) enum Fate<'a> {
-    Written,
+    /// The event took it: into its fields, unless there was nothing in it to read.
+    Pushed,
     Absent(&'a Placeholder),
     Misfit(&'a str, Misfit),
     Unset,
@@ -271,6 +361,10 @@ pub(super) enum Fate<'a> {
 
 /// Who looks on while a plan is followed: counting, or explaining.
 pub(super) trait Watch<'p> {
+    /// Whether every field is of interest, and not only those that do not fit: no short cuts are
+    /// taken then.
+    const SEES_ALL: bool;
+
     fn header(
         &mut self,
         name: Option<&'p Candidate<HeaderText>>,
@@ -288,6 +382,8 @@ pub(super) trait Watch<'p> {
 }
 
 impl<'p> Watch<'p> for Vec<Unfit<'p>> {
+    const SEES_ALL: bool = false;
+
     fn header(
         &mut self,
         _: Option<&'p Candidate<HeaderText>>,

@@ -13,7 +13,7 @@
 
 use super::json;
 use super::path::{Path, PathId, Paths};
-use super::pick::Values;
+use super::pick::{Found, Kind, Values};
 use super::text::{Cursor, Slip};
 
 /// A value still to be filled in.
@@ -91,7 +91,9 @@ impl Template {
         match &*self.parts {
             [Part::Text(text)] => return Ok(text),
             [Part::Value(placeholder)] => {
-                if let Some(text) = placeholder.lent(values)? {
+                if placeholder.is_plain()
+                    && let Some(text) = placeholder.chosen(values).ok_or(placeholder)?.lent()
+                {
                     return Ok(text);
                 }
             }
@@ -113,6 +115,23 @@ impl Template {
             Source::Path(path) => Some(*path),
             Source::Text { .. } => None,
         })
+    }
+
+    /// The paths of which one must be there for a value; `None` where a constant will do, or where
+    /// there is no saying.
+    pub(super) fn needs(&self) -> Option<impl Iterator<Item = PathId>> {
+        let first = self.placeholders().next()?;
+        let constant = first.constants().next().is_some();
+        let path = |source: &Source| match source {
+            Source::Path(path) => Some(*path),
+            Source::Text { .. } => None,
+        };
+        (!constant).then(|| first.sources.iter().filter_map(path))
+    }
+
+    /// Whether the value is the first source that is there, as it stands.
+    pub(super) fn is_first_found(&self) -> bool {
+        matches!(&*self.parts, [Part::Value(placeholder)] if placeholder.is_plain())
     }
 
     /// Every value that is known without an entry.
@@ -150,27 +169,16 @@ impl Placeholder {
         })
     }
 
-    /// The JSON text of the first source that is there.
-    fn chosen<'a>(&'a self, values: Values<'a>) -> Option<&'a str> {
+    /// The first source that is there.
+    fn chosen<'a>(&'a self, values: Values<'a>) -> Option<Found<'a>> {
         self.sources.iter().find_map(|source| match source {
             Source::Path(path) => values.at(*path),
-            Source::Text { json, .. } => Some(&**json),
-        })
-    }
-
-    /// The value where it need not be copied to be read.
-    fn lent<'a>(&'a self, values: Values<'a>) -> Result<Option<&'a str>, &'a Self> {
-        let raw = self.chosen(values).ok_or(self)?;
-        Ok(match raw.as_bytes() {
-            _ if !self.is_plain() => None,
-            [b'"', ..] => json::plain_string(raw),
-            [b'[' | b'{', ..] => None,
-            _ => Some(raw),
+            Source::Text { json, .. } => Some(Found { raw: json, kind: Kind::Escaped }),
         })
     }
 
     fn write<'a>(&'a self, values: Values<'a>, buffers: &mut Buffers) -> Result<(), &'a Self> {
-        let mut raw = self.chosen(values).ok_or(self)?;
+        let mut raw = self.chosen(values).ok_or(self)?.raw;
         if self.first && raw.starts_with('[') {
             raw = json::elements(raw).find(|element| !json::is_nothing(element)).ok_or(self)?;
         }
@@ -421,7 +429,8 @@ fn unclosed(start: usize) -> Slip {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pick::{Picked, Tree};
+    use super::super::pick::Picked;
+    use super::super::tree::Tree;
     use super::*;
 
     const ENTRY: &str = r#"{"s":"Tor Exit","e":"","n":12,"b":false,"l":["a","","B"],"o":{ "k" : [1, 2] },
