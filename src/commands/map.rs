@@ -165,6 +165,7 @@ fn explained(fields: &[crate::mapping::Explained], unmapped: bool, style: Style)
                 style.dim(&format!("left out: the entry has no {placeholder}"))
             }
             Outcome::Misfit { text, wanted } => style.yellow(&format!("left out: {text:?} is not {wanted}")),
+            Outcome::Blank => style.dim("left out: its value is blank"),
             Outcome::Unset => style.dim("left out: unset"),
         };
         let origin =

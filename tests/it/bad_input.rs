@@ -9,11 +9,12 @@ use std::process::Output;
 
 use slackcef::simulate::authority::Term;
 use slackcef::simulate::receiver::{Fault, Receiver, ServerTls, Settings};
-use slackcef::simulate::slack::{self, Plan, Slack, Trouble, When};
+use slackcef::simulate::slack::{self, Plan, Slack, TOKEN, Trouble, When};
 
 use crate::support::certificates::Certificates;
 use crate::support::forwarder::{Forwarder, slackcef};
 
+const WRONG_TOKEN: &str = "xoxp-wrong-token";
 const HERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 /// The exit code, and what was said on both streams.
@@ -26,7 +27,9 @@ fn assert_says(output: &Output, exit: i32, words: &[&str]) {
         assert!(said.contains(word), "no {word:?} in:\n{said}");
     }
     assert!(!said.contains("panicked"), "{said}");
-    assert!(!said.contains("xoxp-"), "a token was shown:\n{said}");
+    for token in [TOKEN, WRONG_TOKEN] {
+        assert!(!said.contains(token), "a token was shown:\n{said}");
+    }
 }
 
 /// `check --offline` of a text.
@@ -75,7 +78,7 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn an_unknown_command_is_a_mistake_of_usage() {
-    assert_says(&slackcef(&["rnu"]), 64, &["rnu", "run"]);
+    assert_says(&slackcef(&["runn"]), 64, &["runn", "'run'"]);
     assert_says(&slackcef(&["run", "--onec"]), 64, &["--once"]);
 }
 
@@ -143,7 +146,7 @@ async fn a_token_that_everybody_can_read_is_refused() {
 async fn a_refused_token_and_a_wrong_plan_are_told_apart() {
     let slack = slack(Plan { token: "right".into(), ..Plan::default() }).await;
     let forwarder = Forwarder::new(&slack, "", STDOUT);
-    fs::write(forwarder.dir().join("token"), "xoxp-wrong").unwrap();
+    fs::write(forwarder.dir().join("token"), WRONG_TOKEN).unwrap();
     for output in [check(&forwarder), run_once(&forwarder)] {
         assert_says(&output, if output.stdout.is_empty() { 78 } else { 69 }, &["token", "401", "help:"]);
     }

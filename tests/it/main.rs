@@ -24,9 +24,13 @@ mod store_contract;
 mod store_damage;
 #[cfg(test)]
 mod store_full;
+#[cfg(test)]
 mod store_kill;
+#[cfg(test)]
 mod store_model;
+#[cfg(test)]
 mod store_refusal;
+#[cfg(test)]
 mod store_support;
 #[cfg(test)]
 mod support;

@@ -57,12 +57,12 @@ async fn receiver(certificates: &Certificates) -> Receiver {
     Receiver::start(Settings { tls, ..Settings::default() }).await.unwrap()
 }
 
-fn forwarder(slack: &Slack, receiver: SocketAddr, certificates: &Certificates) -> Forwarder {
+fn forwarder(slack: &Slack, receiver: SocketAddr, certificates: &Certificates, rate: &str) -> Forwarder {
     Forwarder::new(
         slack,
         "start = \"1d\"\nsettle = \"2s\"\nverify_after = \"off\"\nrequests_per_minute = 1000000",
         &format!(
-            "[destinations.siem.tls]\nto = [\"{receiver}\"]\nca = {:?}\n",
+            "[destinations.siem]\n{rate}\n[destinations.siem.tls]\nto = [\"{receiver}\"]\nca = {:?}\n",
             certificates.ca().to_str().unwrap()
         ),
     )
@@ -77,7 +77,7 @@ async fn killed_twenty_times_it_loses_nothing() {
     const KILLS: u32 = 20;
     let certificates = Certificates::new();
     let (slack, receiver) = (slack(COUNT).await, receiver(&certificates).await);
-    let forwarder = forwarder(&slack, receiver.address(), &certificates);
+    let forwarder = forwarder(&slack, receiver.address(), &certificates, "");
     let seen = Seen::default();
     seen.watch(receiver);
 
@@ -111,7 +111,12 @@ async fn stopped_in_order_it_repeats_nothing() {
     const COUNT: u64 = 20_000;
     let certificates = Certificates::new();
     let (slack, receiver) = (slack(COUNT).await, receiver(&certificates).await);
-    let forwarder = forwarder(&slack, receiver.address(), &certificates);
+    let forwarder = forwarder(
+        &slack,
+        receiver.address(),
+        &certificates,
+        "rate = { events_per_second = 5000, burst = 500 }",
+    );
     let seen = Seen::default();
     seen.watch(receiver);
     for stop in 1..=4_u64 {

@@ -14,10 +14,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["event"]),
     ("mapping", &["event", "cef", "problem"]),
     ("syslog", &["cef", "net"]),
-    ("simulate", &["net"]),
+    ("simulate", &["event", "net", "problem"]),
     ("report", &["problem", "telemetry"]),
     ("config", &["event", "cef", "slack", "store", "mapping", "syslog", "net", "problem"]),
-    ("pipeline", &["event", "cef", "net", "slack", "store", "mapping", "syslog", "config", "telemetry"]),
+    (
+        "pipeline",
+        &["event", "cef", "net", "problem", "slack", "store", "mapping", "syslog", "config", "telemetry"],
+    ),
     (
         "commands",
         &[
@@ -89,7 +92,9 @@ fn imports_point_one_way() {
 fn every_module_says_what_it_is_for() {
     let silent: Vec<_> = sources(&src())
         .into_iter()
-        .filter(|path| !fs::read_to_string(path).unwrap().starts_with("//! "))
+        .filter(|path| {
+            path.file_name().unwrap() != "tests.rs" && !fs::read_to_string(path).unwrap().starts_with("//! ")
+        })
         .collect();
     assert!(silent.is_empty(), "without an opening paragraph: {silent:?}");
 }
