@@ -18,7 +18,7 @@ const fn key(
 
 /// Every key of the dictionary, sorted by its name.
 #[rustfmt::skip]
-pub(super) const DICTIONARY: &[Definition] = &[
+pub(super) static DICTIONARY: &[Definition] = &[
     key("act", "deviceAction", Kind::Text, Some(63), Side::Producer, Since::V0),
     key("agentDnsDomain", "agentDnsDomain", Kind::Text, Some(255), Side::Consumer, Since::V0),
     key("agentNtDomain", "agentNtDomain", Kind::Text, Some(255), Side::Consumer, Since::V0),

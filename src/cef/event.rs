@@ -1,16 +1,22 @@
 //! An event before it is written: seven header fields and an ordered list of typed fields.
 
-use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::key::Key;
+use super::header::{
+    CLASS_ID_LIMIT, DEVICE_VERSION_LIMIT, HeaderText, NAME_LIMIT, PRODUCT_LIMIT, Severity, VENDOR_LIMIT,
+};
+use super::key::{Key, Label, NameHash};
+use super::text;
 use super::typed::{self, Misfit};
 
 /// One event: what will be one line.
 ///
 /// Made once and filled again and again: `clear`, the header, then `push` in the order in which
 /// the fields shall be written.
+///
+/// **Invariant:** no two fields share a name, be it key or label, in any case: readers write the
+/// later over the earlier (pycef and SC4S take labels for keys too). A field that would is kept
+/// aside, see [`Event::clashes`].
 #[derive(Debug, Default)]
 pub struct Event {
     text: String,
@@ -21,6 +27,9 @@ pub struct Event {
     name: Range<usize>,
     severity: Severity,
     fields: Vec<Slot>,
+    clashes: Vec<Slot>,
+    /// The bits of every key and label in `fields`: most new names are told from all of them at once.
+    names: u128,
 }
 
 #[derive(Debug)]
@@ -51,6 +60,8 @@ impl Event {
     pub fn clear(&mut self) {
         self.text.clear();
         self.fields.clear();
+        self.clashes.clear();
+        self.names = 0;
         self.severity = Severity::default();
         for part in [
             &mut self.vendor,
@@ -63,11 +74,11 @@ impl Event {
         }
     }
 
-    /// Vendor, product and device version.
+    /// Vendor, product and device version; what is over CEF's length for each is left off.
     pub fn set_device(&mut self, vendor: &HeaderText, product: &HeaderText, version: &HeaderText) {
-        self.vendor = self.keep(vendor.as_str());
-        self.product = self.keep(product.as_str());
-        self.device_version = self.keep(version.as_str());
+        self.vendor = self.keep(vendor, VENDOR_LIMIT);
+        self.product = self.keep(product, PRODUCT_LIMIT);
+        self.device_version = self.keep(version, DEVICE_VERSION_LIMIT);
     }
 
     /// The stable class id, from any text: what is not a letter, digit, `_` or `.` becomes `_`.
@@ -83,7 +94,7 @@ impl Event {
 
     /// What happened, in words that hold no data of users.
     pub fn set_name(&mut self, name: &HeaderText) {
-        self.name = self.keep(name.as_str());
+        self.name = self.keep(name, NAME_LIMIT);
     }
 
     /// A name made from a class id: `pref.sso_setting_changed` becomes `Pref sso setting changed`.
@@ -101,7 +112,7 @@ impl Event {
             }
         }
         while self.text.len() > start && self.text.ends_with(' ') {
-            self.text.truncate(self.text.len().saturating_sub(1));
+            self.text.pop();
         }
         if self.text.len() == start {
             self.text.push_str("Unknown");
@@ -116,11 +127,15 @@ impl Event {
 
     /// Adds a field whose value is `value` brought into the key's type.
     ///
+    /// A label on a key that takes none is left off. A custom field without one gets a label made
+    /// from its full name (`deviceCustomString1Value`): some readers refuse a message without.
+    ///
     /// # Errors
-    /// [`Misfit`] when the text is no value of the key's type; the event is unchanged. An empty
-    /// text adds nothing and is no error: a key is never sent empty.
+    /// [`Misfit`] when the text is no value of the key's type; the event is unchanged. A text with
+    /// nothing to read in it (empty, or white space, control characters and pipes alone) adds
+    /// nothing and is no error: a key is never sent empty.
     pub fn push(&mut self, key: &Key, label: Option<&Label>, value: &str) -> Result<(), Misfit> {
-        if value.is_empty() {
+        if text::trimmed(value).is_empty() {
             return Ok(());
         }
         let start = self.text.len();
@@ -128,8 +143,16 @@ impl Event {
             self.text.truncate(start);
             return Err(misfit);
         }
-        let value = start..self.text.len();
-        self.fields.push(Slot { key: key.clone(), label: label.cloned(), value });
+        let label = key.label_otherwise().map(|otherwise| label.unwrap_or(otherwise));
+        let clashes = self.holds(key.name(), key.hash())
+            || label.is_some_and(|label| self.holds(label.as_str(), label.hash()));
+        let slot = Slot { key: key.clone(), label: label.cloned(), value: start..self.text.len() };
+        if clashes {
+            self.clashes.push(slot);
+            return Ok(());
+        }
+        self.names |= key.hash().bit() | label.map_or(0, |label| label.hash().bit());
+        self.fields.push(slot);
         Ok(())
     }
 
@@ -146,83 +169,117 @@ impl Event {
 
     /// The fields in the order in which they were pushed.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = Field<'_>> + DoubleEndedIterator {
-        self.fields.iter().map(|slot| Field {
+        self.fields.iter().map(|slot| self.lend(slot))
+    }
+
+    /// The fields that are not written, because an earlier one has their key or label: the first
+    /// stays. The encoder reports them as cut.
+    pub fn clashes(&self) -> impl ExactSizeIterator<Item = Field<'_>> + DoubleEndedIterator {
+        self.clashes.iter().map(|slot| self.lend(slot))
+    }
+
+    /// Whether a field has that key or label, in any case.
+    pub(super) fn holds_name(&self, name: &str) -> bool {
+        self.holds(name, NameHash::of(name))
+    }
+
+    fn holds(&self, name: &str, hash: NameHash) -> bool {
+        let is_it = |taken: &str, taken_hash| taken_hash == hash && taken.eq_ignore_ascii_case(name);
+        self.names & hash.bit() != 0
+            && self.fields.iter().any(|Slot { key, label, .. }| {
+                is_it(key.name(), key.hash())
+                    || label.as_ref().is_some_and(|label| is_it(label.as_str(), label.hash()))
+            })
+    }
+
+    fn lend<'a>(&'a self, slot: &'a Slot) -> Field<'a> {
+        Field {
             key: &slot.key,
             label: slot.label.as_ref(),
             value: self.text.get(slot.value.clone()).unwrap_or_default(),
-        })
+        }
     }
 
-    fn keep(&mut self, text: &str) -> Range<usize> {
+    fn keep(&mut self, text: &HeaderText, limit: usize) -> Range<usize> {
         let start = self.text.len();
-        self.text.push_str(text);
+        // ASCII alone, so that every byte is a character's edge.
+        self.text.push_str(text.as_str().get(..limit).map_or(text.as_str(), str::trim_end));
         start..self.text.len()
     }
 }
 
-const CLASS_ID_LIMIT: usize = 1023;
-const NAME_LIMIT: usize = 512;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// CEF's severity: 0 (least) to 10. Low to 3, Medium to 6, High to 8, then Very-High.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Severity(u8);
-
-impl Severity {
-    /// A severity, where it is within 0 to 10.
-    pub const fn new(severity: u8) -> Option<Self> {
-        if severity <= 10 { Some(Self(severity)) } else { None }
+    fn pushed(fields: &[(&str, Option<&str>, &str)]) -> Event {
+        let mut event = Event::new();
+        for (key, label, value) in fields {
+            let label = label.map(|label| Label::new(label).unwrap());
+            event.push(&Key::new(key).unwrap(), label.as_ref(), value).unwrap();
+        }
+        event
     }
 
-    /// 0 to 10.
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Text that may stand in a header: ASCII letters, digits, space, `.`, `_`, `-`, `/`, `,`, `(`,
-/// `)`, not empty, no space at either end. No consumer needs an escape for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeaderText(Arc<str>);
-
-impl HeaderText {
-    /// The text, where it keeps to the rule and to `limit` bytes.
-    pub fn new(text: &str, limit: usize) -> Option<Self> {
-        let fits = !text.is_empty() && text.len() <= limit && text.trim() == text;
-        let safe = |b: u8| b.is_ascii_alphanumeric() || b" ._-/,()".contains(&b);
-        (fits && text.bytes().all(safe)).then(|| Self(text.into()))
+    fn keys<'a>(fields: impl Iterator<Item = Field<'a>>) -> Vec<String> {
+        fields.map(|field| field.key.name().to_owned()).collect()
     }
 
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The label of a custom field: letters and digits, for SC4S, pycef and Graylog use it as a name.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Label(Arc<str>);
-
-impl Label {
-    /// The label, where it is letters and digits, at most 1023, and begins with a letter.
-    pub fn new(text: &str) -> Option<Self> {
-        let fits = (1..=1023).contains(&text.len()) && text.starts_with(|c: char| c.is_ascii_alphabetic());
-        (fits && text.bytes().all(|b| b.is_ascii_alphanumeric())).then(|| Self(text.into()))
+    #[test]
+    fn a_value_with_nothing_to_read_is_no_field() {
+        for nothing in ["", " ", "\u{a0}\t", "\0\u{7f}", "| |", "\u{2028}\r\n", " \u{85}|\u{3000}"] {
+            assert_eq!(pushed(&[("suser", None, nothing)]).fields().len(), 0, "{nothing:?}");
+        }
+        assert_eq!(pushed(&[("src", None, " ")]).fields().len(), 0);
     }
 
-    /// The label.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    #[test]
+    fn a_name_is_taken_once_by_key_or_label_in_any_case() {
+        let event = pushed(&[
+            ("suser", None, "first"),
+            ("suser", None, "second"),
+            ("cs1", Some("SlackActorName"), "a"),
+            ("cs2", Some("slackactorNAME"), "b"),
+            ("SlackActorname", None, "c"),
+            ("SlackTeam", None, "d"),
+            ("cs3", Some("SlackTeam"), "e"),
+            ("slackTEAM", None, "f"),
+        ]);
+        assert_eq!(keys(event.fields()), ["suser", "cs1", "SlackTeam"]);
+        assert_eq!(keys(event.clashes()), ["suser", "cs2", "SlackActorname", "cs3", "slackTEAM"]);
+        assert_eq!(event.fields().next().unwrap().value, "first");
     }
-}
 
-impl fmt::Debug for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    #[test]
+    fn an_empty_value_does_not_take_its_key() {
+        let event = pushed(&[("suser", None, " "), ("suser", None, "ann")]);
+        assert_eq!(event.fields().map(|field| field.value).collect::<Vec<_>>(), ["ann"]);
+        assert_eq!(event.clashes().len(), 0);
+    }
+
+    #[test]
+    fn a_cleared_event_has_no_names() {
+        let mut event = pushed(&[("suser", None, "ann"), ("suser", None, "eve")]);
+        event.clear();
+        event.push(&Key::new("suser").unwrap(), None, "bob").unwrap();
+        assert_eq!((event.fields().len(), event.clashes().len()), (1, 0));
+    }
+
+    #[test]
+    fn only_custom_fields_keep_a_label() {
+        let event = pushed(&[("suser", Some("Who"), "ann"), ("SlackTeam", Some("Team"), "t")]);
+        assert!(event.fields().all(|field| field.label.is_none()));
+    }
+
+    #[test]
+    fn header_parts_keep_to_their_lengths() {
+        let mut event = Event::new();
+        let long = HeaderText::new(&format!("{} b", "a".repeat(62)), 1000).unwrap();
+        event.set_device(&long, &long, &long);
+        event.set_class_id(&"ü|".repeat(600));
+        event.set_name_from_class_id();
+        let [vendor, product, version, class_id, name] = event.header();
+        assert_eq!((vendor.len(), product.len(), version.len()), (62, 62, 31));
+        assert_eq!((class_id.len(), name), (1023, "Unknown"));
     }
 }

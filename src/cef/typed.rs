@@ -52,32 +52,40 @@ pub(super) fn write(kind: Kind, text: &str, out: &mut String) -> Result<(), Misf
     written.map_err(|_| misfit)
 }
 
-/// Six pairs of hexadecimal digits, whatever parted them, as `00:11:22:AA:BB:CC`.
+/// Twelve hexadecimal digits, in pairs by `:` or `-`, in fours by `.`, or bare, as
+/// `00:11:22:AA:BB:CC`.
 fn write_mac(text: &str, out: &mut String) -> Option<()> {
-    let digits = || text.chars().filter(|c| !matches!(c, ':' | '-' | '.'));
-    if digits().count() != 12 || !digits().all(|c| c.is_ascii_hexdigit()) {
+    let (parting, group) = match text.bytes().find(|b| !b.is_ascii_hexdigit()) {
+        Some(parting @ (b':' | b'-')) => (parting, 2),
+        Some(b'.') => (b'.', 4),
+        Some(_) => return None,
+        None => (b':', 12),
+    };
+    let mut groups = text.split(char::from(parting));
+    if !groups.all(|part| part.len() == group && part.bytes().all(|b| b.is_ascii_hexdigit())) {
         return None;
     }
-    for (n, digit) in digits().enumerate() {
-        if n > 0 && n % 2 == 0 {
+    let mut digits = 0_usize;
+    for digit in text.chars().filter(char::is_ascii_hexdigit) {
+        if digits > 0 && digits.is_multiple_of(2) {
             out.push(':');
         }
         out.push(digit.to_ascii_uppercase());
+        digits = digits.saturating_add(1);
     }
-    Some(())
+    (digits == 12).then_some(())
 }
 
-/// Milliseconds since 1970 from seconds, milli- or microseconds (the magnitude tells which) or
-/// from RFC 3339.
+/// Milliseconds from 1970 to the year 9999, from seconds, milli- or microseconds (the magnitude
+/// tells which) or from RFC 3339.
 fn milliseconds(text: &str) -> Option<i64> {
-    if let Ok(number) = text.parse::<i64>() {
-        return match number.unsigned_abs() {
-            0..100_000_000_000 => number.checked_mul(1_000),
-            100_000_000_000..100_000_000_000_000 => Some(number),
-            _ => Some(number.div_euclid(1_000)),
-        };
-    }
-    if let Some((whole, fraction)) = text.split_once('.')
+    let milliseconds = if let Ok(number) = text.parse::<i64>() {
+        match number {
+            ..100_000_000_000 => number.checked_mul(1_000)?,
+            100_000_000_000..100_000_000_000_000 => number,
+            _ => number.div_euclid(1_000),
+        }
+    } else if let Some((whole, fraction)) = text.split_once('.')
         && let Ok(seconds) = whole.parse::<i64>()
         && !fraction.is_empty()
         && fraction.bytes().all(|b| b.is_ascii_digit())
@@ -85,10 +93,15 @@ fn milliseconds(text: &str) -> Option<i64> {
         // `seconds.micros`, as message timestamps are written.
         let millis =
             fraction.bytes().chain("000".bytes()).take(3).fold(0_i64, |n, b| n * 10 + i64::from(b - b'0'));
-        return seconds.checked_mul(1_000)?.checked_add(millis);
-    }
-    Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond())
+        seconds.checked_mul(1_000)?.checked_add(millis)?
+    } else {
+        text.parse::<jiff::Timestamp>().ok()?.as_millisecond()
+    };
+    (0..=LAST_MILLISECOND).contains(&milliseconds).then_some(milliseconds)
 }
+
+/// The last of the year 9999: what is later was no time.
+const LAST_MILLISECOND: i64 = 253_402_300_799_999;
 
 #[cfg(test)]
 mod tests {
@@ -106,7 +119,12 @@ mod tests {
         {
             assert_eq!(written(Kind::Time, text).as_deref(), Some("1787680154000"), "{text}");
         }
-        assert_eq!(written(Kind::Time, "soon"), None);
+        for none in
+            ["soon", "-1", "1787680154000000000", "1787680154000.5", "1969-12-31T23:59:59Z", "1787680154."]
+        {
+            assert_eq!(written(Kind::Time, none), None, "{none}");
+        }
+        assert_eq!(written(Kind::Time, " 0 ").as_deref(), Some("0"));
     }
 
     #[test]
@@ -123,6 +141,25 @@ mod tests {
         assert_eq!(written(Kind::Integer, "2147483648"), None);
         assert_eq!(written(Kind::Long, "10137226569043").as_deref(), Some("10137226569043"));
         assert_eq!(written(Kind::Float, "inf"), None);
-        assert_eq!(written(Kind::Mac, "00-1b-63-84-45-e6").as_deref(), Some("00:1B:63:84:45:E6"));
+        assert_eq!(written(Kind::Float, "-0.50").as_deref(), Some("-0.5"));
+    }
+
+    #[test]
+    fn mac_addresses_come_out_in_one_form() {
+        for text in ["00-1b-63-84-45-e6", "00:1B:63:84:45:E6", "001b.6384.45e6", "001B638445E6"] {
+            assert_eq!(written(Kind::Mac, text).as_deref(), Some("00:1B:63:84:45:E6"), "{text}");
+        }
+        for none in [
+            "",
+            ":",
+            "00:1b:63:84:45",
+            "00:1b:63:84:45:e6:00",
+            "0:01b:63:84:45:e6",
+            "001b:6384:45e6",
+            "00:1b-63:84:45:e6",
+            "g01b638445e6",
+        ] {
+            assert_eq!(written(Kind::Mac, none), None, "{none}");
+        }
     }
 }

@@ -153,6 +153,12 @@ impl EntryId {
         Self(id.into())
     }
 
+    /// Whether it has the form of a derived id; one that Slack gave has it by accident only.
+    pub(crate) fn has_derived_form(&self) -> bool {
+        matches!(self.as_str().split_once('-'), Some((hash, nth))
+            if hash.len() == 32 && !nth.is_empty() && nth.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

@@ -14,7 +14,26 @@ macro_rules! embedded {
     };
 }
 
-const EMBEDDED: &[(&str, &str)] = embedded!["mappings/audit/common.toml",];
+const EMBEDDED: &[(&str, &str)] = embedded![
+    "mappings/audit/ai.toml",
+    "mappings/audit/anomaly.toml",
+    "mappings/audit/app.toml",
+    "mappings/audit/canvas.toml",
+    "mappings/audit/channel.toml",
+    "mappings/audit/common.toml",
+    "mappings/audit/compliance.toml",
+    "mappings/audit/export.toml",
+    "mappings/audit/file.toml",
+    "mappings/audit/huddle.toml",
+    "mappings/audit/list.toml",
+    "mappings/audit/message.toml",
+    "mappings/audit/organization.toml",
+    "mappings/audit/preference.toml",
+    "mappings/audit/role.toml",
+    "mappings/audit/salesforce.toml",
+    "mappings/audit/user.toml",
+    "mappings/audit/workflow.toml",
+];
 
 #[cfg(test)]
 mod tests {

@@ -56,6 +56,7 @@ mod field;
 mod file;
 mod json;
 mod load;
+mod naming;
 mod order;
 mod path;
 mod pick;

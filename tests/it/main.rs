@@ -2,8 +2,48 @@
 
 // `cfg(test)` is what tells clippy that helpers are tests too.
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod cef_dictionary;
+#[cfg(test)]
+mod cef_parsers;
+#[cfg(test)]
+mod cef_properties;
+#[cfg(test)]
+mod cef_rules;
+#[cfg(test)]
+mod forward;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
 #[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
+mod simulate_slack;
+#[cfg(test)]
+mod slack_poll;
+#[cfg(test)]
+mod store_contract;
+#[cfg(test)]
+mod store_damage;
+#[cfg(test)]
+mod store_full;
+#[cfg(test)]
+mod store_kill;
+#[cfg(test)]
+mod store_model;
+#[cfg(test)]
+mod store_refusal;
+#[cfg(test)]
+mod store_support;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod syslog_peers;
+#[cfg(test)]
+mod syslog_sink;
+#[cfg(test)]
+mod tidy;

@@ -1,0 +1,177 @@
+//! `check`: is everything right, before anything runs?
+
+use clap::Args;
+
+use super::{ConfigFile, runtime, setup_failure};
+use crate::config::Config;
+use crate::pipeline::{self, SetupError};
+use crate::report::{self, Exit, Failure, Output};
+
+/// Checks configuration and mappings; then token and plan; then each receiver.
+///
+/// Nothing is stored and no event is sent.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  slackcef check --config slackcef.toml\n  slackcef check --offline --config slackcef.toml        asks nobody; needs no secret: for editors and CI\n  slackcef check --json | jq '.[] | select(.ok | not)'"
+)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Judges the files alone: fetches no secret, asks nobody.
+    #[arg(long)]
+    offline: bool,
+    /// One JSON list on standard output instead of lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of one thing that was looked at.
+struct Finding {
+    what: String,
+    outcome: Result<String, Failure>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = arguments.file.load()?;
+    let mut findings = mappings(&config)?;
+    if !arguments.offline {
+        let online = runtime()?.block_on(async {
+            let mut found = sources(&config).await;
+            found.extend(destinations(&config).await);
+            found
+        });
+        findings.extend(online);
+    }
+    shown(&config, &findings, arguments.json)?;
+    let worst = findings
+        .into_iter()
+        .filter_map(|finding| finding.outcome.err())
+        .max_by_key(|failure| failure.exit() == Exit::Configuration);
+    match worst {
+        None => Ok(()),
+        Some(worst) => Err(Failure::new(worst.exit(), "not everything is as it must be; see above")),
+    }
+}
+
+/// Each mapping that a destination uses, compiled; all mistakes of all of them at once.
+fn mappings(config: &Config) -> Result<Vec<Finding>, Failure> {
+    let mut used: Vec<_> =
+        config.destinations.values().map(|destination| destination.mapping.as_ref()).collect();
+    used.sort();
+    used.dedup();
+    let mut problems = Vec::new();
+    let mut findings = Vec::new();
+    for name in used {
+        let dir = name.and_then(|name| config.mappings.get(name));
+        let what = name.map_or_else(|| "shipped mapping".to_owned(), |name| format!("mapping {name}"));
+        match pipeline::plans(dir.map(std::path::PathBuf::as_path)) {
+            Ok(plans) => {
+                let actions = plans.actions(crate::event::Log::Audit).len();
+                findings.push(Finding {
+                    what,
+                    outcome: Ok(format!("{actions} actions, and a catch-all for the rest")),
+                });
+            }
+            Err(SetupError::Mapping(found)) => problems.extend(found),
+            Err(other) => return Err(setup_failure(other)),
+        }
+    }
+    if problems.is_empty() { Ok(findings) } else { Err(Failure::of_problems(problems)) }
+}
+
+async fn sources(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, source) in &config.sources {
+        let what = format!("source {name}");
+        let outcome = match pipeline::poller(name, source, None) {
+            Err(error) => Err(setup_failure(error)),
+            Ok(poller) => {
+                let probed = poller.probe().await;
+                let skew = match probed.slack_ahead {
+                    Some(seconds) if seconds.abs() > TOLERATED_SKEW => {
+                        format!("; this machine's clock and Slack's differ by {seconds} s")
+                    }
+                    _ => String::new(),
+                };
+                match probed.outcome {
+                    Ok(()) => Ok(format!(
+                        "Slack answers at {}: token, scope and plan are right{skew}",
+                        source.base_url
+                    )),
+                    Err(error) => Err(Failure::of_error(Exit::Unavailable, &error).help(error.help())),
+                }
+            }
+        };
+        findings.push(Finding { what, outcome });
+    }
+    findings
+}
+
+/// Seconds; beyond them logs are hard to compare.
+const TOLERATED_SKEW: i64 = 5;
+
+async fn destinations(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, destination) in &config.destinations {
+        let sink = match pipeline::sink(name, destination) {
+            Ok((sink, _)) => sink,
+            Err(error) => {
+                findings.push(Finding {
+                    what: format!("destination {name}"),
+                    outcome: Err(setup_failure(error)),
+                });
+                continue;
+            }
+        };
+        for (place, probed) in sink.probe().await {
+            let outcome = probed.map(|probe| probe.to_string()).map_err(|failure| {
+                let told = Failure::of_error(Exit::Unavailable, &failure);
+                match failure.help() {
+                    Some(help) => told.help(help),
+                    None => told,
+                }
+            });
+            findings.push(Finding { what: format!("destination {name}, {place}"), outcome });
+        }
+    }
+    findings
+}
+
+fn shown(config: &Config, findings: &[Finding], json: bool) -> Result<(), Failure> {
+    let write = |error: std::io::Error| Failure::of_error(Exit::Unavailable, &error);
+    if json {
+        let list: Vec<_> = findings
+            .iter()
+            .map(|finding| match &finding.outcome {
+                Ok(found) => serde_json::json!({ "what": finding.what, "ok": true, "found": found }),
+                Err(failure) => serde_json::json!({ "what": finding.what, "ok": false, "found": failure.render(report::Style::PLAIN) }),
+            })
+            .collect();
+        return report::data().line(serde_json::Value::from(list).to_string()).map_err(write);
+    }
+    let mut out: Output<_> = report::data();
+    let style = out.style;
+    out.line(format!(
+        "{} configuration: {} sources, {} destinations",
+        style.green("ok"),
+        config.sources.len(),
+        config.destinations.len()
+    ))
+    .map_err(write)?;
+    for remark in &config.remarks {
+        out.line(format!("{} {remark}", style.yellow("--"))).map_err(write)?;
+    }
+    for finding in findings {
+        let line = match &finding.outcome {
+            Ok(found) => format!("{} {}: {found}", style.green("ok"), finding.what),
+            Err(failure) => format!(
+                "{} {}\n   {}",
+                style.red("no"),
+                finding.what,
+                failure.render(style).trim_end().replace('\n', "\n   ")
+            ),
+        };
+        out.line(line).map_err(write)?;
+    }
+    Ok(())
+}

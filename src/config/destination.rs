@@ -1,0 +1,334 @@
+//! `[destinations.NAME]`: one receiver, how it wants its messages, and how many of them.
+//!
+//! What a destination leaves unsaid comes from its profile.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use super::reader::{Section, Word};
+use super::{Source, not_yet, size};
+use crate::cef;
+use crate::net::{Address, ClientCertificate, Limits, Roots};
+use crate::syslog::{Facility, Framing, Header, HeaderKind, Profile};
+
+/// One destination.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The mapping that lies over the shipped one; `None` for the shipped one alone.
+    pub mapping: Option<String>,
+    /// The sources whose entries go here; `None` for all.
+    pub sources: Option<Vec<String>>,
+    /// How fast it may go.
+    pub limits: Limits,
+    /// The longest message in bytes, header included.
+    pub max_message: usize,
+    /// The header's form.
+    pub header: Header,
+    /// APP-NAME.
+    pub app_name: String,
+    /// The facility.
+    pub facility: Facility,
+    /// HOSTNAME; `None` for this machine's name.
+    pub hostname: Option<String>,
+    /// How values are written.
+    pub encoder: cef::Encoder,
+    /// How it gets there.
+    pub transport: Transport,
+}
+
+/// Exactly one of the transports.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// Syslog over TLS.
+    Tls(Tls),
+    /// Syslog over plain TCP.
+    Tcp {
+        /// Tried in this order.
+        to: Vec<Address>,
+        /// How messages are told apart.
+        framing: Framing,
+    },
+    /// Standard output, one message a line.
+    Stdout,
+    /// A file, one message a line.
+    File {
+        /// Created with mode 0600.
+        path: PathBuf,
+    },
+}
+
+/// `[destinations.NAME.tls]`.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Tried in this order.
+    pub to: Vec<Address>,
+    /// How messages are told apart.
+    pub framing: Framing,
+    /// Whom to trust.
+    pub roots: Roots,
+    /// Who we are, where the receiver asks.
+    pub client: Option<ClientCertificate>,
+    /// The name that the receiver's certificate must bear, where it is not the one in `to`.
+    pub server_name: Option<String>,
+}
+
+/// What a destination may refer to.
+pub(super) struct Names<'a> {
+    pub(super) sources: &'a BTreeMap<String, Source>,
+    pub(super) mappings: &'a BTreeMap<String, PathBuf>,
+}
+
+pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Destination> {
+    let profile =
+        section.parsed("profile", |name| name.parse::<Profile>().map_err(|error| error.to_string()));
+    let profile = profile.unwrap_or_default();
+    let (transport, stream) = match read_transport(section, &profile) {
+        Some(transport) => (Some(transport.0), transport.1),
+        None => (None, true),
+    };
+    let max_message = section.parsed("max_message", message_size).unwrap_or(profile.max_message);
+    let destination = Destination {
+        mapping: defined(section, section.text("mapping"), names.mappings, "[mappings.…]"),
+        sources: section.texts("sources").map(|listed| {
+            let found = |word| defined(section, Some(word), names.sources, "[sources.…]");
+            listed.into_iter().filter_map(found).collect()
+        }),
+        limits: read_limits(section, max_message),
+        max_message,
+        header: read_header(section, &profile, stream),
+        app_name: section.parsed("app_name", |name| printable(name, 48)).unwrap_or_else(|| "CEF".to_owned()),
+        facility: section
+            .parsed("facility", |name| {
+                name.parse().map_err(|error: crate::syslog::BadFacility| error.to_string())
+            })
+            .unwrap_or(profile.facility),
+        hostname: section.parsed("hostname", |name| printable(name, 255)),
+        encoder: read_encoder(section, &profile),
+        transport: transport.clone().unwrap_or(Transport::Stdout),
+    };
+    if let Some(place) = section.place("when") {
+        section.skip("when");
+        not_yet(
+            section,
+            &place,
+            "`when` for destinations",
+            "drop what is not wanted by a rule of the mapping",
+        );
+    }
+    section.finish();
+    transport?;
+    Some(destination)
+}
+
+/// The transport, and whether it is one that wants a syslog header by itself.
+fn read_transport(section: &Section<'_, '_>, profile: &Profile) -> Option<(Transport, bool)> {
+    let given: Vec<(&str, Range<usize>)> = ["tls", "tcp", "udp", "unix", "relp", "stdout", "file"]
+        .into_iter()
+        .filter_map(|key| Some((key, section.place(key)?)))
+        .collect();
+    for key in ["udp", "unix", "relp"] {
+        if let Some(place) = section.place(key) {
+            section.skip(key);
+            not_yet(section, &place, &format!("`{key}`"), "use `tls` or `tcp`");
+        }
+    }
+    let (first, rest) = given.split_first().or_else(|| {
+        let name = "the destination does not say how to get there";
+        section.problem(&section.span(), "missing", name, "add one of its tables: tls, tcp, stdout or file");
+        None
+    })?;
+    for (key, place) in rest {
+        let what = format!("a destination has one transport, here are `{}` and `{key}`", first.0);
+        section.problem(place, "two-transports", what, "make two destinations of it");
+    }
+    match first.0 {
+        "tls" => Some((Transport::Tls(read_tls(&section.section("tls")?, profile)?), true)),
+        "tcp" => {
+            let tcp = section.section("tcp")?;
+            let (to, framing) = (read_to(&tcp), read_framing(&tcp, profile.tcp_framing));
+            tcp.finish();
+            Some((Transport::Tcp { to: to?, framing }, true))
+        }
+        "stdout" => {
+            section.section("stdout")?.finish();
+            Some((Transport::Stdout, false))
+        }
+        "file" => {
+            let file = section.section("file")?;
+            let path = file.text("path");
+            if file.place("path").is_none() {
+                file.problem(
+                    &file.span(),
+                    "missing",
+                    "the file has no `path`",
+                    "write `path = \"/var/log/slack.cef\"`",
+                );
+            }
+            file.finish();
+            Some((Transport::File { path: path?.text.into() }, false))
+        }
+        _ => None,
+    }
+}
+
+fn read_tls(tls: &Section<'_, '_>, profile: &Profile) -> Option<Tls> {
+    let to = read_to(tls);
+    let framing = read_framing(tls, profile.tls_framing);
+    let roots = tls.text("ca").map_or(Roots::System, |word| Roots::File(word.text.into()));
+    let (certificate, key) = (tls.text("certificate"), tls.text("key"));
+    let client = match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            Some(ClientCertificate { certificate: certificate.text.into(), key: key.text.into() })
+        }
+        (None, None) => None,
+        (Some(alone), None) => {
+            tls.problem(&alone.span, "missing", "a certificate without its `key`", "add `key = \"…\"`");
+            None
+        }
+        (None, Some(alone)) => {
+            tls.problem(
+                &alone.span,
+                "missing",
+                "a key without its `certificate`",
+                "add `certificate = \"…\"`",
+            );
+            None
+        }
+    };
+    let server_name = tls.text("server_name").map(|word| word.text.to_owned());
+    if let Some(place) = tls.place("fingerprints") {
+        tls.skip("fingerprints");
+        not_yet(
+            tls,
+            &place,
+            "pinned fingerprints",
+            "name the receiver's authority, or its own certificate, by `ca`",
+        );
+    }
+    tls.finish();
+    Some(Tls { to: to?, framing, roots, client, server_name })
+}
+
+fn read_to(section: &Section<'_, '_>) -> Option<Vec<Address>> {
+    const HELP: &str = "write `to = [\"siem.example.com:6514\"]`";
+    if section.place("to").is_none() {
+        section.problem(&section.span(), "missing", "the transport does not say `to` where", HELP);
+    }
+    let words = section.texts("to")?;
+    if words.is_empty() {
+        section.problem(&section.place("to")?, "missing", "`to` names no receiver", HELP);
+        return None;
+    }
+    let read = |word: &Word<'_>| {
+        word.text
+            .parse::<Address>()
+            .map_err(|error| section.problem(&word.span, "bad-address", error.to_string(), HELP))
+            .ok()
+    };
+    let to: Vec<_> = words.iter().filter_map(read).collect();
+    (to.len() == words.len()).then_some(to)
+}
+
+fn read_framing(section: &Section<'_, '_>, usual: Framing) -> Framing {
+    let choices = [("octet-counting", Framing::OctetCounting), ("newline", Framing::Newline)];
+    section.one_of("framing", &choices).unwrap_or(usual)
+}
+
+fn read_header(section: &Section<'_, '_>, profile: &Profile, stream: bool) -> Header {
+    let choices =
+        [("rfc5424", HeaderKind::Rfc5424), ("rfc3164", HeaderKind::Rfc3164), ("none", HeaderKind::None)];
+    // What goes to a file or a pipe is CEF for some other program; a header is there on request.
+    let usual = if stream { profile.header } else { HeaderKind::None };
+    let zone = section.parsed("timezone", |name| {
+        TimeZone::get(name).map_err(|_| "write a zone such as `UTC` or `Europe/Berlin`".to_owned())
+    });
+    match section.one_of("header", &choices).unwrap_or(usual) {
+        HeaderKind::Rfc5424 => Header::Rfc5424,
+        HeaderKind::Rfc3164 => Header::Rfc3164(zone.unwrap_or(TimeZone::UTC)),
+        HeaderKind::None => Header::None,
+    }
+}
+
+fn read_encoder(section: &Section<'_, '_>, profile: &Profile) -> cef::Encoder {
+    let mut encoder =
+        cef::Encoder { version: cef::Since::V0, values: profile.values, ipv6_labels: profile.ipv6_labels };
+    if let Some(given) = section.section("cef") {
+        if given.number("version", 0..=1) == Some(1) {
+            encoder.version = cef::Since::V1;
+        }
+        let choices = [("escaped", cef::Values::Escaped), ("plain", cef::Values::Plain)];
+        encoder.values = given.one_of("values", &choices).unwrap_or(encoder.values);
+        given.finish();
+    }
+    encoder
+}
+
+fn read_limits(section: &Section<'_, '_>, max_message: usize) -> Limits {
+    let mut limits =
+        Limits { largest_message: u32::try_from(max_message).unwrap_or(u32::MAX), ..Limits::default() };
+    let Some(rate) = section.section("rate") else { return limits };
+    let number =
+        |key| rate.number(key, 1..=u64::from(u32::MAX)).and_then(|n| NonZeroU32::new(u32::try_from(n).ok()?));
+    limits.events_per_second = number("events_per_second");
+    limits.burst = number("burst");
+    limits.bytes_per_second = rate.parsed("bytes_per_second", |text| {
+        let bytes = u32::try_from(size(text)?).ok().and_then(NonZeroU32::new);
+        bytes.ok_or_else(|| "write more than nothing and less than 4GiB".to_owned())
+    });
+    if let Some(place) = rate.place("burst")
+        && limits.events_per_second.is_none()
+    {
+        rate.problem(
+            &place,
+            "missing",
+            "a `burst` without `events_per_second`",
+            "add `events_per_second = 500`",
+        );
+    }
+    rate.finish();
+    limits
+}
+
+fn message_size(text: &str) -> Result<usize, String> {
+    let bytes = usize::try_from(size(text)?).map_err(|error| error.to_string())?;
+    // RFC 5424 §6.1: every receiver takes 480 bytes; beyond a mebibyte none is known to.
+    if (LEAST_MESSAGE..=1 << 20).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err("write a size from 1KiB to 1MiB".to_owned())
+    }
+}
+
+/// Room for a header of 300 bytes and the keys by which an event is found again.
+const LEAST_MESSAGE: usize = 1024;
+
+fn printable(text: &str, limit: usize) -> Result<String, String> {
+    let fits = (1..=limit).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("write 1 to {limit} printable ASCII characters without a space"))
+    }
+}
+
+/// The word, where `names` defines it.
+fn defined<T>(
+    section: &Section<'_, '_>,
+    word: Option<Word<'_>>,
+    names: &BTreeMap<String, T>,
+    table: &str,
+) -> Option<String> {
+    let word = word?;
+    if names.contains_key(word.text) {
+        return Some(word.text.to_owned());
+    }
+    let known = crate::problem::closest(word.text, names.keys().map(String::as_str));
+    let help =
+        known.map_or_else(|| format!("define it by {table}"), |near| format!("did you mean `{near}`?"));
+    section.problem(&word.span, "undefined", format!("`{}` is not defined in this file", word.text), help);
+    None
+}

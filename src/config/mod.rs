@@ -1,0 +1,214 @@
+//! `slackcef.toml`: text in, a checked [`Config`] out, or every mistake at once.
+//!
+//! Reading asks nothing of the machine: no secret is fetched, no folder opened, no name resolved.
+//! So `check --offline` on a laptop and `run` on the relay judge a file alike.
+//!
+//! **Invariant:** a `Config` is whole: every name in it is defined in it, every destination has
+//! one transport, every rate is above nothing.
+
+mod destination;
+mod reader;
+mod secret;
+mod source;
+mod units;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::problem::Problem;
+use reader::{Reader, Section};
+
+pub use destination::{Destination, Tls, Transport};
+pub use secret::{SecretError, SecretFrom};
+pub use source::Source;
+pub use units::{duration, size};
+
+/// A whole configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where entries are kept, and how many of them.
+    pub state: State,
+    /// What is read, by name.
+    pub sources: BTreeMap<String, Source>,
+    /// Where it goes, by name.
+    pub destinations: BTreeMap<String, Destination>,
+    /// Folders of mapping files that lie over the shipped ones, by name.
+    pub mappings: BTreeMap<String, PathBuf>,
+    /// Settings that this version knows but does not act on yet, in words.
+    pub remarks: Vec<String>,
+}
+
+/// `[state]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The folder of the store.
+    pub dir: PathBuf,
+    /// How long delivered entries are kept for replay.
+    pub retention: Duration,
+    /// How large the store may grow before the pollers wait, in bytes.
+    pub max_size: u64,
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds mistakes.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&path.display().to_string(), &text).map_err(ConfigError::Problems)
+    }
+
+    /// Reads a configuration from its text; `file` is its name in messages.
+    ///
+    /// # Errors
+    /// Every mistake in it, in file order.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        Reader::new(file, text).read(read)
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file holds mistakes.
+    #[error("the configuration holds mistakes")]
+    Problems(Vec<Problem>),
+}
+
+fn read(top: &Section<'_, '_>) -> Config {
+    read_version(top);
+    let mut remarks = Vec::new();
+    let state = top.section("state").map_or_else(State::default, |section| read_state(&section));
+    let mappings = read_mappings(top);
+    let sources: BTreeMap<_, _> = top
+        .sections("sources")
+        .into_iter()
+        .filter_map(|(name, section)| Some((checked_name(top, &name)?, source::read(&section)?)))
+        .collect();
+    let destinations: BTreeMap<_, _> = top
+        .sections("destinations")
+        .into_iter()
+        .filter_map(|(name, section)| {
+            let names = destination::Names { sources: &sources, mappings: &mappings };
+            Some((checked_name(top, &name)?, destination::read(&section, &names)?))
+        })
+        .collect();
+    for (key, what) in [("telemetry", "metrics, health and status pages"), ("notify", "notices into Slack")] {
+        if top.skip(key) {
+            remarks.push(format!("[{key}] is not acted on: this version has no {what} yet"));
+        }
+    }
+    for (table, empty, example) in [
+        ("sources", sources.is_empty(), "[sources.acme-audit]"),
+        ("destinations", destinations.is_empty(), "[destinations.siem]"),
+    ] {
+        if top.place(table).is_none() && empty {
+            let help =
+                format!("add one, beginning with `{example}`; the README has a whole file in ten lines");
+            top.problem(&(0..0), "missing", format!("there are no {table}"), help);
+        }
+    }
+    Config { state, sources, destinations, mappings, remarks }
+}
+
+fn read_version(top: &Section<'_, '_>) {
+    const HELP: &str = "this slackcef reads version 1: begin the file with `version = 1`";
+    match top.place("version") {
+        None => top.problem(&(0..0), "missing", "the file does not say its version", HELP),
+        Some(place) => {
+            if top.number("version", 0..=u64::MAX).is_some_and(|version| version != 1) {
+                top.problem(
+                    &place,
+                    "version",
+                    "the file is of a version that this slackcef cannot read",
+                    HELP,
+                );
+            }
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("/var/lib/slackcef"),
+            retention: Duration::from_secs(7 * 86_400),
+            max_size: 10 << 30,
+        }
+    }
+}
+
+fn read_state(section: &Section<'_, '_>) -> State {
+    let usual = State::default();
+    let state = State {
+        dir: section.text("dir").map_or(usual.dir, |word| PathBuf::from(word.text)),
+        retention: section.parsed("retention", duration).unwrap_or(usual.retention),
+        max_size: section.parsed("max_size", size).unwrap_or(usual.max_size),
+    };
+    if let Some(place) = section.place("max_size")
+        && state.max_size < LEAST_STORE
+    {
+        section.problem(
+            &place,
+            "out-of-range",
+            "the store would be too small to work in",
+            "write at least `64MiB`",
+        );
+    }
+    if let Some(place) = section.place("nats") {
+        section.text("nats");
+        not_yet(section, &place, "a store shared over NATS", "keep `dir`, on one machine");
+    }
+    section.finish();
+    state
+}
+
+/// Below this a full page of entries, its ids and the write-ahead log leave no room to work.
+const LEAST_STORE: u64 = 64 << 20;
+
+fn read_mappings(top: &Section<'_, '_>) -> BTreeMap<String, PathBuf> {
+    let read = |(name, section): (reader::Word<'_>, Section<'_, '_>)| {
+        let dir = section.text("dir");
+        if dir.is_none() && section.place("dir").is_none() {
+            section.problem(
+                &section.span(),
+                "missing",
+                "the mapping has no `dir`",
+                "name the folder of its files",
+            );
+        }
+        section.finish();
+        Some((checked_name(top, &name)?, PathBuf::from(dir?.text)))
+    };
+    top.sections("mappings").into_iter().filter_map(read).collect()
+}
+
+/// Names go into file names, log fields and CEF: letters, digits, `-`, `_`, `.`.
+fn checked_name(top: &Section<'_, '_>, name: &reader::Word<'_>) -> Option<String> {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if (1..=64).contains(&name.text.len()) && name.text.chars().all(safe) {
+        return Some(name.text.to_owned());
+    }
+    let help = "use 1 to 64 letters, digits, `-`, `_` or `.`";
+    top.problem(&name.span, "bad-name", format!("`{}` cannot be a name", name.text), help);
+    None
+}
+
+/// A setting of the contract that this version does not do: refused by name, never half done.
+fn not_yet(section: &Section<'_, '_>, place: &std::ops::Range<usize>, what: &str, instead: &str) {
+    section.problem(place, "not-yet", format!("this version has no {what} yet"), instead);
+}
+
+#[cfg(test)]
+mod tests;

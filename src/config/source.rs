@@ -1,0 +1,172 @@
+//! `[sources.NAME]`: one log of one organization.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::reader::Section;
+use super::secret::SecretFrom;
+use super::{duration, not_yet};
+use crate::event::{Log, UnixTime};
+use crate::slack::{BaseUrl, Only, Start};
+
+/// One source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Which of Slack's logs.
+    pub log: Log,
+    /// Where its token is.
+    pub token: SecretFrom,
+    /// How often Slack is asked for news.
+    pub poll_every: Duration,
+    /// How far the first run reaches back.
+    pub start: Start,
+    /// How long the newest seconds are left alone.
+    pub settle: Duration,
+    /// How old a window is when it is read once more; `None` where it is not.
+    pub verify_after: Option<Duration>,
+    /// This source's share of the organization's request budget.
+    pub requests_per_minute: NonZeroU32,
+    /// What Slack itself is asked to leave out.
+    pub only: Only,
+    /// Where the API lives.
+    pub base_url: BaseUrl,
+}
+
+pub(super) fn read(section: &Section<'_, '_>) -> Option<Source> {
+    let log = read_log(section);
+    let token = read_token(section);
+    let source = Source {
+        log: Log::Audit,
+        token: token.clone().unwrap_or(SecretFrom::Env(String::new())),
+        poll_every: section.parsed("poll_every", at_least(Duration::from_secs(1))).unwrap_or(MINUTE),
+        start: section.parsed("start", start).unwrap_or(Start::Now),
+        settle: section.parsed("settle", duration).unwrap_or(MINUTE),
+        verify_after: section.parsed("verify_after", or_off).unwrap_or(Some(60 * MINUTE)),
+        requests_per_minute: section
+            .number("requests_per_minute", 1..=1_000_000)
+            .and_then(|number| NonZeroU32::new(u32::try_from(number).ok()?))
+            .unwrap_or(USUAL_REQUESTS),
+        only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
+        base_url: section.parsed("base_url", base_url).unwrap_or_default(),
+    };
+    section.finish();
+    log?;
+    token?;
+    Some(source)
+}
+
+/// Of the 50 that Slack grants an organization, so that its other collectors have theirs.
+const USUAL_REQUESTS: NonZeroU32 = NonZeroU32::new(30).unwrap();
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn read_log(section: &Section<'_, '_>) -> Option<Log> {
+    let Some(word) = section.text("log") else {
+        if section.place("log").is_none() {
+            section.problem(
+                &section.span(),
+                "missing",
+                "the source does not say which `log`",
+                "write `log = \"audit\"`",
+            );
+        }
+        return None;
+    };
+    match word.text {
+        "access" | "integration" => {
+            not_yet(section, &word.span, "access and integration logs", "write `log = \"audit\"`");
+            None
+        }
+        name => Log::from_name(name).or_else(|| {
+            let what = format!("Slack has no log `{name}`");
+            section.problem(&word.span, "bad-value", what, "write `log = \"audit\"`");
+            None
+        }),
+    }
+}
+
+fn read_token(section: &Section<'_, '_>) -> Option<SecretFrom> {
+    const HELP: &str =
+        "write `token = { env = \"SLACK_AUDIT_TOKEN\" }`, `{ file = \"…\" }` or `{ credential = \"…\" }`";
+    let Some(place) = section.place("token") else {
+        section.problem(&section.span(), "missing", "the source has no `token`", HELP);
+        return None;
+    };
+    let token = section.section("token")?;
+    let from = [
+        token.text("env").map(|word| SecretFrom::Env(word.text.to_owned())),
+        token.text("file").map(|word| SecretFrom::File(word.text.into())),
+        token.text("credential").map(|word| SecretFrom::Credential(word.text.to_owned())),
+    ];
+    if let Some(place) = token.place("oauth") {
+        not_yet(section, &place, "OAuth tokens", "give the token by `env`, `file` or `credential`");
+        token.skip("oauth");
+        return None;
+    }
+    token.finish();
+    let mut given = from.into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(from), None) => Some(from),
+        (None, _) => {
+            section.problem(&place, "missing", "`token` does not say where the token is", HELP);
+            None
+        }
+        (Some(_), Some(_)) => {
+            section.problem(&place, "bad-value", "`token` names more than one place", HELP);
+            None
+        }
+    }
+}
+
+fn read_only(section: &Section<'_, '_>) -> Only {
+    let only = Only {
+        actions: section
+            .texts("actions")
+            .unwrap_or_default()
+            .into_iter()
+            .map(|word| word.text.to_owned())
+            .collect(),
+        actor: section.text("actor").map(|word| word.text.to_owned()),
+        entity: section.text("entity").map(|word| word.text.to_owned()),
+    };
+    if only.actions.len() > Only::MOST_ACTIONS
+        && let Some(place) = section.place("actions")
+    {
+        let what = format!("Slack takes at most 30 actions, here are {}", only.actions.len());
+        section.problem(
+            &place,
+            "out-of-range",
+            what,
+            "leave `only` out, and drop the rest by a rule of the mapping",
+        );
+    }
+    section.finish();
+    only
+}
+
+fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| {
+        let given = duration(text)?;
+        if given < least { Err(format!("write at least {} s", least.as_secs())) } else { Ok(given) }
+    }
+}
+
+fn or_off(text: &str) -> Result<Option<Duration>, String> {
+    if text == "off" { Ok(None) } else { duration(text).map(Some) }
+}
+
+fn start(text: &str) -> Result<Start, String> {
+    if text == "now" {
+        return Ok(Start::Now);
+    }
+    if let Ok(ago) = duration(text) {
+        return Ok(Start::Ago(ago));
+    }
+    let at: jiff::Timestamp = text.parse().map_err(|_| {
+        "write \"now\", how far back (\"30d\"), or a time (\"2026-01-31T00:00:00Z\")".to_owned()
+    })?;
+    Ok(Start::At(UnixTime::from_seconds(at.as_second())))
+}
+
+fn base_url(text: &str) -> Result<BaseUrl, String> {
+    text.parse().map_err(|error: crate::slack::BadBaseUrl| error.to_string())
+}

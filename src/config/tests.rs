@@ -1,0 +1,105 @@
+use super::*;
+
+fn problems(text: &str) -> Vec<(&'static str, String)> {
+    Config::parse("slackcef.toml", text)
+        .expect_err("mistakes")
+        .into_iter()
+        .map(|problem| (problem.code, format!("{}: {}", problem.line(), problem.what)))
+        .collect()
+}
+
+const SMALLEST: &str = r#"version = 1
+[sources.acme]
+log = "audit"
+token = { env = "TOKEN" }
+[destinations.siem.tls]
+to = ["siem.example.com:6514"]
+"#;
+
+#[test]
+fn the_smallest_file_takes_every_default() {
+    let config = Config::parse("slackcef.toml", SMALLEST).unwrap();
+    let source = &config.sources["acme"];
+    assert_eq!(source.token, SecretFrom::Env("TOKEN".into()));
+    assert_eq!(source.poll_every, Duration::from_secs(60));
+    assert_eq!(source.verify_after, Some(Duration::from_secs(3600)));
+    assert_eq!(source.requests_per_minute.get(), 30);
+    assert_eq!(config.state.max_size, 10 << 30);
+    let siem = &config.destinations["siem"];
+    assert_eq!(siem.max_message, 8000);
+    assert!(matches!(&siem.transport, Transport::Tls(tls) if tls.to.len() == 1 && tls.client.is_none()));
+}
+
+#[test]
+fn every_mistake_is_told_at_once_and_in_order() {
+    let text = SMALLEST.replace("env", "evn").replace("to =", "too =") + "framing = \"lines\"\n[stat]\n";
+    let found: Vec<_> = problems(&text).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(found, ["missing", "unknown-key", "missing", "unknown-key", "bad-value", "unknown-key"]);
+}
+
+#[test]
+fn a_mistyped_key_is_answered_with_the_right_one() {
+    let text = SMALLEST.to_owned() + "[state]\nmax_sise = \"1GiB\"\n";
+    let problem = Config::parse("slackcef.toml", &text).unwrap_err().remove(0);
+    assert_eq!(problem.help.as_deref(), Some("did you mean `max_size`?"));
+    assert_eq!(problem.text.get(problem.span.clone()), Some("max_sise"));
+}
+
+#[test]
+fn names_must_be_defined_in_the_file() {
+    let text =
+        SMALLEST.to_owned() + "[destinations.b]\nsources = [\"acmee\"]\nmapping = \"m\"\nstdout = {}\n";
+    assert_eq!(
+        problems(&text),
+        [
+            ("undefined", "8: `acmee` is not defined in this file".to_owned()),
+            ("undefined", "9: `m` is not defined in this file".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn what_this_version_does_not_do_is_refused_by_name() {
+    for (extra, what) in [
+        ("[destinations.b.relp]\nto = [\"h:1\"]\n", "`relp`"),
+        ("[destinations.b]\nstdout = {}\nwhen = { severity = { at_least = 7 } }\n", "`when`"),
+        ("[state]\nnats = \"nats://h\"\n", "NATS"),
+    ] {
+        let found = problems(&(SMALLEST.to_owned() + extra));
+        assert!(found.iter().any(|(code, text)| *code == "not-yet" && text.contains(what)), "{found:?}");
+    }
+    let config =
+        Config::parse("f", &(SMALLEST.to_owned() + "[telemetry]\nlisten = \"127.0.0.1:9464\"\n")).unwrap();
+    assert_eq!(config.remarks.len(), 1);
+}
+
+#[test]
+fn a_destination_has_one_transport() {
+    let text = SMALLEST.to_owned() + "[destinations.siem.tcp]\nto = [\"h:514\"]\n";
+    assert_eq!(problems(&text)[0].0, "two-transports");
+    let text =
+        SMALLEST.replace("[destinations.siem.tls]\nto = [\"siem.example.com:6514\"]", "[destinations.siem]");
+    assert_eq!(problems(&text)[0].0, "missing");
+}
+
+#[test]
+fn a_token_goes_nowhere_in_the_clear() {
+    let text = SMALLEST.replace("log =", "base_url = \"http://api.slack.com\"\nlog =");
+    assert_eq!(problems(&text)[0].0, "bad-value");
+    let text = SMALLEST.replace("log =", "base_url = \"http://127.0.0.1:8080\"\nlog =");
+    assert!(Config::parse("f", &text).is_ok());
+}
+
+#[test]
+fn nonsense_is_refused_not_panicked_over() {
+    for text in [
+        "",
+        "version = 2",
+        "version = \"1\"",
+        "= 1",
+        "version = 1\nsources = 3",
+        "version = 1\nsources = { a = 1 }",
+    ] {
+        assert!(Config::parse("f", text).is_err(), "{text}");
+    }
+}

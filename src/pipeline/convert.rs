@@ -1,0 +1,40 @@
+//! One entry at a time: mapped, encoded, with its header, for one destination.
+
+use std::sync::Arc;
+
+use crate::cef::{Cuts, Encoder, Event};
+use crate::event::Entry;
+use crate::mapping::{Applied, Plans, Scratch};
+use crate::syslog::Format;
+
+/// Turns entries into messages. Its buffers are used again, so that it allocates nothing once it
+/// runs.
+#[derive(Debug)]
+pub struct Converter {
+    plans: Arc<Plans>,
+    encoder: Encoder,
+    format: Format,
+    budget: usize,
+    scratch: Scratch,
+    event: Event,
+}
+
+impl Converter {
+    /// A converter whose messages, header included, have at most `max_message` bytes.
+    pub fn new(plans: Arc<Plans>, encoder: Encoder, format: Format, max_message: usize) -> Self {
+        let budget = max_message.saturating_sub(format.longest_header());
+        Self { plans, encoder, format, budget, scratch: Scratch::new(), event: Event::new() }
+    }
+
+    /// Maps the entry, and keeps the event for [`Self::write`]; says how it went.
+    pub fn map(&mut self, entry: &Entry) -> Applied<'_> {
+        let plan = self.plans.plan(entry.log(), entry.action().as_str());
+        plan.apply(entry, &mut self.scratch, &mut self.event)
+    }
+
+    /// Appends the message of the entry that was mapped last; says what was cut.
+    pub fn write(&self, entry: &Entry, out: &mut Vec<u8>) -> Cuts {
+        self.format.write(entry.at().seconds(), self.event.severity(), out);
+        self.encoder.encode(&self.event, self.budget, out)
+    }
+}

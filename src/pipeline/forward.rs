@@ -1,0 +1,203 @@
+//! Store → mapping → CEF → syslog: one task a destination.
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use tracing::{debug, error, info, warn};
+
+use super::convert::Converter;
+use super::tally::{Counts, Tally};
+use super::{Ends, Mode, RunError};
+use crate::net::{Backoff, Rate};
+use crate::store::{Lease, Reader, ReaderName, StoreError};
+use crate::syslog::{Frames, Framing, SendError, Sink};
+use crate::telemetry::chain;
+
+/// A destination, ready to be fed.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    reader: Reader,
+    converter: Converter,
+    frames: Frames,
+    sink: Sink,
+    rate: Rate,
+    batch: NonZeroUsize,
+    tally: Tally,
+    backoff: Backoff,
+    down: Option<Down>,
+}
+
+/// A destination that takes nothing.
+#[derive(Debug)]
+struct Down {
+    since: Instant,
+    failures: u32,
+    said: String,
+    said_at: Instant,
+}
+
+/// What a destination was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// The counts.
+    pub counts: Counts,
+    /// It ended with entries left in the store.
+    pub gave_up: bool,
+}
+
+/// Entries a batch: enough to fill the wire, little enough to send again.
+const BATCH: usize = 500;
+/// A failure that goes on is said again so often.
+const SAY_EVERY: Duration = Duration::from_secs(300);
+/// So many failures in a row end a run that is to end.
+const PATIENCE: u32 = 5;
+
+/// What to do when a batch did not go out.
+enum Next {
+    Settled,
+    GaveUp,
+}
+
+impl Outlet {
+    pub(super) fn new(
+        reader: Reader,
+        converter: Converter,
+        framing: Framing,
+        sink: Sink,
+        rate: Rate,
+    ) -> Self {
+        let batch = NonZeroUsize::new(rate.most_events().min(BATCH)).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            reader,
+            converter,
+            frames: Frames::new(framing),
+            sink,
+            rate,
+            batch,
+            tally: Tally::default(),
+            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
+            down: None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &ReaderName {
+        self.reader.name()
+    }
+
+    /// Delivers until no poller is left and the store is empty, or until it has to give up.
+    pub(super) async fn run(mut self, mode: Mode, ends: Ends) -> Result<Forwarded, RunError> {
+        let mut gave_up = false;
+        while let Some(lease) = self.lease(&ends).await? {
+            match self.deliver(&lease, mode, &ends).await? {
+                Next::Settled => {
+                    let delivered = lease.entries().len();
+                    self.reader.settle(lease, delivered).await.map_err(RunError::Store)?;
+                }
+                Next::GaveUp => {
+                    gave_up = true;
+                    break;
+                }
+            }
+        }
+        let farewell = self.sink.close().await;
+        debug!(destination = %self.name(), ?farewell, "the connection was closed");
+        Ok(Forwarded { counts: self.tally.counts, gave_up })
+    }
+
+    /// The next entries; `None` when there will be no more.
+    async fn lease(&mut self, ends: &Ends) -> Result<Option<Lease>, RunError> {
+        loop {
+            if ends.give_up.is_cancelled() {
+                return Ok(None);
+            }
+            let leased = tokio::select! {
+                biased;
+                leased = self.reader.next(self.batch) => leased.map(Some),
+                failure = self.sink.closed() => {
+                    debug!(destination = %self.reader.name(), "{}", chain(&failure));
+                    continue;
+                }
+                () = ends.drained.cancelled() => self.reader.try_next(self.batch).await,
+            };
+            match leased {
+                Ok(lease) => return Ok(lease),
+                // Told once; what lies behind the damage is handed out next.
+                Err(StoreError::Lost(lost)) => {
+                    error!(destination = %self.name(), help = lost.help(), "the store is damaged: {lost}");
+                }
+                Err(error) => return Err(RunError::Store(error)),
+            }
+        }
+    }
+
+    /// Sends one lease until it is taken.
+    async fn deliver(&mut self, lease: &Lease, mode: Mode, ends: &Ends) -> Result<Next, RunError> {
+        self.frames.clear();
+        for entry in lease.entries() {
+            let applied = self.converter.map(entry);
+            let dropped = applied.dropped.is_some();
+            self.tally.mapped(entry, &applied);
+            if !dropped {
+                let cuts = self.frames.push(|out| self.converter.write(entry, out));
+                self.tally.written(entry, &cuts);
+            }
+        }
+        loop {
+            let sending = async {
+                self.rate.ready(self.frames.len(), self.frames.bytes().len()).await;
+                self.sink.send(&self.frames).await
+            };
+            match ends.give_up.run_until_cancelled(sending).await {
+                None => return Ok(Next::GaveUp),
+                Some(Ok(_assurance)) => break,
+                Some(Err(error)) => {
+                    let wait = self.failed(error, mode)?;
+                    if ends.give_up.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                        return Ok(Next::GaveUp);
+                    }
+                }
+            }
+        }
+        self.recovered();
+        self.tally.counts.delivered += self.frames.len() as u64;
+        self.tally.counts.bytes += self.frames.bytes().len() as u64;
+        Ok(Next::Settled)
+    }
+
+    /// The one place that decides what follows a failure: how long to wait, or that it is over.
+    fn failed(&mut self, error: SendError, mode: Mode) -> Result<Duration, RunError> {
+        let now = Instant::now();
+        let text = chain(&error);
+        let down = self.down.get_or_insert_with(|| Down {
+            since: now,
+            failures: 0,
+            said: String::new(),
+            said_at: now,
+        });
+        down.failures += 1;
+        self.tally.counts.resent += 1;
+        if down.said != text || down.said_at.elapsed() >= SAY_EVERY {
+            let help = error.help().unwrap_or_default();
+            warn!(
+                destination = %self.reader.name(), failures = down.failures, help,
+                "the destination takes nothing, everything is kept: {text}"
+            );
+            down.said = text;
+            down.said_at = now;
+        }
+        if mode == Mode::Once && (down.failures >= PATIENCE || !error.again()) {
+            return Err(RunError::Undelivered { destination: self.reader.name().clone(), source: error });
+        }
+        Ok(self.backoff.after_failure())
+    }
+
+    fn recovered(&mut self) {
+        self.backoff.reset();
+        if let Some(down) = self.down.take() {
+            info!(
+                destination = %self.name(), down_for_s = down.since.elapsed().as_secs(), failures = down.failures,
+                "the destination takes events again"
+            );
+        }
+    }
+}

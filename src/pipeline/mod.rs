@@ -1,0 +1,263 @@
+//! The whole path at work: one task a source, one task a destination, the store between them.
+//!
+//! ```text
+//!  poll (a source) ──append──▶ store ──lease──▶ forward (a destination): map, encode, frame, send, settle
+//!        ▲ stop                                    ▲ drained: all pollers have ended
+//! ```
+//!
+//! [`App::build`] does what can fail before anything moves; [`App::start`] gives a [`Running`];
+//! [`Running::finish`] waits for its end and says what was done.
+//!
+//! Backpressure lies in two places, and no queue between them: `append` waits while the store is
+//! full, so that Slack itself keeps the events; a destination's task pulls one batch at a time.
+//!
+//! **Invariant:** a reader's position moves only after its sink took the batch.
+//! **Invariant:** this is the one place where facts of the lower modules become log lines.
+
+mod convert;
+mod forward;
+mod poll;
+mod setup;
+mod tally;
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::store::{Full, ReaderName, SourceId, Store, StoreError};
+
+pub use convert::Converter;
+pub use forward::Forwarded;
+pub use poll::{Polled, Reading};
+pub use setup::{SetupError, plans, poller, sink};
+pub use tally::Counts;
+
+/// Everything that is needed, checked and opened; nothing moves yet.
+#[derive(Debug)]
+pub struct App {
+    store: Store,
+    sources: Vec<poll::Source>,
+    destinations: Vec<forward::Outlet>,
+}
+
+/// How long it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Until it is stopped.
+    Forever,
+    /// Until all that Slack has is delivered.
+    Once,
+}
+
+/// A path at work.
+#[derive(Debug)]
+pub struct Running {
+    store: Store,
+    readings: Vec<(SourceId, watch::Receiver<Reading>)>,
+    pollers: JoinSet<(SourceId, Result<Polled, RunError>)>,
+    forwarders: JoinSet<(ReaderName, Result<Forwarded, RunError>)>,
+    ends: Ends,
+}
+
+/// The three ends of a path, in the order in which they come.
+#[derive(Debug, Clone, Default)]
+struct Ends {
+    /// Nothing more is asked of Slack.
+    stop: CancellationToken,
+    /// No poller is left: what is in the store is all there will be.
+    drained: CancellationToken,
+    /// What is not delivered by now stays in the store.
+    give_up: CancellationToken,
+}
+
+/// What a whole run came to.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// Each source with what was read from it.
+    pub sources: Vec<(SourceId, Polled)>,
+    /// Each destination with what it was given.
+    pub destinations: Vec<(ReaderName, Forwarded)>,
+}
+
+/// Why a path came to its end early. Nothing that was stored is lost by it.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The store failed.
+    #[error("the store cannot be used any further")]
+    Store(#[source] StoreError),
+    /// Slack refuses the source, and asking again would not help.
+    #[error("Slack refuses the source {source_name}")]
+    Refused {
+        /// The source.
+        source_name: SourceId,
+        /// Slack's reason.
+        source: crate::slack::SlackError,
+    },
+    /// Slack could not be read, several times in a row.
+    #[error("the source {source_name} cannot be read for now")]
+    Unreadable {
+        /// The source.
+        source_name: SourceId,
+        /// What came of the last try.
+        source: crate::slack::SlackError,
+    },
+    /// A destination took nothing, several times in a row.
+    #[error("the destination {destination} takes nothing for now; what is not delivered stays in the store")]
+    Undelivered {
+        /// The destination.
+        destination: ReaderName,
+        /// What came of the last try.
+        source: crate::syslog::SendError,
+    },
+    /// A mistake of the program.
+    #[error("a part of the program broke off: {0}")]
+    Bug(String),
+}
+
+/// How long a stopped path goes on delivering what it has.
+const GRACE: Duration = Duration::from_secs(10);
+
+impl App {
+    /// Fetches secrets, reads certificates and mappings, opens the store, finds every bookmark and
+    /// position. Must be called inside a runtime.
+    ///
+    /// # Errors
+    /// [`SetupError`]: the first thing that is not as it must be. Nothing was asked of Slack or of
+    /// a receiver.
+    pub async fn build(config: &Config) -> Result<Self, SetupError> {
+        setup::app(config).await
+    }
+
+    /// Starts all tasks.
+    pub fn start(self, mode: Mode) -> Running {
+        let Self { store, sources, destinations } = self;
+        let ends = Ends::default();
+        let mut readings = Vec::new();
+        let mut pollers = JoinSet::new();
+        for source in sources {
+            let name = source.name().clone();
+            readings.push((name.clone(), source.reading()));
+            let task = source.run(store.clone(), mode, ends.stop.clone());
+            pollers.spawn(async move { (name, task.await) });
+        }
+        let mut forwarders = JoinSet::new();
+        for outlet in destinations {
+            let name = outlet.name().clone();
+            let task = outlet.run(mode, ends.clone());
+            forwarders.spawn(async move { (name, task.await) });
+        }
+        Running { store, readings, pollers, forwarders, ends }
+    }
+}
+
+impl Running {
+    /// Asks for the end: no more is read, and what is stored is delivered for a few seconds more.
+    /// Asked twice, it ends at once; what is not delivered stays in the store.
+    pub fn stopper(&self) -> impl Fn() + Send + 'static {
+        let ends = self.ends.clone();
+        move || {
+            if ends.stop.is_cancelled() {
+                ends.give_up.cancel();
+            }
+            ends.stop.cancel();
+        }
+    }
+
+    /// How far each source has been read, as it changes.
+    pub fn readings(&self) -> &[(SourceId, watch::Receiver<Reading>)] {
+        &self.readings
+    }
+
+    /// Waits for the end of every task, then closes the store.
+    ///
+    /// # Errors
+    /// The first failure. All that was stored and not delivered is there at the next start.
+    pub async fn finish(self) -> Result<Finished, RunError> {
+        let Self { store, readings: _, mut pollers, mut forwarders, ends } = self;
+        let watching = tokio::spawn(watch_store(store.clone()));
+        let grace = tokio::spawn(grace(ends.clone()));
+        let mut failure = None;
+        let mut finished = Finished::default();
+        loop {
+            if pollers.is_empty() {
+                ends.drained.cancel();
+            }
+            tokio::select! {
+                Some(ended) = pollers.join_next() => match of_task(ended) {
+                    Ok((name, polled)) => finished.sources.push((name, polled)),
+                    Err(error) => fail(&mut failure, error, &ends),
+                },
+                Some(ended) = forwarders.join_next() => match of_task(ended) {
+                    Ok((name, forwarded)) => finished.destinations.push((name, forwarded)),
+                    Err(error) => fail(&mut failure, error, &ends),
+                },
+                else => break,
+            }
+        }
+        grace.abort();
+        watching.abort();
+        let closed = store.close().await;
+        match failure {
+            Some(error) => Err(error),
+            None => closed.map(|()| finished).map_err(RunError::Store),
+        }
+    }
+}
+
+fn of_task<N, T>(
+    ended: Result<(N, Result<T, RunError>), tokio::task::JoinError>,
+) -> Result<(N, T), RunError> {
+    let (name, result) = ended.map_err(|broken| RunError::Bug(broken.to_string()))?;
+    result.map(|done| (name, done))
+}
+
+/// Keeps the first failure; where one task cannot go on for good, the others end in order.
+fn fail(failure: &mut Option<RunError>, error: RunError, ends: &Ends) {
+    if matches!(error, RunError::Store(_) | RunError::Bug(_)) {
+        ends.stop.cancel();
+    }
+    failure.get_or_insert(error);
+}
+
+/// Gives the destinations their last seconds.
+async fn grace(ends: Ends) {
+    ends.stop.cancelled().await;
+    tokio::time::sleep(GRACE).await;
+    ends.give_up.cancel();
+}
+
+/// Says once when the store is full, and once when it is not any more.
+async fn watch_store(store: Store) {
+    let mut usage = store.watch_usage();
+    let mut told = None;
+    loop {
+        let (full, bytes, limit) = {
+            let usage = usage.borrow_and_update();
+            (usage.full, usage.bytes, usage.limit)
+        };
+        if full != told {
+            match full {
+                Some(Full::Limit) => warn!(
+                    bytes,
+                    limit,
+                    "the store is full: nothing more is asked of Slack until a destination has taken some"
+                ),
+                Some(Full::Disk) => {
+                    error!(
+                        bytes,
+                        "the disk is nearly full: nothing more is asked of Slack until it has room"
+                    );
+                }
+                None => info!(bytes, limit, "the store has room again"),
+            }
+            told = full;
+        }
+        if usage.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! From a configuration to parts that work: secrets fetched, certificates read, mappings compiled.
+//!
+//! `run` needs all of them, `check` looks at each by itself; both do it here.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::App;
+use super::convert::Converter;
+use super::forward::Outlet;
+use super::poll::Source as PollSource;
+use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
+use crate::mapping::{self, LoadError, Plans};
+use crate::net::{ClientTls, Rate, Roots, TlsClient, TlsError};
+use crate::problem::Problem;
+use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
+use crate::store::{self, OpenError, ReaderName, Repair, SourceId, Store, StoreError};
+use crate::syslog::{Endpoint, Format, Framing, Sink, Timeouts};
+
+/// What is not as it must be.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A source's token cannot be had.
+    #[error("the token of source {source_name} cannot be had")]
+    Token {
+        /// The source.
+        source_name: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// A source cannot be polled with these settings.
+    #[error("source {source_name} cannot be polled")]
+    Source {
+        /// The source.
+        source_name: String,
+        /// Why not.
+        source: CannotPoll,
+    },
+    /// Roots, certificate or key cannot be used.
+    #[error("TLS for {whose} cannot be set up")]
+    Tls {
+        /// Slack, or a destination.
+        whose: String,
+        /// Which file, and what is wrong with it.
+        source: TlsError,
+    },
+    /// A mapping folder cannot be read.
+    #[error(transparent)]
+    MappingFolder(#[from] LoadError),
+    /// A mapping holds mistakes.
+    #[error("the mapping holds mistakes")]
+    Mapping(Vec<Problem>),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store was opened and failed.
+    #[error("the store cannot be used")]
+    Store(#[source] StoreError),
+}
+
+/// The plans of the shipped mapping, with a customer's folder laid over it.
+///
+/// # Errors
+/// The folder cannot be read, or its files hold mistakes.
+pub fn plans(dir: Option<&Path>) -> Result<Plans, SetupError> {
+    let mut files = mapping::builtin();
+    if let Some(dir) = dir {
+        files.extend(mapping::load(dir)?);
+    }
+    mapping::compile(&files).map_err(SetupError::Mapping)
+}
+
+/// The poller of a source, at its bookmark.
+///
+/// # Errors
+/// Its token cannot be had, or its settings do not go together.
+pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
+    let token = token(name, &source.token)?;
+    let tls = ClientTls::new(&Roots::System, None)
+        .map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source });
+    let settings = slack::Settings {
+        base_url: source.base_url.clone(),
+        token,
+        // Without any root only a Slack on this very machine can be asked.
+        tls: if source.base_url.is_loopback() { None } else { Some(tls?.for_http()) },
+        budget: Arc::new(Budget::per_minute(source.requests_per_minute)),
+        clock: Clock::system(),
+        start: source.start,
+        settle: source.settle,
+        verify_after: source.verify_after,
+        poll_every: source.poll_every,
+        only: source.only.clone(),
+    };
+    Poller::new(&settings, bookmark)
+        .map_err(|source| SetupError::Source { source_name: name.to_owned(), source })
+}
+
+fn token(name: &str, from: &SecretFrom) -> Result<secrecy::SecretString, SetupError> {
+    from.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })
+}
+
+/// The sink of a destination, not connected yet, and the framing that it wants.
+///
+/// # Errors
+/// A certificate, key or authority cannot be used.
+pub fn sink(name: &str, destination: &Destination) -> Result<(Sink, Framing), SetupError> {
+    match &destination.transport {
+        Transport::Tls(tls) => {
+            let endpoints = endpoints(tls)
+                .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })?;
+            Ok((Sink::stream(endpoints, Timeouts::default()), tls.framing))
+        }
+        Transport::Tcp { to, framing } => {
+            let endpoints =
+                to.iter().map(|address| Endpoint { address: address.clone(), tls: None }).collect();
+            Ok((Sink::stream(endpoints, Timeouts::default()), *framing))
+        }
+        Transport::Stdout => Ok((Sink::Stdout, Framing::Newline)),
+        Transport::File { path } => Ok((Sink::file(path.clone()), Framing::Newline)),
+    }
+}
+
+fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
+    let client = ClientTls::new(&tls.roots, tls.client.as_ref())?;
+    let endpoint = |address: &crate::net::Address| {
+        let name = tls.server_name.as_deref().unwrap_or_else(|| address.host());
+        Ok(Endpoint { address: address.clone(), tls: Some(TlsClient::new(client.clone(), name)?) })
+    };
+    tls.to.iter().map(endpoint).collect()
+}
+
+/// The converter of a destination.
+pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
+    let format = Format::new(
+        destination.header.clone(),
+        destination.facility,
+        destination.hostname.as_deref(),
+        &destination.app_name,
+    );
+    Converter::new(plans, destination.encoder, format, destination.max_message)
+}
+
+pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
+    // What is refused without touching anything comes first.
+    let mut compiled: BTreeMap<Option<&PathBuf>, Arc<Plans>> = BTreeMap::new();
+    let mut parts = Vec::new();
+    for (name, destination) in &config.destinations {
+        let dir = destination.mapping.as_ref().and_then(|mapping| config.mappings.get(mapping));
+        let plans = match compiled.get(&dir) {
+            Some(plans) => Arc::clone(plans),
+            None => Arc::clone(compiled.entry(dir).or_insert(Arc::new(plans(dir.map(PathBuf::as_path))?))),
+        };
+        let (sink, framing) = sink(name, destination)?;
+        parts.push((name, destination, converter(destination, plans), sink, framing));
+    }
+    for (name, source) in &config.sources {
+        token(name, &source.token)?;
+    }
+    let store = open(config)?;
+    let mut sources = Vec::new();
+    for (name, source) in &config.sources {
+        let id = SourceId::new(name.as_str());
+        let bookmark = store.bookmark(&id).await.map_err(SetupError::Store)?;
+        let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
+        sources.push(PollSource::new(id, poller(name, source, bookmark)?));
+    }
+    let names: Vec<_> = config.destinations.keys().map(|name| ReaderName::new(name.as_str())).collect();
+    store.retain_readers(&names).await.map_err(SetupError::Store)?;
+    let mut destinations = Vec::new();
+    for ((_, destination, converter, sink, framing), name) in parts.into_iter().zip(names) {
+        let only = destination
+            .sources
+            .as_ref()
+            .map(|sources| sources.iter().map(|source| SourceId::new(source.as_str())).collect::<Vec<_>>());
+        let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
+        destinations.push(Outlet::new(reader, converter, framing, sink, Rate::new(&destination.limits)));
+    }
+    Ok(App { store, sources, destinations })
+}
+
+fn open(config: &Config) -> Result<Store, SetupError> {
+    let state = &config.state;
+    let settings =
+        store::Settings { dir: state.dir.clone(), retention: state.retention, max_size: state.max_size };
+    let (store, repairs) = Store::open(&settings)?;
+    for repair in repairs {
+        if matches!(repair, Repair::Closed { .. }) {
+            tracing::warn!("{repair}");
+        } else {
+            tracing::error!("{repair}");
+        }
+    }
+    Ok(store)
+}

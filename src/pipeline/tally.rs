@@ -1,0 +1,104 @@
+//! What became of the entries of one destination, counted, and said once.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tracing::{debug, warn};
+
+use crate::cef::Cuts;
+use crate::event::Entry;
+use crate::mapping::Applied;
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events that the sink took.
+    pub delivered: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
+    /// Entries that a rule of the mapping dropped.
+    pub dropped: u64,
+    /// Events whose action no mapping names.
+    pub unmapped: u64,
+    /// Values left out because they are none of their key's type.
+    pub misfits: u64,
+    /// Events of which something was cut to fit.
+    pub cut: u64,
+    /// Batches that were sent again.
+    pub resent: u64,
+}
+
+/// Counts, and what has been said of them.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) counts: Counts,
+    told: HashMap<String, Instant>,
+}
+
+/// A thing is said once a day.
+const SAY_AGAIN: Duration = Duration::from_secs(86_400);
+/// What is remembered as said: hostile names must not fill the memory.
+const REMEMBERED: usize = 4096;
+
+impl Tally {
+    /// Notes how mapping went.
+    pub(super) fn mapped(&mut self, entry: &Entry, applied: &Applied<'_>) {
+        if let Some(origin) = applied.dropped {
+            self.counts.dropped += 1;
+            debug!(id = entry.id().as_str(), rule = %origin, "a rule dropped the entry");
+            return;
+        }
+        if applied.unmapped {
+            self.counts.unmapped += 1;
+            if self.is_news("unmapped", entry.action().as_str()) {
+                warn!(
+                    action = ?entry.action().as_str(),
+                    "no mapping names this action; it is delivered by the catch-all. Name it in a mapping file: [actions.\"…\"]"
+                );
+            }
+        }
+        for unfit in &applied.misfits {
+            self.counts.misfits += 1;
+            if self.is_news(unfit.key.name(), entry.action().as_str()) {
+                warn!(
+                    key = unfit.key.name(), set_by = %unfit.origin, action = ?entry.action().as_str(), id = ?entry.id().as_str(),
+                    "a value was left out: {}", unfit.misfit
+                );
+            }
+        }
+    }
+
+    /// Notes what was cut.
+    pub(super) fn written(&mut self, entry: &Entry, cuts: &Cuts) {
+        if cuts.is_empty() {
+            return;
+        }
+        self.counts.cut += 1;
+        if self.is_news("cut", entry.action().as_str()) {
+            let keys: Vec<_> =
+                cuts.iter().map(|cut| format!("{} {} of {}", cut.key, cut.kept, cut.had)).collect();
+            warn!(
+                action = ?entry.action().as_str(), id = ?entry.id().as_str(), kept = keys.join(", "),
+                "an event was cut to fit; raise `max_message` if the receiver takes more"
+            );
+        }
+    }
+
+    fn is_news(&mut self, kind: &str, what: &str) -> bool {
+        let now = Instant::now();
+        if self.told.len() >= REMEMBERED {
+            self.told.retain(|_, at| now.duration_since(*at) < SAY_AGAIN);
+            if self.told.len() >= REMEMBERED {
+                return false;
+            }
+        }
+        let key = format!("{kind} {what}");
+        match self.told.get(&key) {
+            Some(at) if now.duration_since(*at) < SAY_AGAIN => false,
+            _ => {
+                self.told.insert(key, now);
+                true
+            }
+        }
+    }
+}

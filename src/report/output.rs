@@ -1,0 +1,99 @@
+//! The two streams: data on standard output, words on standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Whether text is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// ANSI colours are understood and wanted.
+    pub colour: bool,
+}
+
+impl Style {
+    /// No colours.
+    pub const PLAIN: Self = Self { colour: false };
+
+    /// Colours on a terminal, unless `NO_COLOR` is set.
+    pub fn of(stream: &impl IsTerminal) -> Self {
+        Self { colour: stream.is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+    }
+
+    /// For what went wrong.
+    pub fn red(self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    /// For what went well.
+    pub fn green(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// For what needs attention.
+    pub fn yellow(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    /// For what helps.
+    pub fn cyan(self, text: &str) -> String {
+        self.paint("36", text)
+    }
+
+    /// For headings.
+    pub fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// For what may be passed over.
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// One of the streams, with its style.
+pub struct Output<W> {
+    stream: W,
+    /// How to write to it.
+    pub style: Style,
+    closed: bool,
+}
+
+/// Standard output: data alone.
+pub fn data() -> Output<io::StdoutLock<'static>> {
+    let stream = io::stdout().lock();
+    Output { style: Style::of(&stream), stream, closed: false }
+}
+
+/// Standard error: everything for people.
+pub fn notes() -> Output<io::Stderr> {
+    let stream = io::stderr();
+    Output { style: Style::of(&stream), stream, closed: false }
+}
+
+impl<W: Write> Output<W> {
+    /// Writes one line. A reader that has gone away (`| head`) is no failure; see [`Self::is_closed`].
+    ///
+    /// # Errors
+    /// Any other failure to write: data would be lost in silence.
+    pub fn line(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = self.stream.write_all(text.as_ref()).and_then(|()| self.stream.write_all(b"\n"));
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the reader has gone away.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+}

@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use super::super::fault::{Fault, Trouble, When};
+use super::*;
+
+fn mistake(text: &str) -> (String, String) {
+    let problem = Plan::from_toml("plan.toml", text).unwrap_err();
+    (problem.what, text.get(problem.span).unwrap().to_owned())
+}
+
+#[test]
+fn an_empty_plan_is_the_default_one() {
+    assert_eq!(Plan::from_toml("plan.toml", "version = 1").unwrap(), (Plan::default(), vec![]));
+}
+
+#[test]
+fn every_setting_is_read() {
+    let text = r#"
+        version = 1
+        token = "xoxp-1"
+        seed = 7
+        events = ["a.ndjson", "b.ndjson"]
+        actions = ["user_login"]
+        clock = { fixed = "2026-01-31T12:00:00Z" }
+        pages = { default_limit = 10, largest = 500, end = "mixed", cursor_life = "10m", gzip = false }
+        rate_limit = { per_minute = 50, burst = 4 }
+
+        [generated]
+        per_second = 2.5
+        start = "-1h"
+        burst_every = 10
+        burst = 3
+        hostile = true
+
+        [[late]]
+        one_in = 9
+        behind = "5m"
+        [[late]]
+        ids = ["x"]
+        after_requests = 4
+        [[late]]
+        ids = ["y"]
+        after_start = "1s"
+
+        [[faults]]
+        fault = "429"
+        retry_after = 3
+        on = [2, 5]
+        [[faults]]
+        fault = "500-html"
+        every = 7
+        [[faults]]
+        fault = "ok-false"
+        error = "fatal_error"
+        between = [8, 9]
+        [[faults]]
+        fault = "stalled"
+        length = "100ms"
+        chance = 0.5
+        [[faults]]
+        fault = "401"
+        on = 1
+    "#;
+    let (plan, events) = Plan::from_toml("plan.toml", text).unwrap();
+    assert_eq!(events, [PathBuf::from("a.ndjson"), PathBuf::from("b.ndjson")]);
+    let noon = UnixTime::from_seconds(1_769_860_800);
+    let refused = |status, error: Option<&str>, retry_after| Trouble::Refused {
+        status,
+        error: error.map(str::to_owned),
+        retry_after,
+    };
+    let fault = |when, trouble| Fault { when, trouble };
+    let late = |pick, until| Late { pick, until };
+    assert_eq!(
+        plan,
+        Plan {
+            token: "xoxp-1".into(),
+            seed: 7,
+            clock: Clock::Fixed(noon),
+            pages: Pages {
+                default_limit: 10,
+                largest: 500,
+                end: End::Mixed,
+                cursor_life: Some(Duration::from_secs(600)),
+                gzip: false,
+            },
+            actions: Some(vec!["user_login".into()]),
+            rate_limit: Some(RateLimit { per_minute: 50, burst: 4 }),
+            given: vec![],
+            generated: Some(Generated {
+                seed: 7,
+                count: None,
+                pace: Pace::PerSecond(2.5),
+                start: Some(noon.plus(-3_600)),
+                burst_every: 10,
+                burst: 3,
+                hostile: true,
+            }),
+            late: vec![
+                late(Pick::OneIn(9), Until::Behind(Duration::from_secs(300))),
+                late(Pick::Ids(vec!["x".into()]), Until::AfterRequests(4)),
+                late(Pick::Ids(vec!["y".into()]), Until::AfterStart(Duration::from_secs(1))),
+            ],
+            faults: vec![
+                fault(When::On(vec![2, 5]), refused(429, Some("ratelimited"), Some(3))),
+                fault(When::Every(7), Trouble::Html { status: 500 }),
+                fault(When::Between(8, 9), Trouble::OkFalse { error: "fatal_error".into() }),
+                fault(When::Chance(0.5), Trouble::Stalled(Duration::from_millis(100))),
+                fault(When::On(vec![1]), refused(401, None, None)),
+            ],
+        }
+    );
+}
+
+#[test]
+fn a_mistake_is_shown_where_it_stands() {
+    for (text, at, what) in [
+        ("seed = 1", "", "missing field `version`"),
+        ("version = 2", "2", "version 2 of plans is unknown here"),
+        ("version = 1\nsead = 1", "sead", "unknown field `sead`"),
+        ("version = 1\nseed = ", "", "string"),
+        ("version = 1\npages = { end = \"never\" }", "\"never\"", "unknown variant `never`"),
+        ("version = 1\npages = { largest = 10000 }", "10000", "between 1 and 9999"),
+        ("version = 1\npages = { cursor_life = \"-5m\" }", "\"-5m\"", "below zero"),
+        ("version = 1\nclock = { fixed = \"noon\" }", "\"noon\"", "nor a time such as"),
+        ("version = 1\nclock = { fixed = \"-1h\" }", "{ fixed = \"-1h\" }", "stands at a time"),
+        ("version = 1\nrate_limit = { per_minute = 0 }", "0", "nonzero"),
+        ("version = 1\ngenerated = { per_second = 0.0 }", "{ per_second = 0.0 }", "above 0"),
+        ("version = 1\nlate = [{ one_in = 3 }]", "{ one_in = 3 }", "exactly one of them"),
+        ("version = 1\nfaults = [{ fault = \"429\" }]", "{ fault = \"429\" }", "exactly one of them"),
+        ("version = 1\nfaults = [{ fault = \"42\", on = 1 }]", "{ fault = \"42\", on = 1 }", "no fault `42`"),
+        (
+            "version = 1\n[[faults]]\nfault = \"garbage\"\non = 1\n[[faults]]\nevery = 3\nfault = \"42\"",
+            "[[faults]]",
+            "no fault `42`",
+        ),
+        (
+            "version = 1\nfaults = [{ fault = \"cut-off\", on = 1, length = \"1s\" }]",
+            "{ fault = \"cut-off\", on = 1, length = \"1s\" }",
+            "`cut-off` takes no `length`",
+        ),
+        ("version = 1\nfaults = [{ fault = \"slow\", on = \"1\" }]", "\"1\"", "number of a request"),
+    ] {
+        let (said, pointed) = mistake(text);
+        assert!(said.contains(what), "{text}: {said}");
+        assert_eq!(pointed, at, "{text}: {said}");
+    }
+}

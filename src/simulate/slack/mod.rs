@@ -1,0 +1,150 @@
+//! A Slack of our own: the Audit Logs API with all its habits, over plain HTTP on loopback.
+//!
+//! It serves entries that it was given, byte for byte, and any number that it makes up; newest
+//! first, in whole seconds, with cursors that forget; late, out of order, and, where its [`Plan`]
+//! says so, with every fault that Slack or a network has been seen to have.
+//!
+//! ```text
+//! request ──▶ rate limit ──▶ fault? ──▶ token ──▶ query ──▶ page ──▶ (gzip) ──▶ (broken off) ──▶ answer
+//! ```
+//!
+//! **Invariant:** what a page holds follows from the plan, the clock and the count of requests.
+//! **Invariant:** it listens on loopback only: it is no Slack for strangers.
+
+mod answer;
+mod clock;
+mod cursor;
+mod dice;
+mod facts;
+mod fault;
+mod file;
+mod generate;
+mod history;
+mod late;
+mod page;
+mod plan;
+mod request;
+mod serve;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use clock::Clock;
+pub use fault::{Fault, Trouble, When};
+pub use file::LoadError;
+pub use generate::{Generated, Pace};
+pub use late::{Late, Pick, Until};
+pub use plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit, TOKEN};
+pub use request::{Request, Tally};
+
+use serve::State;
+
+/// A simulated Slack that runs until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Slack {
+    address: SocketAddr,
+    state: Arc<State>,
+    server: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Slack {
+    /// Listens on a loopback address (port 0 for any) and serves what the plan says.
+    ///
+    /// # Errors
+    /// The address is not loopback or cannot be listened on, or a given entry is not a JSON object
+    /// ([`io::ErrorKind::InvalidInput`]).
+    pub async fn start(listen: SocketAddr, plan: Plan) -> io::Result<Self> {
+        if !listen.ip().is_loopback() {
+            return Err(refuse("a simulated Slack listens on loopback only"));
+        }
+        let state = Arc::new(State::new(plan).map_err(|_| refuse("a given entry is not one JSON object"))?);
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let stopped = state.stop.clone().cancelled_owned();
+        let router = serve::router(Arc::clone(&state));
+        let server =
+            tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
+        Ok(Self { address, state, server: Some(server) })
+    }
+
+    /// The address before `/audit/v1/…`: `http://127.0.0.1:40001`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The token that is let in.
+    pub fn token(&self) -> &str {
+        &self.state.plan.token
+    }
+
+    /// Takes in one more entry, which can be read at once if its time has come: one whose
+    /// `date_create` lies in the past is late by that much. One without a time is created now.
+    ///
+    /// # Errors
+    /// The text is not one JSON object.
+    pub fn push(&self, raw_json: &str) -> Result<(), NotAnObject> {
+        let taken = self.state.history.add(raw_json, self.state.clock.now());
+        if taken { Ok(()) } else { Err(NotAnObject { line: 1 }) }
+    }
+
+    /// The present, in Unix seconds.
+    pub fn now(&self) -> i64 {
+        self.state.clock.now()
+    }
+
+    /// Moves the clock on by so many seconds, or back.
+    pub fn advance(&self, seconds: i64) {
+        self.state.clock.advance(seconds);
+    }
+
+    /// The requests for logs so far, oldest first: the last 10,000 of them.
+    pub fn requests(&self) -> Vec<Request> {
+        self.state.journal.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// What was counted so far.
+    pub fn tally(&self) -> Tally {
+        *self.state.tally.borrow()
+    }
+
+    /// Waits until what was counted is as wished.
+    pub async fn until(&self, mut wished: impl FnMut(&Tally) -> bool) -> Tally {
+        let mut tally = self.state.tally.subscribe();
+        match tally.wait_for(|tally| wished(tally)).await {
+            Ok(tally) => *tally,
+            Err(_) => self.tally(),
+        }
+    }
+
+    /// Every entry that can be read now, as its text, newest first.
+    pub fn entries(&self) -> Vec<String> {
+        self.state.entries()
+    }
+
+    /// Stops listening and closes every connection; answers under way have a second to end.
+    ///
+    /// # Errors
+    /// The listener had failed before.
+    pub async fn stop(mut self) -> io::Result<()> {
+        self.state.stop.cancel();
+        let Some(mut server) = self.server.take() else { return Ok(()) };
+        let ended = tokio::time::timeout(Duration::from_secs(1), &mut server).await;
+        server.abort();
+        ended.map_or(Ok(()), |ended| ended.map_err(io::Error::other)?)
+    }
+}
+
+impl Drop for Slack {
+    fn drop(&mut self) {
+        self.state.stop.cancel();
+    }
+}
+
+fn refuse(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}

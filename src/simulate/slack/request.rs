@@ -1,0 +1,161 @@
+//! A request as a simulated Slack reads it, and what it remembers of it.
+
+use axum::http::{HeaderMap, Uri, header};
+
+use super::cursor::Cursor;
+use super::page::Filter;
+use super::plan::{MAX_LIMIT, Plan};
+
+/// A request for logs that was seen, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Its place among the requests for logs, from 1.
+    pub number: u64,
+    /// The parameters as they came, escapes undone.
+    pub parameters: Vec<(String, String)>,
+    /// Whether gzip was asked for.
+    pub gzip: bool,
+    /// The status it was answered with.
+    pub status: u16,
+    /// How many entries it was answered with.
+    pub entries: usize,
+    /// Whether a fault of the plan, or its rate limit, struck.
+    pub troubled: bool,
+}
+
+impl Request {
+    /// The parameter's value.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What was counted since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Requests for logs.
+    pub requests: u64,
+    /// Those answered with a page.
+    pub pages: u64,
+    /// Entries in those pages; the same entry counts each time.
+    pub entries: u64,
+    /// Those that a fault of the plan, or its rate limit, struck.
+    pub troubled: u64,
+    /// Those without `oldest`.
+    pub without_oldest: u64,
+    /// Those without `latest`.
+    pub without_latest: u64,
+    /// Those without `limit`.
+    pub without_limit: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, request: &Request) {
+        let lacks = |name| u64::from(request.parameter(name).is_none());
+        self.requests += 1;
+        self.troubled += u64::from(request.troubled);
+        self.without_oldest += lacks("oldest");
+        self.without_latest += lacks("latest");
+        self.without_limit += lacks("limit");
+        self.entries += request.entries as u64;
+    }
+}
+
+/// What a request asks for, understood.
+#[derive(Debug)]
+pub(super) struct Query {
+    pub(super) oldest: Option<i64>,
+    pub(super) latest: Option<i64>,
+    pub(super) limit: usize,
+    pub(super) cursor: Option<Cursor>,
+    pub(super) filter: Filter,
+}
+
+/// Most actions that one request may name.
+const MAX_ACTIONS: usize = 30;
+
+impl Query {
+    /// Understands a request, or says Slack's word for what is wrong with it.
+    pub(super) fn read(parameters: &[(String, String)], plan: &Plan, now: i64) -> Result<Self, &'static str> {
+        let pages = &plan.pages;
+        let text =
+            |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let number = |name| text(name).map(whole_number).transpose();
+        let (oldest, latest) = (number("oldest")?, number("latest")?);
+        if latest.is_some_and(|latest| latest > now) || oldest.zip(latest).is_some_and(|(old, new)| old > new)
+        {
+            return Err("invalid_range");
+        }
+        let limit = match number("limit")?.map(usize::try_from) {
+            None => pages.default_limit,
+            Some(Ok(limit @ 1..=MAX_LIMIT)) => limit,
+            Some(_) => return Err("invalid_range"),
+        };
+        let filled = |name| text(name).filter(|value| !value.is_empty());
+        let cursor = match filled("cursor").map(Cursor::decode) {
+            None => None,
+            Some(Some(cursor)) if !cursor.has_expired(now, pages.cursor_life) => Some(cursor),
+            Some(_) => return Err("invalid_cursor"),
+        };
+        let actions: Vec<String> =
+            filled("action").into_iter().flat_map(|names| names.split(',')).map(str::to_owned).collect();
+        if actions.len() > MAX_ACTIONS || !actions.iter().all(|action| plan.knows(action)) {
+            return Err("invalid_action");
+        }
+        let filter = Filter {
+            actions,
+            actor: filled("actor").map(str::to_owned),
+            entity: filled("entity").map(str::to_owned),
+        };
+        Ok(Self { oldest, latest, limit: limit.min(pages.largest), cursor, filter })
+    }
+}
+
+/// Plain digits, such as a Unix time: no sign, no point, no exponent.
+fn whole_number(text: &str) -> Result<i64, &'static str> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or("invalid_range")
+}
+
+/// The parameters; an `=` that came unescaped inside a cursor is lost, as it is on the way to Slack.
+pub(super) fn parameters(uri: &Uri) -> Vec<(String, String)> {
+    let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
+    let mut parameters = query.map(|query| query.0).unwrap_or_default();
+    let raw = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("cursor="));
+    if raw.into_iter().any(|cursor| cursor.contains('=')) {
+        for (_, value) in parameters.iter_mut().filter(|(name, _)| name == "cursor") {
+            value.truncate(value.trim_end_matches('=').len());
+        }
+    }
+    parameters
+}
+
+/// Whether the client takes gzip.
+pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted =
+        headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        parts.next() == Some("gzip") && parts.all(|weight| weight != "q=0")
+    })
+}
+
+/// Whether a request may read the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Granted,
+    WrongToken,
+    /// No token, or not in the form `Bearer …`, where the case of the word counts.
+    NoToken,
+}
+
+impl Access {
+    pub(super) fn of(headers: &HeaderMap, token: &str) -> Self {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match given.and_then(|value| value.strip_prefix("Bearer ")) {
+            Some(given) if given == token => Self::Granted,
+            Some(_) => Self::WrongToken,
+            None => Self::NoToken,
+        }
+    }
+}

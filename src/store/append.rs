@@ -1,0 +1,311 @@
+//! Storing one batch: ids, entries, bookmark and extent in one transaction that is on the disk when
+//! it returns.
+//!
+//! **Invariant:** an entry is dropped as seen only when its id leads to a batch that stands, or
+//! that was delivered and deleted.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension};
+use sha2::{Digest, Sha256};
+
+use super::batch::{Header, Packer};
+use super::error::StoreError;
+use super::ledger::{Extent, IdSpan, Source};
+use super::writer::{Answer, Durability, Writer, begin, is_disk_full};
+use super::{Appended, Batch, Bookmark, Full, SourceId};
+use crate::event::{Entry, UnixTime};
+
+/// Text of entries in one batch: what a reader has in memory at least. A larger append becomes
+/// several batches in one transaction.
+const BATCH_BYTES: usize = 1 << 20;
+
+impl Writer {
+    /// Stores a batch, or says that there is no room for it now.
+    pub(super) fn append(&mut self, batch: Batch) -> Result<Answer, StoreError> {
+        self.refuse_if_stopped()?;
+        if batch.entries.is_empty() {
+            return self.store_bookmark(&batch).map(Answer::Stored);
+        }
+        // A guess by what such text shrinks to; what it really takes is known once it is written.
+        let text: usize = batch.entries.iter().map(|entry| entry.raw().len().saturating_add(128)).sum();
+        let mut needed = text as u64 / 4;
+        for _ in 0..2 {
+            if let Some(full) = self.make_room(needed)? {
+                self.full = Some(full);
+                return Ok(Answer::NoRoom(batch));
+            }
+            match self.try_append(&batch)? {
+                Attempt::Stored(appended) => {
+                    self.full = None;
+                    return Ok(Answer::Stored(appended));
+                }
+                Attempt::TooMuch(really) if really > self.limits.bytes => {
+                    return Err(StoreError::TooLarge { needed: really, limit: self.limits.bytes });
+                }
+                Attempt::TooMuch(really) => {
+                    needed = really;
+                    self.full = Some(Full::Limit);
+                }
+                Attempt::DiskFull => {
+                    self.folder.give_reserve_back();
+                    self.full = Some(Full::Disk);
+                }
+            }
+        }
+        Ok(Answer::NoRoom(batch))
+    }
+
+    /// A bookmark alone takes no room.
+    fn store_bookmark(&mut self, batch: &Batch) -> Result<Appended, StoreError> {
+        let unchanged =
+            self.ledger.sources.get(&batch.source).is_some_and(|source| source.bookmark == batch.bookmark);
+        if !unchanged {
+            let mut tried = self.try_append(batch)?;
+            if matches!(tried, Attempt::DiskFull) && self.folder.give_reserve_back() {
+                tried = self.try_append(batch)?;
+            }
+            if !matches!(tried, Attempt::Stored(_)) {
+                let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+                return Err(self.failed("store a bookmark", rusqlite::Error::SqliteFailure(full, None)));
+            }
+        }
+        Ok(Appended { fresh: 0, seen: 0 })
+    }
+
+    fn try_append(&mut self, batch: &Batch) -> Result<Attempt, StoreError> {
+        let tried = self.transact(batch);
+        self.packer.clear();
+        match tried {
+            Ok((attempt, None)) => Ok(attempt),
+            Ok((attempt, Some((extent, source)))) => {
+                self.ledger.extent = extent;
+                self.ledger.sources.insert(batch.source.clone(), source);
+                Ok(attempt)
+            }
+            Err(Trouble::Compress(source)) => Err(StoreError::Compress { source }),
+            Err(Trouble::Sqlite(error)) if is_disk_full(&error) => Ok(Attempt::DiskFull),
+            Err(Trouble::Sqlite(error)) => Err(self.failed("store a batch", error)),
+        }
+    }
+
+    /// The transaction: ids, batches, bookmark, extent, all or nothing.
+    fn transact(&mut self, batch: &Batch) -> Result<(Attempt, Option<(Extent, Source)>), Trouble> {
+        let now = self.clock.now();
+        let mut extent = self.ledger.extent;
+        let mut source = self.ledger.sources.get(&batch.source).cloned().unwrap_or_else(|| {
+            extent.sources = extent.sources.saturating_add(1);
+            let highest = self.ledger.sources.values().map(|source| source.number).max().unwrap_or(0);
+            Source {
+                number: highest.saturating_add(1),
+                bookmark: Bookmark::default(),
+                last_batch: 0,
+                ids: IdSpan::new(now),
+            }
+        });
+        let used = self.bytes_in_use()?;
+
+        let transaction = begin(&self.db, Durability::Now)?;
+        let mut ids = Ids {
+            db: &transaction,
+            extent: self.ledger.extent,
+            source: source.number,
+            known: BTreeMap::new(),
+        };
+        let name = Sha256::new_with_prefix([0]).chain_update(batch.source.as_str().as_bytes());
+        let mut open = Open::new(&extent, now);
+        ids.known.insert(open.reference(), true);
+        let mut fresh = 0_usize;
+        for entry in &batch.entries {
+            source.ids.read(entry.at(), entry.at());
+            if ids.is_new(&name, entry, open.reference())? {
+                fresh = fresh.saturating_add(1);
+                self.packer.push(entry);
+                open.add(entry);
+                if self.packer.len() >= BATCH_BYTES {
+                    open.finish(&transaction, &batch.source, &mut self.packer, &mut extent)?;
+                    open = Open::new(&extent, now);
+                    ids.known.insert(open.reference(), true);
+                }
+            }
+        }
+        open.finish(&transaction, &batch.source, &mut self.packer, &mut extent)?;
+        source.bookmark = batch.bookmark.clone();
+        source.last_batch = extent.last;
+        source.save(&transaction, &batch.source)?;
+        extent.save(&transaction)?;
+
+        if fresh > 0 {
+            let after = self.bytes_in_use()?;
+            if after > self.limits.bytes {
+                return Ok((Attempt::TooMuch(after.saturating_sub(used)), None));
+            }
+        }
+        transaction.commit()?;
+        let seen = batch.entries.len().saturating_sub(fresh);
+        Ok((Attempt::Stored(Appended { fresh, seen }), Some((extent, source))))
+    }
+}
+
+/// What became of one try to append.
+enum Attempt {
+    Stored(Appended),
+    /// The store would be over its limit; the batch takes that many bytes.
+    TooMuch(u64),
+    DiskFull,
+}
+
+enum Trouble {
+    Sqlite(rusqlite::Error),
+    Compress(std::io::Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// The batch being filled.
+struct Open {
+    number: u64,
+    serial: u64,
+    tag: u16,
+    count: u32,
+    times: Option<(UnixTime, UnixTime)>,
+    stored: UnixTime,
+}
+
+impl Open {
+    fn new(extent: &Extent, now: UnixTime) -> Self {
+        Self {
+            number: extent.last.saturating_add(1),
+            serial: extent.entries,
+            tag: fastrand::u16(..),
+            count: 0,
+            times: None,
+            stored: now,
+        }
+    }
+
+    fn reference(&self) -> Reference {
+        Reference { number: self.number, tag: self.tag }
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let at = entry.at();
+        let (first, last) = self.times.unwrap_or((at, at));
+        self.times = Some((first.min(at), last.max(at)));
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn finish(
+        self,
+        db: &Connection,
+        source: &SourceId,
+        packer: &mut Packer,
+        extent: &mut Extent,
+    ) -> Result<(), Trouble> {
+        let Some((first, last)) = self.times else { return Ok(()) };
+        let too_big =
+            || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_TOOBIG), None);
+        let (seal, body) = packer.finish().map_err(Trouble::Compress)?.ok_or_else(too_big)?;
+        let header = Header {
+            number: self.number,
+            serial: self.serial,
+            source: source.clone(),
+            count: self.count,
+            first,
+            last,
+            stored: self.stored,
+            tag: self.tag,
+            seal,
+        };
+        header.insert(db, &body)?;
+        extent.last = header.number;
+        extent.entries = header.end();
+        Ok(())
+    }
+}
+
+/// How an id names the batch that holds its entry: number and tag in one integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Reference {
+    number: u64,
+    tag: u16,
+}
+
+impl Reference {
+    fn to_row(self) -> u64 {
+        self.number << 16 | u64::from(self.tag)
+    }
+
+    fn of_row(row: u64) -> Self {
+        let [low, high, ..] = row.to_le_bytes();
+        Self { number: row >> 16, tag: u16::from_le_bytes([low, high]) }
+    }
+}
+
+/// The ids of one source, during one transaction.
+struct Ids<'a> {
+    db: &'a Connection,
+    /// As it was before the transaction.
+    extent: Extent,
+    source: u64,
+    /// Batches that ids led to, and whether they stand.
+    known: BTreeMap<Reference, bool>,
+}
+
+impl Ids<'_> {
+    /// Notes that the entry is in the batch; false when it is in one already.
+    fn is_new(&mut self, name: &Sha256, entry: &Entry, within: Reference) -> rusqlite::Result<bool> {
+        // The name is part of the hash: a damaged row cannot stand for another source's entry.
+        let hash = name
+            .clone()
+            .chain_update([0])
+            .chain_update(entry.log().name().as_bytes())
+            .chain_update([0])
+            .chain_update(entry.id().as_str().as_bytes())
+            .finalize();
+        let hash = hash.first_chunk::<10>().copied().unwrap_or_default();
+        let key = (self.source, entry.at().seconds(), hash);
+        let inserted = self
+            .db
+            .prepare_cached("INSERT OR IGNORE INTO id (source, at, hash, batch) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((key.0, key.1, key.2, within.to_row()))?;
+        if inserted > 0 {
+            return Ok(true);
+        }
+        // What is no number is damage, and leads to no batch.
+        let known = self
+            .db
+            .prepare_cached("SELECT batch FROM id WHERE source = ?1 AND at = ?2 AND hash = ?3")?
+            .query_row(key, |row| Ok(row.get::<_, i64>(0).ok()))
+            .optional()?;
+        if let Some(known) = known.flatten()
+            && self.stands(Reference::of_row(known.cast_unsigned()))?
+        {
+            return Ok(false);
+        }
+        self.db
+            .prepare_cached("INSERT OR REPLACE INTO id (source, at, hash, batch) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((key.0, key.1, key.2, within.to_row()))?;
+        Ok(true)
+    }
+
+    /// Whether a batch is kept, or was until it was delivered everywhere.
+    fn stands(&mut self, batch: Reference) -> rusqlite::Result<bool> {
+        if let Some(stands) = self.known.get(&batch) {
+            return Ok(*stands);
+        }
+        let stands = if batch.number < self.extent.first {
+            true
+        } else if batch.number > self.extent.last {
+            false
+        } else {
+            Header::find(self.db, batch.number)?.is_some_and(|header| header.tag == batch.tag)
+        };
+        self.known.insert(batch, stands);
+        Ok(stands)
+    }
+}

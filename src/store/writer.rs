@@ -1,0 +1,458 @@
+//! The one thread that writes: commands in, answers out, one transaction each.
+//!
+//! **Invariant:** it never waits for room or for a reader; what cannot be done now is answered so,
+//! and the asker waits.
+//! **Invariant:** after a failure of the disk, or damage met while writing, nothing more is written:
+//! what a failed sync left on the disk is unknown until the file is opened again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::batch::{Header, Packer};
+use super::error::{OpenError, Repair, StoreError};
+use super::folder::Folder;
+use super::ledger::{Extent, Ledger, Position, ReaderRow, Unreliable};
+use super::schema::{self, PAGE, Tuning};
+use super::{Appended, Backlog, Batch, Bookmark, Full, ReaderName, Settings, Shared, SourceId, Usage};
+use crate::event::UnixTime;
+
+/// What can be asked of the writing thread.
+#[derive(Debug)]
+pub(super) enum Command {
+    Append { batch: Batch, reply: oneshot::Sender<Result<Answer, StoreError>> },
+    Bookmark { source: SourceId, reply: oneshot::Sender<Option<Bookmark>> },
+    Register { name: ReaderName, reply: oneshot::Sender<Result<Position, StoreError>> },
+    Retain { names: BTreeSet<ReaderName>, reply: oneshot::Sender<Result<(), StoreError>> },
+    Move { name: ReaderName, to: Position, reply: oneshot::Sender<Result<(), StoreError>> },
+    Backlog { name: ReaderName, reply: oneshot::Sender<Result<Option<Backlog>, StoreError>> },
+    Close { reply: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// What becomes of an append.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Stored(Appended),
+    /// Not now; the batch is given back.
+    NoRoom(Batch),
+}
+
+/// The time by this machine's clock; tests bring their own.
+pub(super) struct Clock(Box<dyn Fn() -> UnixTime + Send>);
+
+impl Clock {
+    pub(super) fn system() -> Self {
+        Self::new(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            UnixTime::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+        })
+    }
+
+    pub(super) fn new(now: impl Fn() -> UnixTime + Send + 'static) -> Self {
+        Self(Box::new(now))
+    }
+
+    pub(super) fn now(&self) -> UnixTime {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}
+
+/// What the settings mean in pages, bytes and seconds.
+#[derive(Debug)]
+pub(super) struct Limits {
+    /// Bytes that may be in use in the database.
+    pub(super) bytes: u64,
+    /// Bytes the WAL is held to; as many are set aside as a reserve.
+    pub(super) wal: u64,
+    /// Below this, nothing is added to the disk.
+    pub(super) disk_floor: u64,
+    /// Seconds that delivered batches are kept.
+    pub(super) retention: i64,
+    /// Seconds that ids are kept at least.
+    pub(super) ids: i64,
+}
+
+const DAY: i64 = 86_400;
+
+impl Limits {
+    fn new(settings: &Settings) -> Self {
+        let wal = (settings.max_size / 64).clamp(256 << 10, 64 << 20);
+        let retention = i64::try_from(settings.retention.as_secs()).unwrap_or(i64::MAX);
+        Self {
+            bytes: settings.max_size.saturating_sub(2 * wal),
+            wal,
+            disk_floor: 2 * wal,
+            retention,
+            ids: retention.max(3 * DAY),
+        }
+    }
+}
+
+/// The writing thread's whole world. Fields drop in order: the database before the folder's lock.
+pub(super) struct Writer {
+    pub(super) db: Connection,
+    pub(super) folder: Folder,
+    pub(super) path: PathBuf,
+    pub(super) clock: Clock,
+    pub(super) limits: Limits,
+    pub(super) ledger: Ledger,
+    pub(super) packer: Packer,
+    /// Whether the readers that count were named since opening.
+    pub(super) readers_named: bool,
+    /// Why the last append found no room.
+    pub(super) full: Option<Full>,
+    /// When ids were last looked through for what can be forgotten.
+    pub(super) ids_looked: Option<UnixTime>,
+    stopped: Option<Arc<str>>,
+    extent: watch::Sender<Extent>,
+    usage: watch::Sender<Usage>,
+    room: watch::Sender<u64>,
+}
+
+/// Takes hold of the folder, opens and checks the database.
+pub(super) fn open(settings: &Settings, clock: Clock) -> Result<(Writer, Shared, Vec<Repair>), OpenError> {
+    schema::refuse_old_sqlite()?;
+    let limits = Limits::new(settings);
+    let (folder, repair) = Folder::hold(&settings.dir, limits.wal)?;
+    let mut repairs = Vec::from_iter(repair);
+    if folder.free_bytes() < limits.disk_floor / 2 {
+        // Opening writes a little too.
+        folder.give_reserve_back();
+    }
+    let path = folder.database();
+    let tuning = Tuning { checkpoint_pages: (limits.wal / PAGE / 2).min(4000), wal_limit: limits.wal };
+    let db = schema::open_writer(&path, &tuning)?;
+    let ledger = load(&db, &path, &mut repairs)?;
+    check_length(&db, &path)?;
+    folder.set_reserve_aside(limits.disk_floor);
+
+    let packer = Packer::new().map_err(|source| OpenError::Start { source })?;
+    let (extent, extents) = watch::channel(ledger.extent);
+    let nothing = Usage {
+        bytes: 0,
+        free_bytes: 0,
+        limit: limits.bytes,
+        wal_bytes: 0,
+        batches: 0,
+        entries: 0,
+        oldest: None,
+        full: None,
+    };
+    let (usage, usages) = watch::channel(nothing);
+    let (room, rooms) = watch::channel(0);
+    let shared =
+        Shared { path: path.clone(), extent: extents, usage: usages, room: rooms, open: Mutex::default() };
+    let writer = Writer {
+        db,
+        folder,
+        path,
+        clock,
+        limits,
+        ledger,
+        packer,
+        readers_named: false,
+        full: None,
+        ids_looked: None,
+        stopped: None,
+        extent,
+        usage,
+        room,
+    };
+    writer.publish();
+    Ok((writer, shared, repairs))
+}
+
+fn load(db: &Connection, path: &Path, repairs: &mut Vec<Repair>) -> Result<Ledger, OpenError> {
+    let (ledger, damaged) = Ledger::load(db).map_err(|error| match error {
+        Unreliable::Damaged(what) => OpenError::damaged(path, what),
+        Unreliable::Unread(source) => OpenError::of("read", path, source),
+    })?;
+    for number in &damaged {
+        db.execute("DELETE FROM reader WHERE number = ?1", [number])
+            .map_err(|source| OpenError::of("repair", path, source))?;
+    }
+    if !damaged.is_empty() {
+        repairs.push(Repair::Positions { readers: damaged.len() });
+    }
+    Ok(ledger)
+}
+
+/// A header that knows fewer pages than there are would have SQLite write over the rest.
+fn check_length(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::of("read", path, source);
+    let busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(failed)?;
+    let pages: u64 = schema::pragma(db, "page_count").map_err(failed)?;
+    let length = fs::metadata(path)
+        .map_err(|source| OpenError::Folder { doing: "read", path: path.to_owned(), source })?
+        .len();
+    if !busy && length != pages.saturating_mul(PAGE) {
+        return Err(OpenError::damaged(path, "it is not as long as it says"));
+    }
+    Ok(())
+}
+
+impl Writer {
+    /// Serves until the store is closed or forgotten; keeps house whenever nothing is asked.
+    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        loop {
+            let command = match inbox.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => {
+                    if self.keep_house() {
+                        self.publish();
+                        continue;
+                    }
+                    match inbox.blocking_recv() {
+                        Some(command) => command,
+                        None => return,
+                    }
+                }
+                Err(TryRecvError::Disconnected) => return,
+            };
+            if let Command::Close { reply } = command {
+                // Whoever waits for the answer may open the folder again at once.
+                let closed = self.close();
+                drop(inbox);
+                drop(reply.send(closed));
+                return;
+            }
+            self.serve(command);
+        }
+    }
+
+    fn serve(&mut self, command: Command) {
+        match command {
+            Command::Append { batch, reply } => {
+                let answer = self.append(batch);
+                self.answer(reply, answer);
+            }
+            Command::Bookmark { source, reply } => {
+                let bookmark = self.ledger.sources.get(&source).map(|source| source.bookmark.clone());
+                self.answer(reply, bookmark);
+            }
+            Command::Register { name, reply } => {
+                let position = self.register(name);
+                self.answer(reply, position);
+            }
+            Command::Retain { names, reply } => {
+                let retained = self.retain(&names);
+                self.answer(reply, retained);
+            }
+            Command::Move { name, to, reply } => {
+                let moved = self.move_reader(&name, to);
+                self.answer(reply, moved);
+            }
+            Command::Backlog { name, reply } => {
+                let backlog = self.backlog(&name);
+                self.answer(reply, backlog);
+            }
+            Command::Close { reply } => drop(reply.send(Err(StoreError::Closed))),
+        }
+    }
+
+    /// Answers, after everyone who watches was told: what was stored can be read at once.
+    fn answer<T>(&self, reply: oneshot::Sender<T>, answer: T) {
+        self.publish();
+        // Whoever asked may have gone; what was done stays done.
+        drop(reply.send(answer));
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        let Self { db, path, stopped, folder, .. } = self;
+        let closed = if stopped.is_some() {
+            drop(db);
+            Ok(())
+        } else {
+            // Readers may still be open; then the log of changes stays beside the file, as after a kill.
+            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+                .and_then(|()| db.close().map_err(|(_, error)| error))
+                .map_err(|source| StoreError::of("close the store", &path, source))
+        };
+        drop(folder);
+        closed
+    }
+
+    /// Tells everyone who watches how things stand.
+    fn publish(&self) {
+        let extent = self.ledger.extent;
+        self.extent.send_if_modified(|known| {
+            let grown = known.last != extent.last;
+            *known = extent;
+            grown
+        });
+        let oldest = Header::find(&self.db, extent.first).ok().flatten().map(|header| header.stored);
+        let usage = Usage {
+            bytes: self.bytes_in_use().unwrap_or_default(),
+            free_bytes: self.pragma("PRAGMA freelist_count").unwrap_or_default().saturating_mul(PAGE),
+            limit: self.limits.bytes,
+            wal_bytes: self.folder.wal_bytes(),
+            batches: extent.last.saturating_add(1).saturating_sub(extent.first),
+            entries: extent.entries.saturating_sub(extent.gone),
+            oldest,
+            full: self.full,
+        };
+        self.usage.send_if_modified(|known| {
+            let changed = *known != usage;
+            *known = usage;
+            changed
+        });
+    }
+
+    /// Lets waiting appends look again.
+    pub(super) fn announce_room(&self) {
+        self.room.send_modify(|times| *times = times.wrapping_add(1));
+    }
+
+    /// Bytes of the pages that hold something.
+    pub(super) fn bytes_in_use(&self) -> rusqlite::Result<u64> {
+        let pages = self.pragma("PRAGMA page_count")?;
+        let free = self.pragma("PRAGMA freelist_count")?;
+        Ok(pages.saturating_sub(free).saturating_mul(PAGE))
+    }
+
+    /// The number a pragma answers with, its statement kept.
+    pub(super) fn pragma(&self, sql: &str) -> rusqlite::Result<u64> {
+        self.db.prepare_cached(sql)?.query_row([], |row| row.get(0))
+    }
+
+    /// Begins a transaction; one that is not durable may be undone by a power cut, never torn.
+    pub(super) fn begin(&self, durability: Durability) -> rusqlite::Result<Transaction<'_>> {
+        begin(&self.db, durability)
+    }
+
+    pub(super) fn refuse_if_stopped(&self) -> Result<(), StoreError> {
+        match &self.stopped {
+            Some(because) => Err(StoreError::Stopped { because: Arc::clone(because) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a failure its name; after a grave one nothing more is written.
+    pub(super) fn failed(&mut self, doing: &'static str, source: rusqlite::Error) -> StoreError {
+        let account = source.to_string();
+        let error = StoreError::of(doing, &self.path, source);
+        if error.is_final() {
+            self.stopped = Some(format!("{error}: {account}").into());
+        }
+        error
+    }
+
+    /// Writes, and tries once more with the reserve given back when the disk is full.
+    fn write(
+        &mut self,
+        doing: &'static str,
+        work: impl Fn(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        self.refuse_if_stopped()?;
+        let attempt = |writer: &Self| {
+            let transaction = writer.begin(Durability::Eventual)?;
+            work(&transaction)?;
+            transaction.commit()
+        };
+        let mut done = attempt(self);
+        if done.as_ref().is_err_and(is_disk_full) && self.folder.give_reserve_back() {
+            done = attempt(self);
+        }
+        done.map_err(|source| self.failed(doing, source))
+    }
+}
+
+/// When a commit is on the disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Durability {
+    /// When it returns.
+    Now,
+    /// With the next one that is; a power cut before that undoes it.
+    Eventual,
+}
+
+pub(super) fn begin(db: &Connection, durability: Durability) -> rusqlite::Result<Transaction<'_>> {
+    // SQLite obeys this one when it compiles it: a statement kept from earlier would do nothing.
+    db.execute_batch(match durability {
+        Durability::Now => "PRAGMA synchronous = FULL",
+        Durability::Eventual => "PRAGMA synchronous = NORMAL",
+    })?;
+    Transaction::new_unchecked(db, TransactionBehavior::Immediate)
+}
+
+pub(super) fn is_disk_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}
+
+/// Readers.
+impl Writer {
+    fn register(&mut self, name: ReaderName) -> Result<Position, StoreError> {
+        if let Some(reader) = self.ledger.readers.get(&name) {
+            return Ok(reader.position);
+        }
+        let highest = self.ledger.readers.values().map(|reader| reader.number).max().unwrap_or(0);
+        let reader =
+            ReaderRow { number: highest.saturating_add(1), position: self.ledger.extent.beginning() };
+        self.write("add a destination", |db| reader.save(db, &name))?;
+        self.ledger.readers.insert(name, reader);
+        Ok(reader.position)
+    }
+
+    fn retain(&mut self, names: &BTreeSet<ReaderName>) -> Result<(), StoreError> {
+        let dismissed: BTreeMap<_, _> = self
+            .ledger
+            .readers
+            .iter()
+            .filter(|(name, _)| !names.contains(*name))
+            .map(|(name, reader)| (name.clone(), reader.number))
+            .collect();
+        self.write("forget a destination", |db| {
+            for number in dismissed.values() {
+                db.execute("DELETE FROM reader WHERE number = ?1", [number])?;
+            }
+            Ok(())
+        })?;
+        self.ledger.readers.retain(|name, _| !dismissed.contains_key(name));
+        for name in names {
+            self.register(name.clone())?;
+        }
+        self.readers_named = true;
+        self.announce_room();
+        Ok(())
+    }
+
+    fn move_reader(&mut self, name: &ReaderName, to: Position) -> Result<(), StoreError> {
+        let Some(reader) = self.ledger.readers.get(name).copied() else {
+            return Err(StoreError::ReaderDismissed(name.clone()));
+        };
+        if to <= reader.position {
+            return Ok(());
+        }
+        let moved = ReaderRow { position: to, ..reader };
+        self.write("note what was delivered", |db| moved.save(db, name))?;
+        let held = self.ledger.delivered_before();
+        self.ledger.readers.insert(name.clone(), moved);
+        if self.full.is_some() && self.ledger.delivered_before() > held {
+            self.announce_room();
+        }
+        Ok(())
+    }
+
+    fn backlog(&self, name: &ReaderName) -> Result<Option<Backlog>, StoreError> {
+        let Some(reader) = self.ledger.readers.get(name) else { return Ok(None) };
+        let Position { batch, serial, .. } = reader.position;
+        let entries = self.ledger.extent.entries.saturating_sub(serial);
+        let oldest = Header::find(&self.db, batch)
+            .map_err(|source| StoreError::of("read", &self.path, source))?
+            .map(|header| header.first);
+        Ok(Some(Backlog { entries, oldest }))
+    }
+}

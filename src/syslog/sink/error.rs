@@ -1,0 +1,176 @@
+//! Why a batch was not settled: whose fault, whether again, what to do.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::net::{ConnectError, HandshakeError};
+
+/// A batch was not settled.
+#[derive(Debug)]
+pub struct SendError {
+    confirmed: usize,
+    failures: Vec<(String, Failure)>,
+}
+
+impl SendError {
+    pub(super) fn one(place: impl Into<String>, failure: Failure) -> Self {
+        Self::all(vec![(place.into(), failure)])
+    }
+
+    pub(super) fn all(failures: Vec<(String, Failure)>) -> Self {
+        Self { confirmed: 0, failures }
+    }
+
+    /// How many frames, from the first, are known to have arrived all the same. Plain streams know
+    /// of none: the batch is to be sent again whole.
+    pub fn confirmed(&self) -> usize {
+        self.confirmed
+    }
+
+    /// What came of each place that was tried, in the order of trying; at least one.
+    pub fn failures(&self) -> &[(String, Failure)] {
+        &self.failures
+    }
+
+    /// Whose fault it is, by the place that was tried first.
+    pub fn fault(&self) -> Fault {
+        self.failures.first().map_or(Fault::Settings, |(_, failure)| failure.fault())
+    }
+
+    /// Trying again later can succeed.
+    pub fn again(&self) -> bool {
+        self.failures.iter().any(|(_, failure)| failure.again())
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        self.failures.iter().find_map(|(_, failure)| failure.help())
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.failures.is_empty() {
+            return f.write_str("the destination names no receiver");
+        }
+        for (nth, (place, failure)) in self.failures.iter().enumerate() {
+            write!(f, "{}{place}: {failure}", if nth == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for SendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failures.first().and_then(|(_, failure)| failure.source())
+    }
+}
+
+/// Where the cure lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// In the receiver, or in its certificate.
+    Receiver,
+    /// Between here and there.
+    Network,
+    /// In our settings.
+    Settings,
+    /// In this machine: its disk, its output.
+    Machine,
+}
+
+/// What came of one place.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// No TLS, or its end by an alert.
+    #[error(transparent)]
+    Tls(#[from] HandshakeError),
+    /// A TLS answer on a plaintext connection.
+    #[error("the port wants TLS, and was spoken to without")]
+    WantsTls,
+    /// The receiver ended the connection in order (FIN, with TLS `close_notify`).
+    #[error("the receiver closed the connection{}", if *fresh { " at once" } else { "" })]
+    Closed {
+        /// Before a single batch was settled on it.
+        fresh: bool,
+    },
+    /// The connection is gone: reset, timed out, no route.
+    #[error("the connection to the receiver broke{}", if *fresh { " at once" } else { "" })]
+    Broken {
+        /// Before a single batch was settled on it.
+        fresh: bool,
+        /// What the socket said.
+        source: io::Error,
+    },
+    /// The window stayed shut.
+    #[error("the receiver has taken no byte for {patience:?}")]
+    Stalled {
+        /// How long was waited.
+        patience: Duration,
+    },
+    /// Standard output cannot be written to.
+    #[error("cannot write to standard output")]
+    Stdout {
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file cannot be opened, written or synced.
+    #[error("cannot {doing} the file")]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    /// Where the cure lies.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Connect(_) | Self::Broken { .. } => Fault::Network,
+            Self::Tls(tls) if tls.is_ours() => Fault::Settings,
+            Self::WantsTls => Fault::Settings,
+            Self::Tls(_) | Self::Closed { .. } | Self::Stalled { .. } => Fault::Receiver,
+            Self::Stdout { .. } | Self::File { .. } => Fault::Machine,
+        }
+    }
+
+    /// Trying again later can succeed. A receiver may always come back, with another certificate
+    /// too; a reader that closed its pipe does not.
+    pub fn again(&self) -> bool {
+        !matches!(self, Self::Stdout { .. })
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Connect(connect) => Some(connect.help().to_owned()),
+            Self::Tls(tls) => tls.help(),
+            Self::WantsTls => Some("set [destinations.NAME.tls] in place of `tcp`".to_owned()),
+            Self::Closed { fresh: true } | Self::Broken { fresh: true, .. } => Some(
+                "a receiver does this when it expects the other framing, allows other senders only, or has \
+                 too many sessions: compare `framing` with its settings and look into its log"
+                    .to_owned(),
+            ),
+            Self::Stalled { .. } => Some(
+                "the receiver is alive but does not read: look for a full disk or a full queue there"
+                    .to_owned(),
+            ),
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    Some("let this service's user write there, or name another file".to_owned())
+                }
+                io::ErrorKind::StorageFull => Some("make room; nothing is lost meanwhile".to_owned()),
+                io::ErrorKind::NotFound => Some("make the folder first".to_owned()),
+                _ => None,
+            },
+            Self::Closed { fresh: false } | Self::Broken { fresh: false, .. } | Self::Stdout { .. } => None,
+        }
+    }
+}

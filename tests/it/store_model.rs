@@ -1,0 +1,212 @@
+//! Random use of the store, next to a model of lists.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+use slackcef::store::{Lease, Reader, Settings, Store};
+
+use crate::store_support::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Append entries of a source: so many, beginning so many before its end.
+    Append { source: usize, back: u64, count: u64 },
+    /// Lease at most so many.
+    Next { reader: usize, at_most: usize },
+    /// Settle one of the open leases: that one, and so much of it in percent.
+    Settle { reader: usize, lease: usize, percent: usize },
+    /// Drop one of the open leases.
+    Drop { reader: usize, lease: usize },
+    /// Close everything and open it again.
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let source = 0..SOURCES.len();
+    let reader = 0..READERS.len();
+    let step = prop_oneof![
+        4 => (source, 0..30_u64, 0..60_u64).prop_map(|(source, back, count)| Step::Append { source, back, count }),
+        4 => (reader.clone(), 1..50_usize).prop_map(|(reader, at_most)| Step::Next { reader, at_most }),
+        3 => (reader.clone(), 0..4_usize, prop_oneof![3 => Just(100), 1 => 0..100_usize])
+            .prop_map(|(reader, lease, percent)| Step::Settle { reader, lease, percent }),
+        1 => (reader, 0..4_usize).prop_map(|(reader, lease)| Step::Drop { reader, lease }),
+        1 => Just(Step::Reopen),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+const SOURCES: [&str; 2] = ["a", "b"];
+
+/// Readers, and which sources they read.
+const READERS: [(&str, Option<&[&str]>); 3] = [("all", None), ("some", Some(&["b"])), ("none", Some(&["c"]))];
+
+/// What the store should do, said with lists.
+#[derive(Default)]
+struct Model {
+    /// Every entry stored: source and number.
+    log: Vec<(usize, u64)>,
+    ends: [u64; SOURCES.len()],
+    /// Whether a source has a bookmark.
+    appended: [bool; SOURCES.len()],
+    readers: [ModelReader; READERS.len()],
+}
+
+/// Places count the entries that the reader reads.
+#[derive(Default)]
+struct ModelReader {
+    settled: usize,
+    cursor: usize,
+    leases: VecDeque<ModelLease>,
+}
+
+struct ModelLease {
+    id: usize,
+    begin: usize,
+    end: usize,
+    done: bool,
+}
+
+impl Model {
+    fn readable(&self, reader: usize) -> Vec<u64> {
+        let reads = |of: usize| READERS[reader].1.is_none_or(|sources| sources.contains(&SOURCES[of]));
+        self.log.iter().filter(|(of, _)| reads(*of)).map(|(_, number)| *number).collect()
+    }
+}
+
+impl ModelReader {
+    fn again_from(&mut self, lease: usize, place: usize) {
+        self.leases.truncate(lease);
+        self.cursor = place;
+    }
+
+    fn place(&self, id: usize) -> Option<usize> {
+        self.leases.iter().position(|lease| lease.id == id)
+    }
+
+    /// A lease that is unknown lies behind one that fell short: it moves nothing.
+    fn settle(&mut self, id: usize, delivered: usize) {
+        let Some(place) = self.place(id) else { return };
+        let lease = &mut self.leases[place];
+        let end = lease.begin + delivered;
+        let whole = end == lease.end;
+        (lease.end, lease.done) = (end, true);
+        if !whole {
+            self.again_from(place + 1, end);
+        }
+        while self.leases.front().is_some_and(|lease| lease.done) {
+            self.settled = self.leases.pop_front().unwrap().end;
+        }
+    }
+
+    fn drop(&mut self, id: usize) {
+        if let Some(place) = self.place(id) {
+            let begin = self.leases[place].begin;
+            self.again_from(place, begin);
+        }
+    }
+}
+
+/// The real thing.
+struct Real {
+    store: Store,
+    readers: Vec<(Reader, Vec<(usize, Lease)>)>,
+}
+
+impl Real {
+    async fn open(settings: &Settings) -> Self {
+        let store = open(settings);
+        let mut readers = Vec::new();
+        for (name, sources) in READERS {
+            let sources = sources.map(|sources| sources.iter().map(|name| source(name)).collect());
+            readers.push((store.reader(reader_name(name), sources).await.unwrap(), Vec::new()));
+        }
+        Self { store, readers }
+    }
+}
+
+async fn agree(steps: Vec<Step>) {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let mut model = Model::default();
+    let mut real = Real::open(&settings).await;
+    for (id, step) in steps.into_iter().enumerate() {
+        match step {
+            Step::Append { source: of, back, count } => {
+                let end = model.ends[of];
+                let from = end.saturating_sub(back);
+                let appended = append(&real.store, SOURCES[of], from..from + count).await;
+                let fresh: Vec<u64> = (from..from + count).filter(|n| *n >= end).collect();
+                assert_eq!(appended.fresh, fresh.len());
+                assert_eq!((appended.fresh + appended.seen) as u64, count);
+                model.log.extend(fresh.iter().map(|n| (of, *n)));
+                model.appended[of] = true;
+                model.ends[of] = end.max(from + count);
+            }
+            Step::Next { reader, at_most: n } => {
+                let readable = model.readable(reader);
+                let expected = &mut model.readers[reader];
+                let (found, leases) = &mut real.readers[reader];
+                match found.try_next(at_most(n)).await.unwrap() {
+                    None => assert_eq!(expected.cursor, readable.len()),
+                    Some(lease) => {
+                        let end = expected.cursor + lease.entries().len();
+                        assert!(lease.entries().len() <= n);
+                        assert_eq!(numbers(lease.entries()), readable[expected.cursor..end]);
+                        expected.leases.push_back(ModelLease {
+                            id,
+                            begin: expected.cursor,
+                            end,
+                            done: false,
+                        });
+                        expected.cursor = end;
+                        leases.push((id, lease));
+                    }
+                }
+            }
+            Step::Settle { reader, lease, percent } => {
+                let (found, leases) = &mut real.readers[reader];
+                if lease < leases.len() {
+                    let (id, lease) = leases.remove(lease);
+                    let delivered = lease.entries().len() * percent / 100;
+                    model.readers[reader].settle(id, delivered);
+                    found.settle(lease, delivered).await.unwrap();
+                }
+            }
+            Step::Drop { reader, lease } => {
+                let (_, leases) = &mut real.readers[reader];
+                if lease < leases.len() {
+                    let (id, _) = leases.remove(lease);
+                    model.readers[reader].drop(id);
+                }
+            }
+            Step::Reopen => {
+                real.readers.clear();
+                real.store.close().await.unwrap();
+                real = Real::open(&settings).await;
+                for reader in &mut model.readers {
+                    reader.again_from(0, reader.settled);
+                }
+            }
+        }
+        for (of, name) in SOURCES.iter().enumerate() {
+            let bookmark = real.store.bookmark(&source(name)).await.unwrap();
+            assert_eq!(bookmark.is_some(), model.appended[of]);
+        }
+    }
+    // What was not settled comes again, all of it and nothing else.
+    for (reader, (found, leases)) in real.readers.iter_mut().enumerate() {
+        leases.clear();
+        let expected = &model.readers[reader];
+        assert_eq!(drain_sound(found).await, model.readable(reader)[expected.settled..]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_store_does_what_lists_do(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(agree(steps));
+    }
+}

@@ -1,0 +1,122 @@
+//! The program itself, as a user runs it: the binary, a configuration file, signals.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Instant;
+
+use slackcef::simulate::slack::Slack;
+use tempfile::TempDir;
+
+use super::daemon::{PATIENCE, tick};
+
+/// A folder with a configuration, a token and a store.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    dir: TempDir,
+}
+
+/// The program at work; dropped, it is killed.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+/// The program with these arguments, its output kept.
+pub(crate) fn slackcef(arguments: &[&str]) -> Output {
+    command().args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slackcef"));
+    // What the tests' own environment says of proxies and logs is not meant for it.
+    command.env_clear().env("NO_COLOR", "1").env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+impl Forwarder {
+    /// Reads `slack` with the lines `source` added to its table, and delivers to `destinations`.
+    pub(crate) fn new(slack: &Slack, source: &str, destinations: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let token = dir.path().join("token");
+        fs::write(&token, slack.token()).unwrap();
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+        let text = format!(
+            "version = 1\n[state]\ndir = {state:?}\n[sources.acme]\nlog = \"audit\"\ntoken = {{ file = {token:?} }}\n\
+             base_url = {url:?}\n{source}\n{destinations}",
+            state = dir.path().join("state").to_str().unwrap(),
+            token = token.to_str().unwrap(),
+            url = slack.base_url(),
+        );
+        fs::write(dir.path().join("slackcef.toml"), text).unwrap();
+        Self { dir }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn config(&self) -> String {
+        self.dir().join("slackcef.toml").to_str().unwrap().to_owned()
+    }
+
+    /// Starts `run` with more arguments.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let log = self.dir().join("log");
+        let to = File::options().create(true).append(true).open(&log).unwrap();
+        let child = command()
+            .args(["run", "--config", &self.config()])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(to)
+            .spawn()
+            .unwrap();
+        Running { child, log }
+    }
+}
+
+impl Running {
+    /// SIGKILL: it has no say in it.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM.
+    pub(crate) fn ask_to_end(&self) {
+        let asked = Command::new("sh").arg("-c").arg(format!("kill {}", self.child.id())).status().unwrap();
+        assert!(asked.success());
+    }
+
+    /// Its exit, when it has ended.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(start.elapsed() < 5 * PATIENCE, "it does not end: {}", self.log());
+            tick().await;
+        }
+    }
+
+    /// What it said.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}

@@ -1,0 +1,11 @@
+//! What several tests share.
+
+pub(crate) mod cef_parsers;
+pub(crate) mod certificates;
+pub(crate) mod daemon;
+pub(crate) mod entries;
+pub(crate) mod events;
+pub(crate) mod forwarder;
+pub(crate) mod hostile;
+pub(crate) mod rsyslog;
+pub(crate) mod syslog_ng;
