@@ -1,6 +1,6 @@
 //! Files into plans: layers laid over each other, rules sorted by action, every mistake at once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::condition::{Condition, Pruned};
@@ -154,11 +154,13 @@ struct Binder<'b, 'r, 'f> {
     /// Fields and trees that are alike are kept once.
     fields: HashMap<Vec<(Option<usize>, *const Field)>, Arc<FieldPlan>>,
     trees: HashMap<Vec<PathId>, Arc<Tree>>,
+    /// The sets of names, by their places, that were checked together.
+    checked: HashSet<Vec<(usize, usize)>>,
 }
 
 impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
     fn new(book: &'b Book, reading: &'r mut Reading<'f>) -> Self {
-        Self { book, reading, fields: HashMap::new(), trees: HashMap::new() }
+        Self { book, reading, fields: HashMap::new(), trees: HashMap::new(), checked: HashSet::new() }
     }
 
     fn bind(mut self) -> Option<LogPlans> {
@@ -246,7 +248,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
         }
         self.check_names(all.values().map(|(key, said)| (*key, said.as_slice())));
         let mut fields: Vec<_> = all.into_values().map(|(key, said)| self.field(key, &said)).collect();
-        fields.sort_by(|a, b| order::rank(&a.key).cmp(&order::rank(&b.key)));
+        fields.sort_by(|a, b| (a.place, a.key.name()).cmp(&(b.place, b.key.name())));
         fields
     }
 
@@ -256,7 +258,8 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             return known.clone();
         }
         let candidates = said.iter().map(|(rule, set)| self.candidate(*rule, set)).collect();
-        let field = Arc::new(FieldPlan { key: key.clone(), choice: Choice(candidates) });
+        let field =
+            Arc::new(FieldPlan { key: key.clone(), place: order::place(key), choice: Choice(candidates) });
         self.fields.insert(alike, field.clone());
         field
     }
@@ -274,6 +277,10 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             }
         }
         names.sort_by_key(|(at, ..)| *at);
+        // Most actions bring no name of their own.
+        if !self.checked.insert(names.iter().map(|(at, ..)| (at.file, at.start)).collect()) {
+            return;
+        }
         let mut taken: HashMap<String, (&Key, bool, &At)> = HashMap::new();
         for (at, name, key, is_label) in names {
             match taken.get(&name.to_ascii_lowercase()) {

@@ -6,9 +6,9 @@
 use crate::cef::Key;
 
 /// A key's place among the fields: smaller is earlier, equals by name.
-pub(super) fn rank(key: &Key) -> (usize, &str) {
+pub(super) fn place(key: &Key) -> usize {
     let name = key.name();
-    let place = if key.definition().is_none() {
+    if key.definition().is_none() {
         AFTER_OTHERS
     } else if let Some(place) = FIRST.iter().position(|&known| known == name) {
         place
@@ -16,8 +16,7 @@ pub(super) fn rank(key: &Key) -> (usize, &str) {
         AFTER_OTHERS + 1 + place
     } else {
         FIRST.len()
-    };
-    (place, name)
+    }
 }
 
 /// Behind the dictionary's keys that have no place of their own, before the last ones.
@@ -92,7 +91,7 @@ mod tests {
             "cs6",
         ];
         let mut keys: Vec<Key> = order.iter().rev().map(|name| Key::new(name).unwrap()).collect();
-        keys.sort_by(|a, b| rank(a).cmp(&rank(b)));
+        keys.sort_by_key(|key| (place(key), key.name().to_owned()));
         assert_eq!(keys.iter().map(Key::name).collect::<Vec<_>>(), order);
     }
 

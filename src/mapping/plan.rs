@@ -119,6 +119,8 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct FieldPlan {
     pub(super) key: Key,
+    /// Its place among the fields, see `order`.
+    pub(super) place: usize,
     pub(super) choice: Choice<Arc<Field>>,
 }
 
@@ -288,7 +290,7 @@ impl Slot {
             return None;
         }
         for (source, path) in sources.iter_mut().zip(needed) {
-            *source = u16::try_from(path.index()).ok()?;
+            *source = u16::try_from(path.index()).ok().filter(|&path| path != NO_SOURCE)?;
         }
         let direct = field.only().is_some_and(|only| match &*only.what {
             Field::Value { template, .. } => template.is_first_found(),
@@ -299,10 +301,10 @@ impl Slot {
 
     /// What the first source that is there makes of the field.
     fn glance<'a>(&self, values: Values<'a>) -> Glance<'a> {
-        if self.sources.first() == Some(&u16::MAX) {
+        if self.sources == NO_SOURCES {
             return Glance::LookCloser;
         }
-        let sources = self.sources.iter().take_while(|&&path| path != u16::MAX);
+        let sources = self.sources.iter().take_while(|&&path| path != NO_SOURCE);
         let found = sources.map(|&path| values.numbered(usize::from(path))).find(Option::is_some);
         match found.flatten().map(Found::lent) {
             None => Glance::Absent,
@@ -312,8 +314,9 @@ impl Slot {
     }
 }
 
-/// No path has this number, for 65,535 of them would not fit into a mapping's files.
-const NO_SOURCES: [u16; 4] = [u16::MAX; 4];
+/// Stands for no path.
+const NO_SOURCE: u16 = u16::MAX;
+const NO_SOURCES: [u16; 4] = [NO_SOURCE; 4];
 
 /// What can be told of a field without following it.
 enum Glance<'a> {
