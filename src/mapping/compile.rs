@@ -9,7 +9,7 @@ use super::file::{self, Attributes, Document, Rule};
 use super::order;
 use super::path::PathId;
 use super::plan::{Candidate, Choice, Device, FieldPlan, LogPlans, Plan, Plans, Slot};
-use super::table::{At, Help, Reading, Set};
+use super::table::{At, Reading, Set};
 use super::tree::Tree;
 use super::{MappingFile, Origin};
 use crate::cef::{HeaderText, Key, Severity};
@@ -84,8 +84,10 @@ impl Book {
         lay_fields(&mut self.fields, document.fields, "", reading);
         self.unmapped.add(document.unmapped, " of [unmapped]", reading);
         for (action, attributes) in document.actions {
-            let of = format!(" of `{action}`");
-            self.actions.entry(action).or_default().add(attributes, &of, reading);
+            let of = format!(" of `{}`", action.what);
+            let page = self.actions.entry(action.what).or_default();
+            page.at = Some(action.at);
+            page.add(attributes, &of, reading);
         }
         self.rules.extend(document.rules);
     }
@@ -107,9 +109,6 @@ impl Book {
 
 impl Page {
     fn add(&mut self, attributes: Attributes, of: &str, reading: &mut Reading<'_>) {
-        if let Some(at) = attributes.places().min() {
-            self.at = Some(at.clone());
-        }
         lay(&mut self.name, attributes.name, &format!("the name{of}"), reading);
         lay(&mut self.severity, attributes.severity, &format!("the severity{of}"), reading);
         lay(&mut self.drop, attributes.drop, &format!("`drop`{of}"), reading);
@@ -144,6 +143,9 @@ struct Applicable<'b> {
     number: Option<usize>,
     what: &'b Attributes,
 }
+
+/// What is said of one key, the strongest last, and by the rule of which number.
+type Said<'s> = &'s [(Option<usize>, &'s Set<Arc<Field>>)];
 
 /// Makes the plans of one log.
 struct Binder<'b, 'r, 'f> {
@@ -232,8 +234,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
 
     /// The fields of one plan, in the order in which they are written.
     fn fields(&mut self, layers: &[&'b LayeredFields], rules: &[Applicable<'b>]) -> Vec<Arc<FieldPlan>> {
-        type Said<'b> = Vec<(Option<usize>, &'b Set<Arc<Field>>)>;
-        let mut all: HashMap<&str, (&Key, Said<'b>)> = HashMap::new();
+        let mut all: HashMap<&str, (&Key, Vec<_>)> = HashMap::new();
         for (name, (key, sets)) in layers.iter().copied().flatten() {
             let said = &mut all.entry(name).or_insert_with(|| (key, Vec::new())).1;
             said.extend(sets.iter().map(|set| (None, set)));
@@ -243,13 +244,13 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
                 all.entry(key.name()).or_insert_with(|| (key, Vec::new())).1.push((rule.number, set));
             }
         }
-        self.check_labels(all.values().map(|(key, said)| (*key, said.as_slice())));
+        self.check_names(all.values().map(|(key, said)| (*key, said.as_slice())));
         let mut fields: Vec<_> = all.into_values().map(|(key, said)| self.field(key, &said)).collect();
         fields.sort_by(|a, b| order::rank(&a.key).cmp(&order::rank(&b.key)));
         fields
     }
 
-    fn field(&mut self, key: &Key, said: &[(Option<usize>, &Set<Arc<Field>>)]) -> Arc<FieldPlan> {
+    fn field(&mut self, key: &Key, said: Said<'_>) -> Arc<FieldPlan> {
         let alike = said.iter().map(|(rule, set)| (*rule, Arc::as_ptr(&set.what))).collect();
         if let Some(known) = self.fields.get(&alike).filter(|known| known.key == *key) {
             return known.clone();
@@ -262,45 +263,35 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
 
     /// Two keys that may stand in one event must differ, and so must their labels, in more than
     /// case: receivers take a label for a name.
-    fn check_labels<'s>(
-        &mut self,
-        fields: impl Iterator<Item = (&'s Key, &'s [(Option<usize>, &'s Set<Arc<Field>>)])>,
-    ) {
-        let mut names: HashMap<String, (&Key, bool, &At)> = HashMap::new();
-        let mut clashes = Vec::new();
+    fn check_names<'s>(&mut self, fields: impl Iterator<Item = (&'s Key, Said<'s>)>) {
+        let mut names = Vec::new();
         for (key, said) in fields {
-            let first = said.iter().rposition(|(rule, _)| rule.is_none()).unwrap_or(0);
-            for (_, set) in said.get(first..).unwrap_or_default() {
-                let label = set.what.label().map(|label| (label.as_str(), true));
-                let own = key.definition().is_none().then(|| (key.name(), false));
-                for (name, is_label) in label.into_iter().chain(own) {
-                    match names.get(&name.to_ascii_lowercase()) {
-                        Some((other, was_label, at)) if *other != key => {
-                            clashes.push((
-                                name.to_owned(),
-                                is_label || *was_label,
-                                (*at).clone(),
-                                set.at.clone(),
-                            ));
-                        }
-                        _ => {
-                            names.insert(name.to_ascii_lowercase(), (key, is_label, &set.at));
-                        }
-                    }
-                }
+            let live = said.iter().rposition(|(rule, _)| rule.is_none()).unwrap_or(0);
+            for (_, set) in said.get(live..).unwrap_or_default() {
+                let label = set.what.label().map(|label| (&set.at, label.as_str(), key, true));
+                let own = key.definition().is_none().then(|| (&set.at, key.name(), key, false));
+                names.extend(label.into_iter().chain(own));
             }
         }
-        for (name, label, one, other) in clashes {
-            let (first, second) = if one < other { (one, other) } else { (other, one) };
-            let origin = self.reading.origin(&first);
-            let (code, what) = if label {
-                ("label-twice", format!("the label `{name}` names another key too, set in {origin}"))
-            } else {
-                ("bad-key", format!("`{name}` differs in case alone from a key set in {origin}"))
-            };
-            let help: Help =
-                "receivers take labels for names of fields, whatever their case: choose another".into();
-            self.reading.problem(second, code, what, help);
+        names.sort_by_key(|(at, ..)| *at);
+        let mut taken: HashMap<String, (&Key, bool, &At)> = HashMap::new();
+        for (at, name, key, is_label) in names {
+            match taken.get(&name.to_ascii_lowercase()) {
+                Some((other, was_label, first)) if *other != key => {
+                    let origin = self.reading.origin(first);
+                    let (code, what) = if is_label || *was_label {
+                        ("label-twice", format!("`{name}` names another key too, set in {origin}"))
+                    } else {
+                        ("bad-key", format!("`{name}` differs in case alone from a key set in {origin}"))
+                    };
+                    let help =
+                        "receivers take labels for names of fields, whatever their case: choose another";
+                    self.reading.problem(at.clone(), code, what, help.into());
+                }
+                _ => {
+                    taken.insert(name.to_ascii_lowercase(), (key, is_label, at));
+                }
+            }
         }
     }
 

@@ -6,19 +6,16 @@
 //! cs1 = { label = "SlackActorName", value = "{actor.user.name}" }
 //! SlackAuditActorTeam = "{actor.user.team}"
 //! ```
-//!
-//! A key that begins with a small letter is one of CEF's; one of the mapping's own begins with a
-//! capital, so that a slip of the pen is never taken for a new key.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::naming;
 use super::table::{Help, InFile, Member, Set, Value, members};
 use super::template::Template;
-use crate::cef::{BadKey, Definition, Event, Key, Label, Side};
-use crate::problem::closest;
+use crate::cef::{Event, Key, Label};
 
 /// What a file says of one CEF key.
 #[derive(Debug)]
@@ -57,7 +54,10 @@ impl InFile<'_, '_> {
     /// Reads `unset = ["cs1"]`.
     pub(super) fn unset(&mut self, value: &Value<'_>, into: &mut Fields) {
         for name in self.list("unset", value).unwrap_or_default() {
-            let Some(text) = self.text("unset", name) else { continue };
+            let Some(text) = name.get_ref().as_str() else {
+                self.wrong_type("unset", "a list of keys in quotes", name, Help::NONE);
+                continue;
+            };
             if let Some(key) = self.key(text, &name.span()) {
                 self.add(into, key, name.span(), Field::Unset);
             }
@@ -86,48 +86,8 @@ impl InFile<'_, '_> {
 
     /// The key of that name, where it may be written.
     fn key(&mut self, name: &str, span: &Range<usize>) -> Option<Key> {
-        let (code, what, help): (_, String, Help) = match Key::new(name) {
-            Ok(key) if key.definition().is_some() || name.starts_with(|c: char| c.is_ascii_uppercase()) => {
-                return Some(key);
-            }
-            Ok(_) => ("unknown-key", format!("`{name}` is not a CEF key"), unknown_key_help(name).into()),
-            Err(BadKey::Label) => match Key::definition_of(name) {
-                Some(_) => {
-                    let key = name.strip_suffix("Label").unwrap_or(name);
-                    let help = format!("write `{key} = {{ label = \"…\", value = \"…\" }}`");
-                    ("bad-key", format!("`{name}` is written by `{key}` itself"), help.into())
-                }
-                None => (
-                    "bad-key",
-                    format!("`{name}` ends in `Label`, which receivers take for the label of another key"),
-                    "choose another name".into(),
-                ),
-            },
-            Err(BadKey::ConsumersOnly) => {
-                let what = format!("`{name}` is reserved for receivers of CEF");
-                ("bad-key", what, "a key of your own begins with a capital: `AcmeTicket`".into())
-            }
-            Err(BadKey::FullName { short }) => {
-                let what = format!("`{name}` is a key's full name, which not every receiver knows");
-                ("bad-key", what, format!("write `{short}`").into())
-            }
-            Err(BadKey::Case { known }) => {
-                let what = format!("`{name}` differs from CEF's `{known}` in case alone");
-                ("bad-key", what, format!("write `{known}`, or choose another name").into())
-            }
-            Err(BadKey::Reserved) => (
-                "bad-key",
-                format!("`{name}` is what the forwarder writes itself, to say what was cut"),
-                "choose another name".into(),
-            ),
-            Err(BadKey::Form) => (
-                "bad-key",
-                format!("`{name}` can't be a key"),
-                "a key is letters and digits, at least two, beginning with a letter".into(),
-            ),
-        };
-        self.problem(span.clone(), code, what, help);
-        None
+        let key = naming::key(name);
+        key.map_err(|refused| self.problem(span.clone(), refused.code, refused.what, refused.help)).ok()
     }
 
     /// Reads what a field is set to: a text, or a table of label and value. The key is absent
@@ -199,19 +159,8 @@ impl InFile<'_, '_> {
 
     fn label(&mut self, value: &Value<'_>) -> Option<Label> {
         let text = self.text("label", value)?;
-        let Some(label) = Label::new(text) else {
-            let what = format!("`{text}` can't be a label");
-            let help = "a label is letters and digits in one word, beginning with a letter: `SlackActorName`";
-            self.problem(value.span(), "bad-label", what, help);
-            return None;
-        };
-        if let Some(known) = Key::dictionary().iter().find(|d| d.name.eq_ignore_ascii_case(text)) {
-            let what = format!("the label `{text}` is the CEF key `{}` to receivers", known.name);
-            let help = format!("choose another, such as `Slack{}`", capitalized(text));
-            self.problem(value.span(), "label-is-key", what, help);
-            return None;
-        }
-        Some(label)
+        let label = naming::label(text);
+        label.map_err(|refused| self.problem(value.span(), refused.code, refused.what, refused.help)).ok()
     }
 
     fn template(&mut self, text: &str, span: &Range<usize>, key: Option<&Key>) -> Option<Template> {
@@ -241,8 +190,13 @@ impl InFile<'_, '_> {
             return None;
         }
         if let Err(misfit) = Event::new().push(key, None, text) {
-            let what = format!("`{key}` is {}, and `{text}` is none", misfit.wanted.described());
-            self.problem(span.clone(), "wrong-kind", what, Help::NONE);
+            let what = format!("`{key}` holds {}, which `{text}` is not", misfit.wanted.described());
+            self.problem(
+                span.clone(),
+                "wrong-kind",
+                what,
+                "for text of any kind use a custom key such as `cs5`",
+            );
             return None;
         }
         if let Some(limit) = key.limit().filter(|&limit| text.len() > limit) {
@@ -252,29 +206,4 @@ impl InFile<'_, '_> {
         }
         Some(())
     }
-}
-
-fn unknown_key_help(name: &str) -> String {
-    const IN_TABLES: [&str; 6] = ["name", "severity", "drop", "when", "unset", "category"];
-    let written = |d: &&Definition| d.side != Side::Consumer && !d.name.ends_with("Label");
-    let names = || Key::dictionary().iter().filter(written).flat_map(|d| [d.name, d.full_name]);
-    if IN_TABLES.contains(&name) {
-        return format!("`{name}` stands beside `fields`, in [actions.NAME] or [[rules]]");
-    }
-    match closest(name, names().chain(IN_TABLES)) {
-        Some(meant) if IN_TABLES.contains(&meant) => {
-            format!("did you mean `{meant}`? It stands beside `fields`, not in it")
-        }
-        Some(meant) => {
-            let known = Key::dictionary().iter().find(|d| d.name == meant || d.full_name == meant);
-            let (short, full) = known.map_or((meant, meant), |d| (d.name, d.full_name));
-            format!("did you mean `{short}` ({full})?")
-        }
-        None => format!("a key of your own begins with a capital: `{}`", capitalized(name)),
-    }
-}
-
-fn capitalized(name: &str) -> String {
-    let mut chars = name.chars();
-    chars.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + chars.as_str())
 }

@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::condition::Condition;
 use super::field::Fields;
-use super::table::{At, Help, InFile, Member, Reading, Set, Value, listed, members};
+use super::table::{Help, InFile, Member, Reading, Set, Value, listed, members};
 use crate::cef::{HeaderText, Severity};
 use crate::event::Log;
 
@@ -18,7 +18,8 @@ pub(super) struct Document {
     pub(super) product: Option<Set<HeaderText>>,
     pub(super) fields: Fields,
     pub(super) unmapped: Attributes,
-    pub(super) actions: Vec<(String, Attributes)>,
+    /// By name, with the place of the name.
+    pub(super) actions: Vec<(Set<String>, Attributes)>,
     pub(super) rules: Vec<Rule>,
 }
 
@@ -165,6 +166,8 @@ impl InFile<'_, '_> {
                 format!("`{name}` is empty")
             } else if text.contains(['{', '}']) {
                 format!("`{name}` is plain text: what users wrote never goes into an event's name")
+            } else if text.trim() != text {
+                format!("`{name}` has a space at its beginning or end")
             } else {
                 format!("`{name}` holds a character that some receivers misread")
             };
@@ -175,25 +178,28 @@ impl InFile<'_, '_> {
         Some(self.set(member.key.span(), header))
     }
 
-    fn actions(&mut self, value: &Value<'_>, into: &mut Vec<(String, Attributes)>) {
+    fn actions(&mut self, value: &Value<'_>, into: &mut Vec<(Set<String>, Attributes)>) {
         let Some(table) = self.table("actions", value) else { return };
         for member in members(table) {
             let name = member.name();
             let Some(table) = self.table(&format!("actions.{name}"), member.value) else { continue };
             let attributes = self.attributes(table, &format!("[actions.{name}]"), &ATTRIBUTES);
-            into.push((name.to_owned(), attributes));
+            into.push((self.set(member.key.span(), name.to_owned()), attributes));
         }
     }
 
     fn rules(&mut self, value: &Value<'_>, into: &mut Vec<Rule>) {
-        let Some(list) = self.list("rules", value) else { return };
+        let Some(list) = value.get_ref().as_array() else {
+            self.wrong_type("rules", "a list of tables", value, "begin each rule with `[[rules]]`");
+            return;
+        };
         for rule in list {
             let Some(table) = self.table("rules", rule) else { continue };
             let what = self.attributes(table, "a rule", &RULE);
             self.effects(rule, table, &what);
             let Some(when) = find(table, "when") else {
                 let help = "add `when = { … }`; `when = {}` holds for every entry";
-                self.problem(first_line(rule), "key-missing", "the rule does not say when it applies", help);
+                self.problem(rule.span(), "key-missing", "the rule does not say when it applies", help);
                 continue;
             };
             if let Some(when) = self.condition(when.value) {
@@ -213,7 +219,7 @@ impl InFile<'_, '_> {
             }
             None if find(table, "drop").is_none() => {
                 let help = "give it a `severity`, a `name`, `fields`, `unset`, or `drop = true`";
-                self.problem(first_line(rule), "no-effect", "the rule does nothing", help);
+                self.problem(rule.span(), "no-effect", "the rule does nothing", help);
             }
             _ => {}
         }
@@ -270,7 +276,7 @@ impl InFile<'_, '_> {
     }
 
     /// The file's category, for the actions that have none of their own.
-    fn shared_category(&mut self, member: Member<'_, '_>, actions: &mut [(String, Attributes)]) {
+    fn shared_category(&mut self, member: Member<'_, '_>, actions: &mut [(Set<String>, Attributes)]) {
         let mut one = Fields::new();
         self.category(member, &mut one);
         let Some((key, set)) = one.pop() else { return };
@@ -284,22 +290,4 @@ impl InFile<'_, '_> {
 
 fn find<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<Member<'t, 'i>> {
     table.get_key_value(name).map(|(key, value)| Member { key, value })
-}
-
-/// The beginning of a table, which as a whole may span many lines.
-fn first_line(value: &Value<'_>) -> std::ops::Range<usize> {
-    let span = value.span();
-    span.start..span.end
-}
-
-impl Attributes {
-    /// Every place where something is said.
-    pub(super) fn places(&self) -> impl Iterator<Item = &At> {
-        let header = [
-            self.name.as_ref().map(|set| &set.at),
-            self.severity.as_ref().map(|set| &set.at),
-            self.drop.as_ref().map(|set| &set.at),
-        ];
-        header.into_iter().flatten().chain(self.fields.iter().map(|(_, set)| &set.at))
-    }
 }

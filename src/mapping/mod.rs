@@ -36,7 +36,8 @@
 //! **Values**: texts as they are, unescaped; numbers and booleans as Slack wrote them; a list of
 //! these joined by commas, less what is null or empty; anything else as compact JSON. A field in
 //! which one placeholder finds nothing (absent, null, empty) is left out, and so is one whose
-//! value is not of its key's type, which is reported. See `template` for `??` and filters, and
+//! value is not of its key's type, which is reported. `{@id}` is the entry's id, which the forwarder
+//! makes of the entry's text where Slack gave none: it is there for every entry. See `template` for `??` and filters, and
 //! `condition` for `when`.
 //!
 //! **Who wins**: `[fields]` is weaker than an action's fields, and these are weaker than rules, of
@@ -55,6 +56,7 @@ mod field;
 mod file;
 mod json;
 mod load;
+mod naming;
 mod order;
 mod path;
 mod pick;

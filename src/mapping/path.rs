@@ -45,6 +45,9 @@ impl Path {
                 break;
             }
         }
+        if let Some(c) = text.peek().filter(|&c| !ends_path(c)) {
+            return Err(stray(text, c));
+        }
         if steps.len() > LONGEST {
             return Err(Slip::new(
                 start..text.at(),
@@ -83,7 +86,7 @@ fn step(text: &mut Cursor<'_>) -> Result<Step, Slip> {
                 return Ok(Step::Key(name.into()));
             }
             Err(match text.peek() {
-                Some(c) if !matches!(c, '.' | '[' | '}' | '|' | '?' | ' ') => stray(text, c),
+                Some(c) if !ends_path(c) && !matches!(c, '.' | '[') => stray(text, c),
                 _ => Slip::new(start..start + 1, "bad-path", "a name is missing in the path")
                     .help("a path is names parted by dots, as in `actor.user.id`"),
             })
@@ -113,6 +116,11 @@ fn stray(text: &Cursor<'_>, c: char) -> Slip {
     let at = text.at();
     Slip::new(at..at + c.len_utf8(), "bad-path", format!("`{c}` can't stand in a path"))
         .help("a key with anything but letters, digits, `_` and `-` in it is written in quotes")
+}
+
+/// What may follow a path in a template.
+fn ends_path(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '}' | '|' | '?')
 }
 
 fn is_bare(c: char) -> bool {

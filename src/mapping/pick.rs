@@ -51,6 +51,8 @@ struct Spot {
 /// What a value is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// Text as it is meant, which is no part of the entry's JSON.
+    Text,
     /// A string without escapes.
     Plain,
     /// A string with escapes.
@@ -62,10 +64,10 @@ pub(super) enum Kind {
     Object,
 }
 
-/// One value of an entry.
+/// One value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found<'a> {
-    /// Its JSON text.
+    /// Its JSON text; the text itself for [`Kind::Text`].
     pub(super) raw: &'a str,
     pub(super) kind: Kind,
 }
@@ -75,7 +77,7 @@ impl<'a> Found<'a> {
     pub(super) fn lent(self) -> Option<&'a str> {
         match self.kind {
             Kind::Plain => json::inside(self.raw),
-            Kind::Scalar => Some(self.raw),
+            Kind::Scalar | Kind::Text => Some(self.raw),
             Kind::Escaped | Kind::List | Kind::Object => None,
         }
     }
@@ -113,14 +115,21 @@ impl Picked {
 /// The values of one entry, by the numbers of their paths.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Values<'a> {
+    id: &'a str,
     text: &'a str,
     spots: &'a [Spot],
     entry: u32,
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn new(text: &'a str, picked: &'a Picked) -> Self {
-        Self { text, spots: &picked.spots, entry: picked.entry }
+    /// `id` is the entry's id as the forwarder knows it, `text` what `picked` was picked from.
+    pub(super) fn new(id: &'a str, text: &'a str, picked: &'a Picked) -> Self {
+        Self { id, text, spots: &picked.spots, entry: picked.entry }
+    }
+
+    /// The entry's id: Slack's, or one made of its text where Slack gave none.
+    pub(super) fn id(self) -> &'a str {
+        self.id
     }
 
     /// The value; `None` where there is none or it says nothing.
@@ -184,9 +193,7 @@ impl<'a> Walk<'a> {
         let stop = self.scan.at();
         let nothing = match kind {
             Kind::Plain | Kind::Escaped => stop - start <= 2,
-            Kind::Scalar | Kind::List | Kind::Object => {
-                self.text.get(start..stop).is_none_or(json::is_nothing)
-            }
+            _ => self.text.get(start..stop).is_none_or(json::is_nothing),
         };
         let entry = if nothing { 0 } else { self.picked.entry };
         for &wanted in ends {
@@ -285,7 +292,7 @@ mod tests {
         let tree = Tree::new(ids.iter().map(|&id| (id, known.path(id).unwrap())));
         let mut picked = Picked::default();
         tree.pick(text, &mut picked, known.len());
-        let values = Values::new(text, &picked);
+        let values = Values::new("", text, &picked);
         ids.iter().map(|&id| values.at(id).map(|found| found.raw.to_owned())).collect()
     }
 

@@ -227,7 +227,7 @@ impl Plan {
         // An entry is UTF-8 by its making.
         let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
         self.tree.pick(text, picked, self.paths);
-        let values = Values::new(text, picked);
+        let values = Values::new(entry.id().as_str(), text, picked);
         applies.clear();
         applies.resize(self.all_rules, false);
         for (rule, condition) in &self.rules {

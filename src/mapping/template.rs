@@ -3,18 +3,21 @@
 //! ```text
 //! template    = text with placeholders; `{{` and `}}` are braces
 //! placeholder = "{" source ("??" source)* ("|" filter)* "}"
-//! source      = path | text in quotes of either kind
+//! source      = path | text in quotes of either kind | @id
 //! filter      = lower | upper | first | count | json | join("separator")
 //! ```
 //!
 //! Of the sources the first one counts that is there: neither absent, nor null, nor empty (a list
-//! or object of nothing else is empty too). The filters work on it, from left to right. A template
+//! or object of nothing else is empty too). `@id` is the entry's id as the forwarder knows it, which
+//! is made of the entry's text where Slack gave none. The filters work on it, from left to right. A template
 //! in which one placeholder finds nothing has no value at all.
 
+mod read;
+
 use super::json;
-use super::path::{Path, PathId, Paths};
+use super::path::{PathId, Paths};
 use super::pick::{Found, Kind, Values};
-use super::text::{Cursor, Slip};
+use super::text::Slip;
 
 /// A value still to be filled in.
 #[derive(Debug)]
@@ -43,10 +46,9 @@ pub(super) struct Placeholder {
 enum Source {
     Path(PathId),
     /// A constant, which is always there.
-    Text {
-        plain: Box<str>,
-        json: Box<str>,
-    },
+    Text(Box<str>),
+    /// The entry's id, which is always there too.
+    Id,
 }
 
 /// How a JSON value becomes text.
@@ -77,9 +79,7 @@ impl Template {
     /// # Errors
     /// Every mistake in it.
     pub(super) fn parse(text: &str, paths: &mut Paths) -> Result<Self, Vec<Slip>> {
-        let mut reader = Reader { text: Cursor::new(text), whole: text, paths, slips: Vec::new() };
-        let parts = reader.parts();
-        if reader.slips.is_empty() { Ok(Self { parts: parts.into() }) } else { Err(reader.slips) }
+        read::parts(text, paths).map(|parts| Self { parts: parts.into() })
     }
 
     /// The value, where every placeholder finds something; else the first that does not.
@@ -113,7 +113,7 @@ impl Template {
     pub(super) fn paths(&self) -> impl Iterator<Item = PathId> {
         self.placeholders().flat_map(|placeholder| &placeholder.sources).filter_map(|source| match source {
             Source::Path(path) => Some(*path),
-            Source::Text { .. } => None,
+            Source::Text(_) | Source::Id => None,
         })
     }
 
@@ -121,12 +121,12 @@ impl Template {
     /// there is no saying.
     pub(super) fn needs(&self) -> Option<impl Iterator<Item = PathId>> {
         let first = self.placeholders().next()?;
-        let constant = first.constants().next().is_some();
         let path = |source: &Source| match source {
             Source::Path(path) => Some(*path),
-            Source::Text { .. } => None,
+            Source::Text(_) | Source::Id => None,
         };
-        (!constant).then(|| first.sources.iter().filter_map(path))
+        let always = first.sources.iter().any(|source| path(source).is_none());
+        (!always).then(|| first.sources.iter().filter_map(path))
     }
 
     /// Whether the value is the first source that is there, as it stands.
@@ -164,8 +164,8 @@ impl Placeholder {
 
     fn constants(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().filter_map(|source| match source {
-            Source::Text { plain, .. } => Some(&**plain),
-            Source::Path(_) => None,
+            Source::Text(text) => Some(&**text),
+            Source::Path(_) | Source::Id => None,
         })
     }
 
@@ -173,23 +173,25 @@ impl Placeholder {
     fn chosen<'a>(&'a self, values: Values<'a>) -> Option<Found<'a>> {
         self.sources.iter().find_map(|source| match source {
             Source::Path(path) => values.at(*path),
-            Source::Text { json, .. } => Some(Found { raw: json, kind: Kind::Escaped }),
+            Source::Text(text) => Some(Found { raw: text, kind: Kind::Text }),
+            Source::Id => Some(Found { raw: values.id(), kind: Kind::Text }),
         })
     }
 
     fn write<'a>(&'a self, values: Values<'a>, buffers: &mut Buffers) -> Result<(), &'a Self> {
-        let mut raw = self.chosen(values).ok_or(self)?.raw;
-        if self.first && raw.starts_with('[') {
+        let Found { mut raw, kind } = self.chosen(values).ok_or(self)?;
+        if self.first && kind == Kind::List {
             raw = json::elements(raw).find(|element| !json::is_nothing(element)).ok_or(self)?;
         }
-        let is_list = raw.starts_with('[');
         let start = buffers.text.len();
+        let out = &mut buffers.text;
         match &self.shape {
-            Shape::Plain => json::write_text(raw, ",", &mut buffers.text),
-            Shape::Join(separator) if is_list => json::write_list(raw, separator, &mut buffers.text),
-            Shape::Join(separator) => json::write_text(raw, separator, &mut buffers.text),
-            Shape::Json => json::write_compact(raw, &mut buffers.text),
-            Shape::Count => write_number(count(raw), &mut buffers.text),
+            Shape::Count => write_number(if kind == Kind::Text { 1 } else { count(raw) }, out),
+            Shape::Json if kind == Kind::Text => json::write_string(raw, out),
+            Shape::Json => json::write_compact(raw, out),
+            Shape::Plain | Shape::Join(_) if kind == Kind::Text => out.push_str(raw),
+            Shape::Join(separator) if raw.starts_with('[') => json::write_list(raw, separator, out),
+            Shape::Plain | Shape::Join(_) => json::write_text(raw, ",", out),
         }
         for case in &self.cases {
             case.apply(start, buffers);
@@ -228,205 +230,6 @@ impl Case {
     }
 }
 
-/// Reads a template, going on after a mistake so that all of them are found.
-struct Reader<'t, 'p> {
-    text: Cursor<'t>,
-    whole: &'t str,
-    paths: &'p mut Paths,
-    slips: Vec<Slip>,
-}
-
-impl Reader<'_, '_> {
-    fn parts(&mut self) -> Vec<Part> {
-        let mut parts = Vec::new();
-        let mut plain = String::new();
-        while let Some(c) = self.text.peek() {
-            let start = self.text.at();
-            if self.text.eat_text("{{") {
-                plain.push('{');
-            } else if self.text.eat_text("}}") {
-                plain.push('}');
-            } else if self.text.eat('{') {
-                if !plain.is_empty() {
-                    parts.push(Part::Text(std::mem::take(&mut plain).into()));
-                }
-                match self.placeholder(start) {
-                    Ok(placeholder) => parts.push(Part::Value(placeholder)),
-                    Err(slip) => self.recover(start, slip),
-                }
-            } else {
-                self.text.next();
-                if c == '}' {
-                    self.slips.push(
-                        Slip::new(start..start + 1, "stray-brace", "a `}` without its `{`")
-                            .help("write `}}` where the text itself holds a brace"),
-                    );
-                }
-                plain.push(c);
-            }
-        }
-        if !plain.is_empty() {
-            parts.push(Part::Text(plain.into()));
-        }
-        parts
-    }
-
-    /// Notes the mistake and goes on after the placeholder's end, if it has one.
-    fn recover(&mut self, start: usize, slip: Slip) {
-        self.text.take_while(|c| c != '}');
-        let closed = self.text.next().is_some();
-        self.slips.push(if closed || slip.code == "unclosed-quote" { slip } else { unclosed(start) });
-    }
-
-    fn placeholder(&mut self, start: usize) -> Result<Placeholder, Slip> {
-        let sources = self.sources()?;
-        let mut made = Placeholder {
-            written: Box::default(),
-            sources: sources.into(),
-            first: false,
-            shape: Shape::Plain,
-            cases: Box::default(),
-        };
-        while self.eat_spaced("|") {
-            self.filter(&mut made)?;
-        }
-        match self.text.peek() {
-            Some('}') => self.text.next(),
-            Some(c) => {
-                let at = self.text.at();
-                let what = format!("`{c}` is not expected here");
-                return Err(Slip::new(at..at + c.len_utf8(), "bad-template", what)
-                    .help("a placeholder is `{path}`, `{path ?? path ?? \"text\"}` or `{path | filter}`"));
-            }
-            None => return Err(unclosed(start)),
-        };
-        made.written = self.whole.get(start..self.text.at()).unwrap_or_default().into();
-        Ok(made)
-    }
-
-    fn sources(&mut self) -> Result<Vec<Source>, Slip> {
-        let mut sources = Vec::new();
-        let mut always = false;
-        loop {
-            self.text.skip_spaces();
-            let start = self.text.at();
-            let source = self.source()?;
-            if always {
-                let what = "this alternative is never reached: the text before it is always there";
-                self.slips.push(
-                    Slip::new(start..self.text.at(), "unreachable", what)
-                        .help("put the text last, or take away what follows it"),
-                );
-            }
-            always |= matches!(source, Source::Text { .. });
-            sources.push(source);
-            if !self.eat_spaced("??") {
-                return Ok(sources);
-            }
-        }
-    }
-
-    fn source(&mut self) -> Result<Source, Slip> {
-        let start = self.text.at();
-        match self.text.peek() {
-            Some('"' | '\'') => {
-                let plain = self.text.quoted()?;
-                // `"a.b".c`: a path may begin with a quoted key.
-                if matches!(self.text.peek(), Some('.' | '[')) {
-                    self.text = Cursor::starting(self.whole, start);
-                } else {
-                    let json = serde_json::Value::from(plain).to_string();
-                    return Ok(Source::Text { plain: plain.into(), json: json.into() });
-                }
-            }
-            Some('}') => {
-                let slip =
-                    Slip::new(start.saturating_sub(1)..start + 1, "bad-template", "the braces are empty");
-                return Err(slip.help("name a path, as in `{actor.user.id}`, or write `{{` for a brace"));
-            }
-            _ => {}
-        }
-        Ok(Source::Path(self.paths.number(Path::read(&mut self.text)?)))
-    }
-
-    fn filter(&mut self, made: &mut Placeholder) -> Result<(), Slip> {
-        self.text.skip_spaces();
-        let start = self.text.at();
-        let name = self.text.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
-        let argument = if self.text.eat('(') { Some(self.argument()?) } else { None };
-        let at = start..self.text.at().max(start + 1);
-        let refuse = |what: String, help: &str| Err(Slip::new(at.clone(), "bad-filter", what).help(help));
-        let is_list = made.shape == Shape::Plain && made.cases.is_empty();
-        match (name, argument) {
-            ("lower" | "upper" | "first" | "count" | "json", Some((_, extra))) => {
-                return Err(Slip::new(extra, "bad-filter", format!("`{name}` takes nothing in brackets")));
-            }
-            ("first" | "join" | "count" | "json", _) if !is_list => {
-                let what =
-                    format!("`{name}` works on what Slack sent, which an earlier filter made into text");
-                return refuse(what, "put it first");
-            }
-            ("first", _) => made.first = true,
-            ("count", _) => made.shape = Shape::Count,
-            ("json", _) => made.shape = Shape::Json,
-            ("join", Some((separator, _))) => made.shape = Shape::Join(separator.into()),
-            ("join", None) => {
-                return refuse("`join` wants a separator".into(), "write `join(\", \")`");
-            }
-            ("lower", _) => made.cases = with(&made.cases, Case::Lower),
-            ("upper", _) => made.cases = with(&made.cases, Case::Upper),
-            (later, _) if LATER.contains(&later) => {
-                let what = format!("the filter `{later}` is not in this version yet");
-                return Err(Slip::new(at, "not-yet", what).help(FILTERS_THERE_ARE));
-            }
-            ("", _) => return refuse("a filter's name is missing after `|`".into(), FILTERS_THERE_ARE),
-            (unknown, _) => {
-                let help = crate::problem::closest(unknown, FILTERS)
-                    .map_or_else(|| FILTERS_THERE_ARE.into(), |meant| format!("did you mean `{meant}`?"));
-                return Err(
-                    Slip::new(at, "unknown-filter", format!("there is no filter `{unknown}`")).help(help)
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// What stands in a filter's brackets, and where.
-    fn argument(&mut self) -> Result<(String, std::ops::Range<usize>), Slip> {
-        self.text.skip_spaces();
-        let start = self.text.at();
-        let text = match self.text.peek() {
-            Some('"' | '\'') => self.text.quoted()?,
-            _ => self.text.take_while(|c| !matches!(c, ')' | '}' | '|')),
-        };
-        let at = start..self.text.at().max(start + 1);
-        self.text.skip_spaces();
-        if self.text.eat(')') {
-            return Ok((text.to_owned(), at));
-        }
-        Err(Slip::new(at, "bad-filter", "the bracket is not closed").help("write `join(\", \")`"))
-    }
-
-    /// Reads `symbol` with the spaces before it.
-    fn eat_spaced(&mut self, symbol: &str) -> bool {
-        self.text.skip_spaces();
-        self.text.eat_text(symbol)
-    }
-}
-
-const FILTERS: [&str; 6] = ["lower", "upper", "join", "first", "count", "json"];
-const LATER: [&str; 4] = ["domain", "mask", "pseudonym", "table"];
-const FILTERS_THERE_ARE: &str = "the filters are lower, upper, join(\", \"), first, count and json";
-
-fn with(cases: &[Case], case: Case) -> Box<[Case]> {
-    cases.iter().copied().chain([case]).collect()
-}
-
-fn unclosed(start: usize) -> Slip {
-    Slip::new(start..start + 1, "unclosed-brace", "the brace is not closed")
-        .help("close it with `}`, or write `{{` where the text itself holds a brace")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::pick::Picked;
@@ -445,7 +248,7 @@ mod tests {
         tree.pick(ENTRY, &mut picked, paths.len());
         let mut buffers = Buffers::default();
         template
-            .value(Values::new(ENTRY, &picked), &mut buffers)
+            .value(Values::new("e-1", ENTRY, &picked), &mut buffers)
             .map(str::to_owned)
             .map_err(|placeholder| placeholder.written().to_owned())
     }
@@ -484,7 +287,12 @@ mod tests {
             ("{l[2]}", "B"),
             ("{\"o\".k[1]}", "2"),
             ("{e ?? 'a\"' | json}", r#""a\"""#),
+            ("{e ?? 'a\\b\u{1}é' | json}", "\"a\\\\b\\u0001é\""),
+            ("{e ?? 'Abc' | first | count}", "1"),
+            ("{e ?? 'Abc' | join('-') | lower}", "abc"),
             ("{s} and {n}", "Tor Exit and 12"),
+            ("{@id}", "e-1"),
+            ("{e ?? @id | upper}", "E-1"),
         ] {
             assert_eq!(value(template).as_deref(), Ok(meant), "{template}");
         }
@@ -531,5 +339,7 @@ mod tests {
         assert_eq!(slips("{a | lower(1)}"), [("bad-filter", 11..12)]);
         assert_eq!(slips("{a | }"), [("bad-filter", 5..6)]);
         assert_eq!(slips("{a ?? 'x' ?? b}"), [("unreachable", 13..14)]);
+        assert_eq!(slips("{@id ?? b}"), [("unreachable", 8..9)]);
+        assert_eq!(slips("{@time}"), [("bad-template", 1..6)]);
     }
 }

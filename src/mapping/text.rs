@@ -87,7 +87,8 @@ impl<'a> Cursor<'a> {
         let quote = self.next().unwrap_or('"');
         let inner = self.take_while(|c| c != quote);
         if self.next().is_none() {
-            return Err(Slip::new(start..self.at, "unclosed-quote", "the quote is not closed"));
+            let help = format!("close it with {quote}; inside double quotes of TOML write single ones");
+            return Err(Slip::new(start..self.at, "unclosed-quote", "the quote is not closed").help(help));
         }
         Ok(inner)
     }

@@ -1,5 +1,6 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
+// `cfg(test)` is what tells clippy that helpers are tests too.
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
@@ -12,6 +13,12 @@ mod cef_properties;
 mod cef_rules;
 #[cfg(test)]
 mod forward;
+#[cfg(test)]
+mod mapping_plans;
+#[cfg(test)]
+mod mapping_properties;
+#[cfg(test)]
+mod problems;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
