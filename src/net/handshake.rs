@@ -326,10 +326,7 @@ impl HandshakeError {
                 ));
             }
             Self::Protocol { .. } => return None,
-            Self::BadCertificate { .. } => {
-                "a bad signature means that another authority of the same name issued it: check `ca`; \
-                 otherwise the receiver needs a certificate that is in order"
-            }
+            Self::BadCertificate { .. } => "the receiver needs a certificate that is in order",
             Self::TimedOut { .. } => {
                 "a plaintext port keeps silent like this: check that the port is the receiver's TLS port \
                  (6514 is usual)"
