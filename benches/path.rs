@@ -8,6 +8,8 @@
 //! Slack and the receiver are processes of their own, so that what is printed is the forwarder's
 //! alone: events a second, CPU seconds for a million events, peak memory.
 
+#![expect(clippy::print_stdout, reason = "figures are what it is for")]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -26,7 +28,7 @@ impl Drop for StandIn {
 }
 
 fn main() {
-    let count: u64 = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(200_000);
+    let count: u64 = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(200_000);
     let dir = tempfile::tempdir().expect("a folder");
     let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
 
