@@ -1,7 +1,7 @@
 //! Common Event Format: an event as typed fields, and the one encoder that turns it into a line.
 //!
 //! `mapping` fills an [`Event`]; only [`Encoder`] writes it, in the form that every reader we know
-//! of takes as it is meant, and [`decode`] reads it back. An event owns one buffer that is cleared
+//! of takes as it is meant, and [`decode()`] reads it back. An event owns one buffer that is cleared
 //! and filled again, so that a stream of events allocates nothing once it runs.
 //!
 //! **Invariant:** a value of the wrong type never enters an event: [`Event::push`] refuses it.

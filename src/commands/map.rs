@@ -13,7 +13,7 @@ use super::setup_failure;
 use crate::cef::{Encoder, Event};
 use crate::config::size;
 use crate::event::{Entry, Log, UnixTime};
-use crate::mapping::{Outcome, Scratch};
+use crate::mapping::{Explained, Outcome, Scratch};
 use crate::pipeline;
 use crate::report::{self, Exit, Failure, Style};
 
@@ -150,32 +150,46 @@ fn entries(text: &Bytes) -> Result<Vec<Entry>, Unread> {
         .collect()
 }
 
-fn explained(fields: &[crate::mapping::Explained], unmapped: bool, style: Style) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
+/// Each field with its value and who set it; those that the entry has nothing for come last.
+fn explained(fields: &[Explained], unmapped: bool, style: Style) -> String {
+    let mut lines = Vec::new();
     if unmapped {
-        text.push_str(&style.yellow("  no mapping names this action: the catch-all was used\n"));
+        lines.push(style.yellow("  no mapping names this action: the catch-all was used"));
     }
-    let width = fields.iter().map(|field| field.key.len()).max().unwrap_or(0);
-    for field in fields {
-        let label = field.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
+    let named = |field: &Explained| match &field.label {
+        Some(label) => format!("{} ({label})", field.key),
+        None => field.key.clone(),
+    };
+    let width = fields.iter().map(|field| named(field).len()).max().unwrap_or(0);
+    let (absent, told): (Vec<_>, Vec<_>) =
+        fields.iter().partition(|field| matches!(field.outcome, Outcome::Absent { .. }));
+    for field in told {
         let value = match &field.outcome {
             Outcome::Value(value) => format!("{value:?}"),
-            Outcome::Absent { placeholder } => {
-                style.dim(&format!("left out: the entry has no {placeholder}"))
-            }
             Outcome::Misfit { text, wanted } => style.yellow(&format!("left out: {text:?} is not {wanted}")),
             Outcome::Blank => style.dim("left out: its value is blank"),
             Outcome::Unset => style.dim("left out: unset"),
+            Outcome::Absent { .. } => continue,
         };
-        let origin =
-            field.set_by.as_ref().map_or_else(|| "the action's own name".to_owned(), ToString::to_string);
-        // Writing to a string cannot fail.
-        write!(text, "  {:width$}{label} = {value}  {}", field.key, style.dim(&origin)).unwrap_or_default();
-        for before in &field.overrode {
-            write!(text, "{}", style.dim(&format!(", over {before}"))).unwrap_or_default();
+        lines.push(format!("  {:width$} = {value}  {}", named(field), style.dim(&set_by(field))));
+    }
+    lines.push(style.dim("  Left out, for the entry has no such value:"));
+    for field in absent {
+        if let Outcome::Absent { placeholder } = &field.outcome {
+            lines.push(style.dim(&format!("  {:width$} = {placeholder}  {}", named(field), set_by(field))));
         }
-        text.push('\n');
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The file and line that set a field, and those that it overrode.
+fn set_by(field: &Explained) -> String {
+    let mut text =
+        field.set_by.as_ref().map_or_else(|| "the action's own name".to_owned(), ToString::to_string);
+    for before in &field.overrode {
+        text.push_str(", over ");
+        text.push_str(&before.to_string());
     }
     text
 }

@@ -108,6 +108,7 @@ impl TlsClient {
                 wanted: name,
                 presented: presented.iter().map(|n| plain(n)).collect(),
             },
+            CertificateError::BadSignature => HandshakeError::OtherKey { name, leaf: Shown(leaf) },
             CertificateError::UnknownIssuer => HandshakeError::UnknownIssuer { name, leaf: Shown(leaf) },
             CertificateError::Other(_) if leaf.as_ref().is_some_and(|leaf| leaf.self_issued) => {
                 HandshakeError::AuthorityItself { name }
@@ -256,6 +257,16 @@ pub enum HandshakeError {
         /// What was shown.
         leaf: Shown,
     },
+    /// The authority it names is trusted, but another key signed it.
+    #[error(
+        "the receiver's certificate for {name} was not signed by the authority of that name that is trusted here{leaf}"
+    )]
+    OtherKey {
+        /// The name asked for.
+        name: String,
+        /// What was shown.
+        leaf: Shown,
+    },
     /// A self-signed authority (`CA:TRUE`) used as a server's certificate, which no RFC 5280
     /// verifier accepts.
     #[error("the receiver shows a self-signed authority as its certificate for {name}")]
@@ -315,10 +326,7 @@ impl HandshakeError {
                 ));
             }
             Self::Protocol { .. } => return None,
-            Self::BadCertificate { .. } => {
-                "a bad signature means that another authority of the same name issued it: check `ca`; \
-                 otherwise the receiver needs a certificate that is in order"
-            }
+            Self::BadCertificate { .. } => "the receiver needs a certificate that is in order",
             Self::TimedOut { .. } => {
                 "a plaintext port keeps silent like this: check that the port is the receiver's TLS port \
                  (6514 is usual)"
@@ -338,6 +346,10 @@ impl HandshakeError {
             Self::UnknownIssuer { .. } => {
                 "name the file with the authority's certificate as `ca`; if an intermediate issued it, \
                  the receiver should send that too"
+            }
+            Self::OtherKey { .. } => {
+                "the authority was made anew under its old name, or somebody poses as it: compare `ca` with \
+                 the receiver's copy"
             }
             Self::AuthorityItself { .. } => {
                 "give the receiver a certificate without CA:TRUE \
@@ -376,6 +388,7 @@ impl HandshakeError {
             Self::CertificateWanted
                 | Self::CertificateRefused { .. }
                 | Self::UnknownIssuer { .. }
+                | Self::OtherKey { .. }
                 | Self::NotTls
         )
     }

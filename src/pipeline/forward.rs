@@ -41,7 +41,7 @@ struct Down {
 pub struct Forwarded {
     /// The counts.
     pub counts: Counts,
-    /// It ended with entries left in the store.
+    /// It ended before the store was empty.
     pub gave_up: bool,
 }
 
@@ -99,6 +99,7 @@ impl Outlet {
                 }
             }
         }
+        gave_up |= ends.enough.is_cancelled();
         let farewell = self.sink.close().await;
         debug!(destination = %self.name(), ?farewell, "the connection was closed");
         Ok(Forwarded { counts: self.tally.counts, gave_up })
@@ -107,11 +108,9 @@ impl Outlet {
     /// The next entries; `None` when there will be no more.
     async fn lease(&mut self, ends: &Ends) -> Result<Option<Lease>, RunError> {
         loop {
-            if ends.give_up.is_cancelled() {
-                return Ok(None);
-            }
             let leased = tokio::select! {
                 biased;
+                () = ends.enough.cancelled() => return Ok(None),
                 leased = self.reader.next(self.batch) => leased.map(Some),
                 failure = self.sink.closed() => {
                     debug!(destination = %self.reader.name(), "{}", chain(&failure));
@@ -143,16 +142,16 @@ impl Outlet {
             }
         }
         loop {
-            let sending = async {
-                self.rate.ready(self.frames.len(), self.frames.bytes().len()).await;
-                self.sink.send(&self.frames).await
-            };
-            match ends.give_up.run_until_cancelled(sending).await {
+            let allowed = self.rate.ready(self.frames.len(), self.frames.bytes().len());
+            if ends.enough.run_until_cancelled(allowed).await.is_none() {
+                return Ok(Next::GaveUp);
+            }
+            match ends.give_up.run_until_cancelled(self.sink.send(&self.frames)).await {
                 None => return Ok(Next::GaveUp),
                 Some(Ok(_assurance)) => break,
                 Some(Err(error)) => {
                     let wait = self.failed(error, mode)?;
-                    if ends.give_up.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                    if ends.enough.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                         return Ok(Next::GaveUp);
                     }
                 }

@@ -63,14 +63,16 @@ pub struct Running {
     ends: Ends,
 }
 
-/// The three ends of a path, in the order in which they come.
+/// The ends of a path, in the order in which they come.
 #[derive(Debug, Clone, Default)]
 struct Ends {
     /// Nothing more is asked of Slack.
     stop: CancellationToken,
     /// No poller is left: what is in the store is all there will be.
     drained: CancellationToken,
-    /// What is not delivered by now stays in the store.
+    /// No further batch is begun.
+    enough: CancellationToken,
+    /// The batch under way is broken off, which may repeat it at the next start.
     give_up: CancellationToken,
 }
 
@@ -120,6 +122,8 @@ pub enum RunError {
 
 /// How long a stopped path goes on delivering what it has.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long its last batches may take after that.
+const LAST_BATCH: Duration = Duration::from_secs(10);
 
 impl App {
     /// Fetches secrets, reads certificates and mappings, opens the store, finds every bookmark and
@@ -161,6 +165,7 @@ impl Running {
         let ends = self.ends.clone();
         move || {
             if ends.stop.is_cancelled() {
+                ends.enough.cancel();
                 ends.give_up.cancel();
             }
             ends.stop.cancel();
@@ -227,6 +232,8 @@ fn fail(failure: &mut Option<RunError>, error: RunError, ends: &Ends) {
 async fn grace(ends: Ends) {
     ends.stop.cancelled().await;
     tokio::time::sleep(GRACE).await;
+    ends.enough.cancel();
+    tokio::time::sleep(LAST_BATCH).await;
     ends.give_up.cancel();
 }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{Mode, RunError};
-use crate::slack::{self, Class, Failed, Page, Pass, Poller, Step};
+use crate::slack::{self, Class, Failed, Page, Pass, Poller, SlackError, Step};
 use crate::store::{Batch, Bookmark, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -86,6 +86,13 @@ impl Source {
         stop: CancellationToken,
     ) -> Result<Polled, RunError> {
         let polling = async {
+            // With `start = "now"` there is nothing to ask for at first, and a token that is refused
+            // must not take minutes to show.
+            if let Err(error) = self.poller.probe().await.outcome
+                && is_refusal(&error)
+            {
+                self.failed(error, Duration::ZERO, mode)?;
+            }
             loop {
                 match self.poller.next().await {
                     Step::Page(page) => self.store(&store, page).await?,
@@ -95,7 +102,9 @@ impl Source {
                             return Ok(());
                         }
                     }
-                    Step::Failed(failed) => self.failed(failed, mode)?,
+                    Step::Failed(Failed { error, retry_in, pass: _ }) => {
+                        self.failed(error, retry_in, mode)?;
+                    }
                 }
             }
         };
@@ -150,11 +159,10 @@ impl Source {
         }
     }
 
-    fn failed(&mut self, failed: Failed, mode: Mode) -> Result<(), RunError> {
-        let Failed { error, retry_in, pass: _ } = failed;
+    fn failed(&mut self, error: SlackError, retry_in: Duration, mode: Mode) -> Result<(), RunError> {
         self.failures += 1;
         let text = chain(&error);
-        let refused = matches!(error.class(), Class::Token | Class::Install | Class::Setting);
+        let refused = is_refusal(&error);
         let retry_in_s = retry_in.as_secs_f32();
         if self.failing.as_ref() != Some(&text) {
             if refused {
@@ -180,4 +188,9 @@ impl Source {
         }
         self.failures = 0;
     }
+}
+
+/// Only a person can undo it.
+fn is_refusal(error: &SlackError) -> bool {
+    matches!(error.class(), Class::Token | Class::Install | Class::Setting)
 }

@@ -6,9 +6,6 @@
 //! that it is the peer of: a misreading must not cancel itself out.
 //! **Invariant:** nothing here is needed to forward an event; nothing listens beyond this machine
 //! unless told to.
-//! **Invariant:** a stand-in knows its protocol from its public description, never from the code
-//! that it is the peer of: a misreading must not cancel itself out.
-//! **Invariant:** nothing listens beyond this machine unless told to.
 
 pub mod authority;
 pub mod receiver;

@@ -1,6 +1,5 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
-// `cfg(test)` is what tells clippy that helpers are tests too.
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
@@ -11,6 +10,8 @@ mod cef_parsers;
 mod cef_properties;
 #[cfg(test)]
 mod cef_rules;
+#[cfg(test)]
+mod commands;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]

@@ -417,7 +417,8 @@ async fn ids_that_outlived_their_entries_do_not_suppress_them() {
         let store = open(&settings);
         append(&store, "a", EACH..EACH + 50).await;
         store.close().await.unwrap();
-        fs::rename(&database, &later).unwrap();
+        fs::copy(&database, &later).unwrap();
+        fs::remove_file(&database).unwrap();
         fs::write(&database, earlier).unwrap();
         let attach =
             format!("ATTACH '{}' AS later; INSERT OR IGNORE INTO id SELECT * FROM later.id", later.display());

@@ -409,6 +409,14 @@ async fn each_bad_certificate_earns_a_readable_refusal() {
              receiver should send that too",
         ),
         (
+            Certificates::new().server(),
+            "localhost",
+            "the receiver's certificate for localhost was not signed by the authority of that name that is trusted \
+             here (it shows: localhost, issued by slackcef test, valid until DATE 00:00 UTC)\n\
+             help: the authority was made anew under its old name, or somebody poses as it: compare `ca` with the \
+             receiver's copy",
+        ),
+        (
             certificates.authority.as_server(),
             "localhost",
             "the receiver shows a self-signed authority as its certificate for localhost\n\

@@ -1,3 +1,5 @@
+//! Each mistake with certificate and key files, and the words it earns.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
