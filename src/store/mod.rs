@@ -63,6 +63,9 @@ use ledger::Extent;
 pub use reader::{Lease, Reader};
 use writer::{Answer, Clock, Command};
 
+#[cfg(test)]
+mod tests;
+
 /// Where a store lives and how much it keeps.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -250,6 +253,8 @@ impl Store {
     /// Stores a batch; returns when it is on the disk. Waits while there is no room.
     ///
     /// # Errors
+    /// [`StoreError::DiskFull`] for a bookmark alone, which does not wait, when not even the reserve
+    /// has room for it.
     /// [`StoreError::TooLarge`] when it will never fit; final ones (see [`StoreError::is_final`])
     /// when the store has failed. Whatever the error, nothing of the batch was stored, or all of it.
     pub async fn append(&self, batch: Batch) -> Result<Appended, StoreError> {

@@ -170,6 +170,10 @@ impl Reader {
             .await?;
             match look {
                 Look::Found(batches) => return Ok(self.lease(batches, at_most.get())),
+                // A reader that was dismissed is not kept what it has not read.
+                Look::Lost(lost, _) if *lost.batches.start() < self.extent.borrow().first => {
+                    return Err(StoreError::ReaderDismissed(self.name.clone()));
+                }
                 Look::Lost(lost, behind) => {
                     self.cursor = behind;
                     return Err(StoreError::Lost(lost));

@@ -8,13 +8,14 @@
 //! **Invariant:** deleting frees pages for the next batches; the file itself shrinks only when much
 //! of it is free, or the disk is nearly full, for moving pages costs twice their size in writing.
 
+use std::time::Duration;
+
 use rusqlite::OptionalExtension;
 
-use super::Full;
 use super::batch::Header;
 use super::error::StoreError;
-use super::schema::PAGE;
 use super::writer::{Durability, Writer, is_disk_full};
+use super::{Full, schema};
 use crate::event::UnixTime;
 
 /// Batches deleted in one transaction.
@@ -28,6 +29,9 @@ const PAGES: u64 = 128;
 
 /// Fewer free pages than this are no reason to shrink the file.
 const SLACK_PAGES: u64 = 1_024;
+
+/// Bytes of the log of changes that are no reason to cut it, or to try again.
+const LOG_SLACK: u64 = 256 << 10;
 
 /// Seconds between two looks for ids that can be forgotten.
 const LOOK_FOR_IDS: i64 = 60;
@@ -216,14 +220,22 @@ impl Writer {
     }
 
     /// Carries the log of changes over and cuts it, when it has grown large; false when it is small
-    /// or somebody is reading just now.
+    /// or somebody has been reading for long.
     fn cut_log(&mut self) -> rusqlite::Result<bool> {
         let bytes = self.folder.wal_bytes();
         let pressed = bytes > 0 && self.disk_is_short();
-        if !pressed && bytes <= self.limits.wal.saturating_add(64 * PAGE) {
+        let large = bytes > self.limits.wal.saturating_add(LOG_SLACK);
+        // Where it failed before, it is tried again only after more was written.
+        if !(pressed || large) || (self.uncut_log > 0 && bytes <= self.uncut_log.saturating_add(LOG_SLACK)) {
             return Ok(false);
         }
-        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(self.folder.wal_bytes() < bytes)
+        // The store's own readers are done in no time; for others it does not wait.
+        self.db.busy_timeout(Duration::from_millis(50))?;
+        let cut = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.db.busy_timeout(schema::BUSY)?;
+        cut?;
+        let left = self.folder.wal_bytes();
+        self.uncut_log = if left < bytes { 0 } else { bytes };
+        Ok(left < bytes)
     }
 }

@@ -114,6 +114,8 @@ pub(super) struct Writer {
     pub(super) readers_named: bool,
     /// Why the last append found no room.
     pub(super) full: Option<Full>,
+    /// How large the log of changes was when it could not be cut.
+    pub(super) uncut_log: u64,
     /// When ids were last looked through for what can be forgotten.
     pub(super) ids_looked: Option<UnixTime>,
     stopped: Option<Arc<str>>,
@@ -133,10 +135,13 @@ pub(super) fn open(settings: &Settings, clock: Clock) -> Result<(Writer, Shared,
         folder.give_reserve_back();
     }
     let path = folder.database();
+    let closed_well = folder.wal_bytes() == 0;
     let tuning = Tuning { checkpoint_pages: (limits.wal / PAGE / 2).min(4000), wal_limit: limits.wal };
     let db = schema::open_writer(&path, &tuning)?;
     let ledger = load(&db, &path, &mut repairs)?;
-    check_length(&db, &path)?;
+    if closed_well {
+        check_length(&db, &path)?;
+    }
     folder.set_reserve_aside(limits.disk_floor);
 
     let packer = Packer::new().map_err(|source| OpenError::Start { source })?;
@@ -165,6 +170,7 @@ pub(super) fn open(settings: &Settings, clock: Clock) -> Result<(Writer, Shared,
         packer,
         readers_named: false,
         full: None,
+        uncut_log: 0,
         ids_looked: None,
         stopped: None,
         extent,
@@ -191,14 +197,17 @@ fn load(db: &Connection, path: &Path, repairs: &mut Vec<Repair>) -> Result<Ledge
 }
 
 /// A header that knows fewer pages than there are would have SQLite write over the rest.
+///
+/// Only for a store that was closed: where there is a log of changes, it is the log that says how
+/// many pages there are, and it is checked.
 fn check_length(db: &Connection, path: &Path) -> Result<(), OpenError> {
-    let failed = |source| OpenError::of("read", path, source);
-    let busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(failed)?;
-    let pages: u64 = schema::pragma(db, "page_count").map_err(failed)?;
+    let pages: u64 =
+        schema::pragma(db, "page_count").map_err(|source| OpenError::of("read", path, source))?;
     let length = fs::metadata(path)
         .map_err(|source| OpenError::Folder { doing: "read", path: path.to_owned(), source })?
         .len();
-    if !busy && length != pages.saturating_mul(PAGE) {
+    // One page: the tables of a new store are still in the log.
+    if length != pages.saturating_mul(PAGE) && length != PAGE {
         return Err(OpenError::damaged(path, "it is not as long as it says"));
     }
     Ok(())

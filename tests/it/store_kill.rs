@@ -111,5 +111,5 @@ async fn child_that_is_killed() {
             said(format!("settled {}", last + 1));
         }
     };
-    tokio::join!(appending, delivering).0
+    tokio::join!(appending, delivering).0;
 }
