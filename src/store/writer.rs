@@ -44,6 +44,9 @@ pub(super) enum Answer {
     NoRoom(Batch),
 }
 
+/// Commands served without a look at what else is due.
+const IN_A_ROW: u32 = 32;
+
 /// The time by this machine's clock; tests bring their own.
 pub(super) struct Clock(Box<dyn Fn() -> UnixTime + Send>);
 
@@ -214,23 +217,28 @@ fn check_length(db: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 impl Writer {
-    /// Serves until the store is closed or forgotten; keeps house whenever nothing is asked.
+    /// Serves until the store is closed or forgotten. Keeps house whenever nothing is asked, and
+    /// now and then when it is asked without a pause.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut in_a_row = 0;
         loop {
-            let command = match inbox.try_recv() {
-                Ok(command) => command,
-                Err(TryRecvError::Empty) => {
-                    if self.keep_house() {
-                        self.publish();
-                        continue;
-                    }
-                    match inbox.blocking_recv() {
-                        Some(command) => command,
-                        None => return,
-                    }
-                }
+            let waiting = match inbox.try_recv() {
+                Ok(command) => Some(command),
+                Err(TryRecvError::Empty) => None,
                 Err(TryRecvError::Disconnected) => return,
             };
+            if waiting.is_none() || in_a_row >= IN_A_ROW {
+                in_a_row = 0;
+                let worked = self.keep_house();
+                if worked {
+                    self.publish();
+                }
+                if worked && waiting.is_none() {
+                    continue;
+                }
+            }
+            let Some(command) = waiting.or_else(|| inbox.blocking_recv()) else { return };
+            in_a_row += 1;
             if let Command::Close { reply } = command {
                 // Whoever waits for the answer may open the folder again at once.
                 let closed = self.close();
