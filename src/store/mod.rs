@@ -10,8 +10,8 @@
 //! is; a call that is cancelled may have done either, and is simply made again. Entries whose id
 //! was stored before are dropped and counted as `seen`, wherever the first copy stands: in an
 //! earlier batch or in this one. Ids are kept for the retention or three days, whichever is longer,
-//! counted from the last time that anything as old was read (`IdSpan` in `ledger.rs`); only a store
-//! at its limit forgets them sooner, though never within a day. While the store is at its
+//! counted from the last time that anything as old was read (`IdSpan` in `ledger.rs`); near its size
+//! limit a store keeps them for a day, and less only when it holds nothing else. While the store is at its
 //! size limit, or the disk nearly full, `append` waits; it goes on as soon as delivered entries can
 //! be deleted or the disk has room again. A batch without entries moves the bookmark and never waits.
 //!
@@ -42,6 +42,7 @@ mod batch;
 mod check;
 mod error;
 mod folder;
+mod forget;
 mod ledger;
 mod reader;
 mod schema;

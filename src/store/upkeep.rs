@@ -10,19 +10,13 @@
 
 use std::time::Duration;
 
-use rusqlite::OptionalExtension;
-
 use super::batch::Header;
 use super::error::StoreError;
 use super::writer::{Durability, Writer, is_disk_full};
 use super::{Full, schema};
-use crate::event::UnixTime;
 
 /// Batches deleted in one transaction.
 const BATCHES: usize = 64;
-
-/// Ids forgotten in one transaction.
-const IDS: u64 = 2_000;
 
 /// Pages given back in one transaction.
 const PAGES: u64 = 128;
@@ -32,12 +26,6 @@ const SLACK_PAGES: u64 = 1_024;
 
 /// Bytes of the log of changes that are no reason to cut it, or to try again.
 const LOG_SLACK: u64 = 256 << 10;
-
-/// Seconds between two looks for ids that can be forgotten.
-const LOOK_FOR_IDS: i64 = 60;
-
-/// A store at its limit keeps ids for this long at least.
-const IDS_WHEN_FULL: i64 = 86_400;
 
 /// Which batches may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +55,7 @@ impl Writer {
 
     fn slice(&mut self) -> rusqlite::Result<bool> {
         // Room is kept ready, so that at the limit an append seldom has to wait for its own.
-        let crowded = self.bytes_in_use()? > self.limits.bytes.saturating_sub(self.limits.bytes / 32);
-        let which = if crowded { Which::Delivered } else { Which::Expired };
+        let which = if self.is_crowded()? { Which::Delivered } else { Which::Expired };
         let worked = self.delete(which)? || self.forget_ids()? || self.shrink()? || self.cut_log()?;
         if !worked {
             self.folder.set_reserve_aside(self.limits.disk_floor);
@@ -94,7 +81,7 @@ impl Writer {
 
     fn try_to_make_room(&mut self, bytes: u64) -> rusqlite::Result<Option<Full>> {
         while self.bytes_in_use()?.saturating_add(bytes) > self.limits.bytes {
-            if !self.delete(Which::Delivered)? && !self.forget_ids()? {
+            if !self.delete(Which::Delivered)? && !self.forget_ids()? && !self.forget_oldest_ids()? {
                 // What it takes was guessed: as long as there is any room, trying will tell.
                 let full = self.bytes_in_use()? >= self.limits.bytes;
                 return Ok(full.then_some(Full::Limit));
@@ -107,6 +94,11 @@ impl Writer {
             }
         }
         Ok(None)
+    }
+
+    /// Whether little is left of what the store may take.
+    pub(super) fn is_crowded(&self) -> rusqlite::Result<bool> {
+        Ok(self.bytes_in_use()? > self.limits.bytes.saturating_sub(self.limits.bytes / 32))
     }
 
     /// Whether the disk has less left than is to stay free; a reserve that was given back is wanted
@@ -161,44 +153,10 @@ impl Writer {
         Ok(true)
     }
 
-    fn tell_of_room(&self) {
+    pub(super) fn tell_of_room(&self) {
         if self.full.is_some() {
             self.announce_room();
         }
-    }
-
-    /// Forgets ids that nobody can ask for any more (see `IdSpan`); false when there are none.
-    fn forget_ids(&mut self) -> rusqlite::Result<bool> {
-        let now = self.clock.now();
-        if self.ids_looked.is_some_and(|looked| looked.plus(LOOK_FOR_IDS) > now && looked <= now) {
-            return Ok(false);
-        }
-        let keep =
-            if self.full == Some(Full::Limit) { self.limits.ids.min(IDS_WHEN_FULL) } else { self.limits.ids };
-        let due = self.ledger.sources.iter().find_map(|(name, source)| {
-            source.ids.forgettable(now, keep).map(|before| (name.clone(), source.clone(), before))
-        });
-        let Some((name, mut source, before)) = due else {
-            self.ids_looked = Some(now);
-            return Ok(false);
-        };
-        let transaction = self.begin(Durability::Eventual)?;
-        let boundary: Option<i64> = transaction
-            .prepare_cached("SELECT at FROM id WHERE source = ?1 AND at < ?2 ORDER BY at LIMIT 1 OFFSET ?3")?
-            .query_row((source.number, before.seconds(), IDS), |row| row.get(0))
-            .optional()?;
-        let until = boundary.map_or(before, |boundary| UnixTime::from_seconds(boundary).plus(1));
-        transaction
-            .prepare_cached("DELETE FROM id WHERE source = ?1 AND at < ?2")?
-            .execute((source.number, until.seconds()))?;
-        if boundary.is_none() {
-            source.ids.set_mark(now);
-            source.save(&transaction, &name)?;
-        }
-        transaction.commit()?;
-        self.ledger.sources.insert(name, source);
-        self.tell_of_room();
-        Ok(true)
     }
 
     /// Gives free pages back to the disk; false when there are too few to be worth it.
