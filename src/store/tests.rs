@@ -56,7 +56,7 @@ fn entry(at: i64) -> Entry {
 
 #[tokio::test]
 async fn delivered_entries_are_kept_for_the_retention_and_no_longer() {
-    let clocked = Clocked::new(Duration::from_hours(24), 64 << 20);
+    let clocked = Clocked::new(Duration::from_secs(86_400), 64 << 20);
     let store = &clocked.store;
     store.retain_readers(&[ReaderName::new("siem")]).await.unwrap();
     let mut siem = store.reader(ReaderName::new("siem"), None).await.unwrap();
@@ -104,7 +104,7 @@ async fn ids_are_remembered_while_they_may_be_read_again_and_forgotten_later() {
 
 #[tokio::test]
 async fn a_store_full_of_ids_forgets_the_oldest_rather_than_wait_for_ever() {
-    let clocked = Clocked::new(Duration::from_hours(24 * 90), 1 << 20);
+    let clocked = Clocked::new(Duration::from_secs(90 * 86_400), 1 << 20);
     clocked.store.retain_readers(&[]).await.unwrap();
     for thousand in 0..60 {
         let at = NOW + thousand * 1_000;
