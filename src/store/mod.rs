@@ -230,7 +230,7 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`] when the folder is unsafe or taken, the format unknown, or damage could lose
-    /// entries without trace. Nothing was changed then.
+    /// entries without trace. What the store held was left as it was then.
     pub fn open(settings: &Settings) -> Result<(Self, Vec<Repair>), OpenError> {
         Self::open_by(settings, Clock::system())
     }

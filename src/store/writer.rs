@@ -141,10 +141,11 @@ pub(super) fn open(settings: &Settings, clock: Clock) -> Result<(Writer, Shared,
     let closed_well = folder.wal_bytes() == 0;
     let tuning = Tuning { checkpoint_pages: (limits.wal / PAGE / 2).min(4000), wal_limit: limits.wal };
     let db = schema::open_writer(&path, &tuning)?;
-    let ledger = load(&db, &path, &mut repairs)?;
+    let (ledger, damaged) = load(&db, &path)?;
     if closed_well {
         check_length(&db, &path)?;
     }
+    repairs.extend(forget_positions(&db, &path, &damaged)?);
     folder.set_reserve_aside(limits.disk_floor);
 
     let packer = Packer::new().map_err(|source| OpenError::Start { source })?;
@@ -184,19 +185,20 @@ pub(super) fn open(settings: &Settings, clock: Clock) -> Result<(Writer, Shared,
     Ok((writer, shared, repairs))
 }
 
-fn load(db: &Connection, path: &Path, repairs: &mut Vec<Repair>) -> Result<Ledger, OpenError> {
-    let (ledger, damaged) = Ledger::load(db).map_err(|error| match error {
+fn load(db: &Connection, path: &Path) -> Result<(Ledger, Vec<u64>), OpenError> {
+    Ledger::load(db).map_err(|error| match error {
         Unreliable::Damaged(what) => OpenError::damaged(path, what),
         Unreliable::Unread(source) => OpenError::of("read", path, source),
-    })?;
-    for number in &damaged {
+    })
+}
+
+/// Takes damaged positions out: their readers are new ones when they come.
+fn forget_positions(db: &Connection, path: &Path, damaged: &[u64]) -> Result<Option<Repair>, OpenError> {
+    for number in damaged {
         db.execute("DELETE FROM reader WHERE number = ?1", [number])
             .map_err(|source| OpenError::of("repair", path, source))?;
     }
-    if !damaged.is_empty() {
-        repairs.push(Repair::Positions { readers: damaged.len() });
-    }
-    Ok(ledger)
+    Ok((!damaged.is_empty()).then_some(Repair::Positions { readers: damaged.len() }))
 }
 
 /// A header that knows fewer pages than there are would have SQLite write over the rest.
