@@ -41,9 +41,11 @@ mod append;
 mod batch;
 mod check;
 mod error;
+mod eye;
 mod folder;
 mod forget;
 mod ledger;
+mod opening;
 mod reader;
 mod schema;
 mod upkeep;
@@ -237,7 +239,7 @@ impl Store {
 
     fn open_by(settings: &Settings, clock: Clock) -> Result<(Self, Vec<Repair>), OpenError> {
         let (commands, inbox) = mpsc::channel(COMMANDS);
-        let (writer, shared, repairs) = writer::open(settings, clock)?;
+        let (writer, shared, repairs) = opening::open(settings, clock)?;
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run(inbox))
