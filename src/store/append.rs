@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use super::batch::{Header, Packer};
 use super::error::StoreError;
 use super::ledger::{Extent, IdSpan, Source};
+use super::schema::PAGE;
 use super::writer::{Answer, Durability, Writer, begin, is_disk_full};
 use super::{Appended, Batch, Bookmark, Full, SourceId};
 use crate::event::{Entry, UnixTime};
@@ -19,6 +20,9 @@ use crate::event::{Entry, UnixTime};
 /// Text of entries in one batch: what a reader has in memory at least. A larger append becomes
 /// several batches in one transaction.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// More than an empty store takes.
+const EMPTY: u64 = 16 * PAGE;
 
 impl Writer {
     /// Stores a batch, or says that there is no room for it now.
@@ -40,7 +44,7 @@ impl Writer {
                     self.full = None;
                     return Ok(Answer::Stored(appended));
                 }
-                Attempt::TooMuch(really) if really > self.limits.bytes => {
+                Attempt::TooMuch(really) if really.saturating_add(EMPTY) > self.limits.bytes => {
                     return Err(StoreError::TooLarge { needed: really, limit: self.limits.bytes });
                 }
                 Attempt::TooMuch(really) => {
@@ -106,30 +110,7 @@ impl Writer {
         let used = self.bytes_in_use()?;
 
         let transaction = begin(&self.db, Durability::Now)?;
-        let mut ids = Ids {
-            db: &transaction,
-            extent: self.ledger.extent,
-            source: source.number,
-            known: BTreeMap::new(),
-        };
-        let name = Sha256::new_with_prefix([0]).chain_update(batch.source.as_str().as_bytes());
-        let mut open = Open::new(&extent, now);
-        ids.known.insert(open.reference(), true);
-        let mut fresh = 0_usize;
-        for entry in &batch.entries {
-            source.ids.read(entry.at(), entry.at());
-            if ids.is_new(&name, entry, open.reference())? {
-                fresh = fresh.saturating_add(1);
-                self.packer.push(entry);
-                open.add(entry);
-                if self.packer.len() >= BATCH_BYTES {
-                    open.finish(&transaction, &batch.source, &mut self.packer, &mut extent)?;
-                    open = Open::new(&extent, now);
-                    ids.known.insert(open.reference(), true);
-                }
-            }
-        }
-        open.finish(&transaction, &batch.source, &mut self.packer, &mut extent)?;
+        let fresh = store_entries(&transaction, batch, &mut self.packer, &mut extent, &mut source, now)?;
         source.bookmark = batch.bookmark.clone();
         source.last_batch = extent.last;
         source.save(&transaction, &batch.source)?;
@@ -145,6 +126,34 @@ impl Writer {
         let seen = batch.entries.len().saturating_sub(fresh);
         Ok((Attempt::Stored(Appended { fresh, seen }), Some((extent, source))))
     }
+}
+
+/// Stores the entries that are new, in as many batches as it takes; says how many they were.
+fn store_entries(
+    db: &Connection,
+    batch: &Batch,
+    packer: &mut Packer,
+    extent: &mut Extent,
+    source: &mut Source,
+    now: UnixTime,
+) -> Result<usize, Trouble> {
+    let mut ids = Ids::new(db, &batch.source, source.number, extent)?;
+    let mut open = ids.open(extent, now);
+    let mut fresh = 0_usize;
+    for entry in &batch.entries {
+        source.ids.read(entry.at());
+        if ids.is_new(entry, open.reference())? {
+            fresh = fresh.saturating_add(1);
+            packer.push(entry);
+            open.add(entry);
+            if packer.len() >= BATCH_BYTES {
+                open.finish(db, &batch.source, packer, extent)?;
+                open = ids.open(extent, now);
+            }
+        }
+    }
+    open.finish(db, &batch.source, packer, extent)?;
+    Ok(fresh)
 }
 
 /// What became of one try to append.
@@ -249,6 +258,9 @@ impl Reference {
 /// The ids of one source, during one transaction.
 struct Ids<'a> {
     db: &'a Connection,
+    insert: CachedStatement<'a>,
+    /// What all hashes begin with.
+    hash: Sha256,
     /// As it was before the transaction.
     extent: Extent,
     source: u64,
@@ -256,23 +268,34 @@ struct Ids<'a> {
     known: BTreeMap<Reference, bool>,
 }
 
-impl Ids<'_> {
+impl<'a> Ids<'a> {
+    fn new(db: &'a Connection, source: &SourceId, number: u64, extent: &Extent) -> rusqlite::Result<Self> {
+        let insert =
+            db.prepare_cached("INSERT OR IGNORE INTO id (source, at, hash, batch) VALUES (?1, ?2, ?3, ?4)")?;
+        // The name is part of every hash: a damaged row cannot stand for another source's entry.
+        let hash = Sha256::new_with_prefix(source.as_str()).chain_update([0]);
+        Ok(Self { db, insert, hash, extent: *extent, source: number, known: BTreeMap::new() })
+    }
+
+    /// Opens the next batch; ids that lead to it are known from here on.
+    fn open(&mut self, extent: &Extent, now: UnixTime) -> Open {
+        let open = Open::new(extent, now);
+        self.known.insert(open.reference(), true);
+        open
+    }
+
     /// Notes that the entry is in the batch; false when it is in one already.
-    fn is_new(&mut self, name: &Sha256, entry: &Entry, within: Reference) -> rusqlite::Result<bool> {
-        // The name is part of the hash: a damaged row cannot stand for another source's entry.
-        let hash = name
+    fn is_new(&mut self, entry: &Entry, within: Reference) -> rusqlite::Result<bool> {
+        let hash = self
+            .hash
             .clone()
-            .chain_update([0])
             .chain_update(entry.log().name().as_bytes())
             .chain_update([0])
             .chain_update(entry.id().as_str().as_bytes())
             .finalize();
         let hash = hash.first_chunk::<10>().copied().unwrap_or_default();
         let key = (self.source, entry.at().seconds(), hash);
-        let inserted = self
-            .db
-            .prepare_cached("INSERT OR IGNORE INTO id (source, at, hash, batch) VALUES (?1, ?2, ?3, ?4)")?
-            .execute((key.0, key.1, key.2, within.to_row()))?;
+        let inserted = self.insert.execute((key.0, key.1, key.2, within.to_row()))?;
         if inserted > 0 {
             return Ok(true);
         }

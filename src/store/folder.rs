@@ -27,7 +27,7 @@ const RESERVE: &str = "reserve";
 pub(super) struct Folder {
     path: PathBuf,
     reserve: u64,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -62,7 +62,7 @@ impl Folder {
             .open(&database)
             .map_err(failed("write", &database))?;
         sync(path).map_err(failed("sync", path))?;
-        Ok((Self { path: path.to_owned(), reserve, _lock: lock }, repair))
+        Ok((Self { path: path.to_owned(), reserve, lock }, repair))
     }
 
     /// Where the database is.
@@ -100,6 +100,14 @@ impl Folder {
     /// Gives the reserve back to the disk; says whether there was one.
     pub(super) fn give_reserve_back(&self) -> bool {
         fs::remove_file(self.path.join(RESERVE)).is_ok()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing is not enough where a process was forked meanwhile: until it runs its own program
+        // it has the file open as well, and with it the lock.
+        drop(self.lock.unlock());
     }
 }
 

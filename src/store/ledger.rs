@@ -122,10 +122,10 @@ impl IdSpan {
         Self { newest: never, marked: now, mark: never }
     }
 
-    /// Entries of these event times were read.
-    pub(super) fn read(&mut self, oldest: UnixTime, newest: UnixTime) {
-        self.newest = self.newest.max(newest);
-        self.mark = self.mark.min(oldest.plus(-1));
+    /// An entry of that event time was read.
+    pub(super) fn read(&mut self, at: UnixTime) {
+        self.newest = self.newest.max(at);
+        self.mark = self.mark.min(at.plus(-1));
     }
 
     /// Ids before this event time can be forgotten, if any, when ids are kept for `keep` seconds.
@@ -337,12 +337,14 @@ mod tests {
     fn ids_of_a_backfill_are_kept_although_its_events_are_old() {
         let (now, keep) = (100 * DAY, 3 * DAY);
         let mut span = IdSpan::new(at(now));
-        span.read(at(now - 30 * DAY), at(now));
+        span.read(at(now - 30 * DAY));
+        span.read(at(now));
         assert_eq!(span.forgettable(at(now + DAY), keep), None);
         // The first mark was set before anything was read: it releases nothing.
         assert!(span.forgettable(at(now + 3 * DAY), keep).unwrap() < at(now - 30 * DAY));
         span.set_mark(at(now + 3 * DAY));
-        span.read(at(now), at(now + 6 * DAY));
+        span.read(at(now));
+        span.read(at(now + 6 * DAY));
         // Three days later still: all but what was read since, and the three newest days.
         assert_eq!(span.forgettable(at(now + 6 * DAY), keep), Some(at(now - 1)));
     }
@@ -351,9 +353,11 @@ mod tests {
     fn ids_outlive_a_forwarder_that_was_switched_off() {
         let (stopped, keep) = (100 * DAY, 3 * DAY);
         let mut span = IdSpan::new(at(stopped - 9 * DAY));
-        span.read(at(stopped - 9 * DAY), at(stopped - 5 * DAY));
+        span.read(at(stopped - 9 * DAY));
+        span.read(at(stopped - 5 * DAY));
         span.set_mark(at(stopped - 5 * DAY));
-        span.read(at(stopped - 5 * DAY), at(stopped));
+        span.read(at(stopped - 5 * DAY));
+        span.read(at(stopped));
         let back = at(stopped + 40 * DAY);
         assert!(span.forgettable(back, keep).unwrap() <= at(stopped - keep));
     }
@@ -362,9 +366,11 @@ mod tests {
     fn what_is_read_again_is_kept_anew() {
         let keep = 3 * DAY;
         let mut span = IdSpan::new(at(0));
-        span.read(at(0), at(DAY));
+        span.read(at(0));
+        span.read(at(DAY));
         span.set_mark(at(DAY));
-        span.read(at(DAY / 2), at(20 * DAY));
+        span.read(at(DAY / 2));
+        span.read(at(20 * DAY));
         assert_eq!(span.forgettable(at(20 * DAY), keep), Some(at(DAY / 2 - 1)));
     }
 }

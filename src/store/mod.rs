@@ -10,8 +10,8 @@
 //! is; a call that is cancelled may have done either, and is simply made again. Entries whose id
 //! was stored before are dropped and counted as `seen`, wherever the first copy stands: in an
 //! earlier batch or in this one. Ids are kept for the retention or three days, whichever is longer,
-//! counted from the last time that anything as old was read (`IdSpan` in `ledger.rs`); only a store
-//! at its limit forgets them sooner, though never within a day. While the store is at its
+//! counted from the last time that anything as old was read (`IdSpan` in `ledger.rs`); near its size
+//! limit a store keeps them for a day, and less only when it holds nothing else. While the store is at its
 //! size limit, or the disk nearly full, `append` waits; it goes on as soon as delivered entries can
 //! be deleted or the disk has room again. A batch without entries moves the bookmark and never waits.
 //!
@@ -41,8 +41,11 @@ mod append;
 mod batch;
 mod check;
 mod error;
+mod eye;
 mod folder;
+mod forget;
 mod ledger;
+mod opening;
 mod reader;
 mod schema;
 mod upkeep;
@@ -62,6 +65,9 @@ pub use error::{Lost, OpenError, Repair, StoreError};
 use ledger::Extent;
 pub use reader::{Lease, Reader};
 use writer::{Answer, Clock, Command};
+
+#[cfg(test)]
+mod tests;
 
 /// Where a store lives and how much it keeps.
 #[derive(Debug, Clone)]
@@ -226,14 +232,14 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`] when the folder is unsafe or taken, the format unknown, or damage could lose
-    /// entries without trace. Nothing was changed then.
+    /// entries without trace. What the store held was left as it was then.
     pub fn open(settings: &Settings) -> Result<(Self, Vec<Repair>), OpenError> {
         Self::open_by(settings, Clock::system())
     }
 
     fn open_by(settings: &Settings, clock: Clock) -> Result<(Self, Vec<Repair>), OpenError> {
         let (commands, inbox) = mpsc::channel(COMMANDS);
-        let (writer, shared, repairs) = writer::open(settings, clock)?;
+        let (writer, shared, repairs) = opening::open(settings, clock)?;
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run(inbox))
@@ -250,6 +256,8 @@ impl Store {
     /// Stores a batch; returns when it is on the disk. Waits while there is no room.
     ///
     /// # Errors
+    /// [`StoreError::DiskFull`] for a bookmark alone, which does not wait, when not even the reserve
+    /// has room for it.
     /// [`StoreError::TooLarge`] when it will never fit; final ones (see [`StoreError::is_final`])
     /// when the store has failed. Whatever the error, nothing of the batch was stored, or all of it.
     pub async fn append(&self, batch: Batch) -> Result<Appended, StoreError> {

@@ -39,6 +39,9 @@ const VERSION: i32 = 1;
 /// Older ones can lose committed data when a write meets a checkpoint (the WAL-reset bug).
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+/// How long to wait for a lock: other programs may look, and none has a reason to write.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+
 /// Bytes a page of the file.
 pub(super) const PAGE: u64 = 4096;
 
@@ -149,7 +152,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn common(db: &Connection) -> rusqlite::Result<()> {
-    db.busy_timeout(Duration::from_secs(5))?;
+    db.busy_timeout(BUSY)?;
     db.set_prepared_statement_cache_capacity(32);
     db.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE)?;
     db.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0")

@@ -8,20 +8,15 @@
 //! **Invariant:** deleting frees pages for the next batches; the file itself shrinks only when much
 //! of it is free, or the disk is nearly full, for moving pages costs twice their size in writing.
 
-use rusqlite::OptionalExtension;
+use std::time::Duration;
 
-use super::Full;
 use super::batch::Header;
 use super::error::StoreError;
-use super::schema::PAGE;
 use super::writer::{Durability, Writer, is_disk_full};
-use crate::event::UnixTime;
+use super::{Full, schema};
 
 /// Batches deleted in one transaction.
 const BATCHES: usize = 64;
-
-/// Ids forgotten in one transaction.
-const IDS: u64 = 2_000;
 
 /// Pages given back in one transaction.
 const PAGES: u64 = 128;
@@ -29,11 +24,8 @@ const PAGES: u64 = 128;
 /// Fewer free pages than this are no reason to shrink the file.
 const SLACK_PAGES: u64 = 1_024;
 
-/// Seconds between two looks for ids that can be forgotten.
-const LOOK_FOR_IDS: i64 = 60;
-
-/// A store at its limit keeps ids for this long at least.
-const IDS_WHEN_FULL: i64 = 86_400;
+/// Bytes of the log of changes that are no reason to cut it, or to try again.
+const LOG_SLACK: u64 = 256 << 10;
 
 /// Which batches may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +55,7 @@ impl Writer {
 
     fn slice(&mut self) -> rusqlite::Result<bool> {
         // Room is kept ready, so that at the limit an append seldom has to wait for its own.
-        let crowded = self.bytes_in_use()? > self.limits.bytes.saturating_sub(self.limits.bytes / 32);
-        let which = if crowded { Which::Delivered } else { Which::Expired };
+        let which = if self.is_crowded()? { Which::Delivered } else { Which::Expired };
         let worked = self.delete(which)? || self.forget_ids()? || self.shrink()? || self.cut_log()?;
         if !worked {
             self.folder.set_reserve_aside(self.limits.disk_floor);
@@ -90,7 +81,7 @@ impl Writer {
 
     fn try_to_make_room(&mut self, bytes: u64) -> rusqlite::Result<Option<Full>> {
         while self.bytes_in_use()?.saturating_add(bytes) > self.limits.bytes {
-            if !self.delete(Which::Delivered)? && !self.forget_ids()? {
+            if !self.delete(Which::Delivered)? && !self.forget_ids()? && !self.forget_oldest_ids()? {
                 // What it takes was guessed: as long as there is any room, trying will tell.
                 let full = self.bytes_in_use()? >= self.limits.bytes;
                 return Ok(full.then_some(Full::Limit));
@@ -103,6 +94,11 @@ impl Writer {
             }
         }
         Ok(None)
+    }
+
+    /// Whether little is left of what the store may take.
+    pub(super) fn is_crowded(&self) -> rusqlite::Result<bool> {
+        Ok(self.bytes_in_use()? > self.limits.bytes.saturating_sub(self.limits.bytes / 32))
     }
 
     /// Whether the disk has less left than is to stay free; a reserve that was given back is wanted
@@ -157,44 +153,10 @@ impl Writer {
         Ok(true)
     }
 
-    fn tell_of_room(&self) {
+    pub(super) fn tell_of_room(&self) {
         if self.full.is_some() {
             self.announce_room();
         }
-    }
-
-    /// Forgets ids that nobody can ask for any more (see `IdSpan`); false when there are none.
-    fn forget_ids(&mut self) -> rusqlite::Result<bool> {
-        let now = self.clock.now();
-        if self.ids_looked.is_some_and(|looked| looked.plus(LOOK_FOR_IDS) > now && looked <= now) {
-            return Ok(false);
-        }
-        let keep =
-            if self.full == Some(Full::Limit) { self.limits.ids.min(IDS_WHEN_FULL) } else { self.limits.ids };
-        let due = self.ledger.sources.iter().find_map(|(name, source)| {
-            source.ids.forgettable(now, keep).map(|before| (name.clone(), source.clone(), before))
-        });
-        let Some((name, mut source, before)) = due else {
-            self.ids_looked = Some(now);
-            return Ok(false);
-        };
-        let transaction = self.begin(Durability::Eventual)?;
-        let boundary: Option<i64> = transaction
-            .prepare_cached("SELECT at FROM id WHERE source = ?1 AND at < ?2 ORDER BY at LIMIT 1 OFFSET ?3")?
-            .query_row((source.number, before.seconds(), IDS), |row| row.get(0))
-            .optional()?;
-        let until = boundary.map_or(before, |boundary| UnixTime::from_seconds(boundary).plus(1));
-        transaction
-            .prepare_cached("DELETE FROM id WHERE source = ?1 AND at < ?2")?
-            .execute((source.number, until.seconds()))?;
-        if boundary.is_none() {
-            source.ids.set_mark(now);
-            source.save(&transaction, &name)?;
-        }
-        transaction.commit()?;
-        self.ledger.sources.insert(name, source);
-        self.tell_of_room();
-        Ok(true)
     }
 
     /// Gives free pages back to the disk; false when there are too few to be worth it.
@@ -216,14 +178,22 @@ impl Writer {
     }
 
     /// Carries the log of changes over and cuts it, when it has grown large; false when it is small
-    /// or somebody is reading just now.
+    /// or somebody has been reading for long.
     fn cut_log(&mut self) -> rusqlite::Result<bool> {
         let bytes = self.folder.wal_bytes();
         let pressed = bytes > 0 && self.disk_is_short();
-        if !pressed && bytes <= self.limits.wal.saturating_add(64 * PAGE) {
+        let large = bytes > self.limits.wal.saturating_add(LOG_SLACK);
+        // Where it failed before, it is tried again only after more was written.
+        if !(pressed || large) || (self.uncut_log > 0 && bytes <= self.uncut_log.saturating_add(LOG_SLACK)) {
             return Ok(false);
         }
-        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(self.folder.wal_bytes() < bytes)
+        // The store's own readers are done in no time; for others it does not wait.
+        self.db.busy_timeout(Duration::from_millis(50))?;
+        let cut = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.db.busy_timeout(schema::BUSY)?;
+        cut?;
+        let left = self.folder.wal_bytes();
+        self.uncut_log = if left < bytes { 0 } else { bytes };
+        Ok(left < bytes)
     }
 }

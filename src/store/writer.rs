@@ -7,9 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -17,11 +16,12 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::batch::{Header, Packer};
-use super::error::{OpenError, Repair, StoreError};
+use super::error::StoreError;
 use super::folder::Folder;
-use super::ledger::{Extent, Ledger, Position, ReaderRow, Unreliable};
-use super::schema::{self, PAGE, Tuning};
-use super::{Appended, Backlog, Batch, Bookmark, Full, ReaderName, Settings, Shared, SourceId, Usage};
+use super::ledger::{Extent, Ledger, Position, ReaderRow};
+use super::opening::Limits;
+use super::schema::PAGE;
+use super::{Appended, Backlog, Batch, Bookmark, Full, ReaderName, SourceId, Usage};
 use crate::event::UnixTime;
 
 /// What can be asked of the writing thread.
@@ -43,6 +43,9 @@ pub(super) enum Answer {
     /// Not now; the batch is given back.
     NoRoom(Batch),
 }
+
+/// Commands served without a look at what else is due.
+const IN_A_ROW: u32 = 32;
 
 /// The time by this machine's clock; tests bring their own.
 pub(super) struct Clock(Box<dyn Fn() -> UnixTime + Send>);
@@ -70,37 +73,6 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// What the settings mean in pages, bytes and seconds.
-#[derive(Debug)]
-pub(super) struct Limits {
-    /// Bytes that may be in use in the database.
-    pub(super) bytes: u64,
-    /// Bytes the WAL is held to; as many are set aside as a reserve.
-    pub(super) wal: u64,
-    /// Below this, nothing is added to the disk.
-    pub(super) disk_floor: u64,
-    /// Seconds that delivered batches are kept.
-    pub(super) retention: i64,
-    /// Seconds that ids are kept at least.
-    pub(super) ids: i64,
-}
-
-const DAY: i64 = 86_400;
-
-impl Limits {
-    fn new(settings: &Settings) -> Self {
-        let wal = (settings.max_size / 64).clamp(256 << 10, 64 << 20);
-        let retention = i64::try_from(settings.retention.as_secs()).unwrap_or(i64::MAX);
-        Self {
-            bytes: settings.max_size.saturating_sub(2 * wal),
-            wal,
-            disk_floor: 2 * wal,
-            retention,
-            ids: retention.max(3 * DAY),
-        }
-    }
-}
-
 /// The writing thread's whole world. Fields drop in order: the database before the folder's lock.
 pub(super) struct Writer {
     pub(super) db: Connection,
@@ -114,114 +86,39 @@ pub(super) struct Writer {
     pub(super) readers_named: bool,
     /// Why the last append found no room.
     pub(super) full: Option<Full>,
+    /// How large the log of changes was when it could not be cut.
+    pub(super) uncut_log: u64,
     /// When ids were last looked through for what can be forgotten.
     pub(super) ids_looked: Option<UnixTime>,
-    stopped: Option<Arc<str>>,
-    extent: watch::Sender<Extent>,
-    usage: watch::Sender<Usage>,
-    room: watch::Sender<u64>,
-}
-
-/// Takes hold of the folder, opens and checks the database.
-pub(super) fn open(settings: &Settings, clock: Clock) -> Result<(Writer, Shared, Vec<Repair>), OpenError> {
-    schema::refuse_old_sqlite()?;
-    let limits = Limits::new(settings);
-    let (folder, repair) = Folder::hold(&settings.dir, limits.wal)?;
-    let mut repairs = Vec::from_iter(repair);
-    if folder.free_bytes() < limits.disk_floor / 2 {
-        // Opening writes a little too.
-        folder.give_reserve_back();
-    }
-    let path = folder.database();
-    let tuning = Tuning { checkpoint_pages: (limits.wal / PAGE / 2).min(4000), wal_limit: limits.wal };
-    let db = schema::open_writer(&path, &tuning)?;
-    let ledger = load(&db, &path, &mut repairs)?;
-    check_length(&db, &path)?;
-    folder.set_reserve_aside(limits.disk_floor);
-
-    let packer = Packer::new().map_err(|source| OpenError::Start { source })?;
-    let (extent, extents) = watch::channel(ledger.extent);
-    let nothing = Usage {
-        bytes: 0,
-        free_bytes: 0,
-        limit: limits.bytes,
-        wal_bytes: 0,
-        batches: 0,
-        entries: 0,
-        oldest: None,
-        full: None,
-    };
-    let (usage, usages) = watch::channel(nothing);
-    let (room, rooms) = watch::channel(0);
-    let shared =
-        Shared { path: path.clone(), extent: extents, usage: usages, room: rooms, open: Mutex::default() };
-    let writer = Writer {
-        db,
-        folder,
-        path,
-        clock,
-        limits,
-        ledger,
-        packer,
-        readers_named: false,
-        full: None,
-        ids_looked: None,
-        stopped: None,
-        extent,
-        usage,
-        room,
-    };
-    writer.publish();
-    Ok((writer, shared, repairs))
-}
-
-fn load(db: &Connection, path: &Path, repairs: &mut Vec<Repair>) -> Result<Ledger, OpenError> {
-    let (ledger, damaged) = Ledger::load(db).map_err(|error| match error {
-        Unreliable::Damaged(what) => OpenError::damaged(path, what),
-        Unreliable::Unread(source) => OpenError::of("read", path, source),
-    })?;
-    for number in &damaged {
-        db.execute("DELETE FROM reader WHERE number = ?1", [number])
-            .map_err(|source| OpenError::of("repair", path, source))?;
-    }
-    if !damaged.is_empty() {
-        repairs.push(Repair::Positions { readers: damaged.len() });
-    }
-    Ok(ledger)
-}
-
-/// A header that knows fewer pages than there are would have SQLite write over the rest.
-fn check_length(db: &Connection, path: &Path) -> Result<(), OpenError> {
-    let failed = |source| OpenError::of("read", path, source);
-    let busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(failed)?;
-    let pages: u64 = schema::pragma(db, "page_count").map_err(failed)?;
-    let length = fs::metadata(path)
-        .map_err(|source| OpenError::Folder { doing: "read", path: path.to_owned(), source })?
-        .len();
-    if !busy && length != pages.saturating_mul(PAGE) {
-        return Err(OpenError::damaged(path, "it is not as long as it says"));
-    }
-    Ok(())
+    pub(super) stopped: Option<Arc<str>>,
+    pub(super) extent: watch::Sender<Extent>,
+    pub(super) usage: watch::Sender<Usage>,
+    pub(super) room: watch::Sender<u64>,
 }
 
 impl Writer {
-    /// Serves until the store is closed or forgotten; keeps house whenever nothing is asked.
+    /// Serves until the store is closed or forgotten. Keeps house whenever nothing is asked, and
+    /// now and then when it is asked without a pause.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut in_a_row = 0;
         loop {
-            let command = match inbox.try_recv() {
-                Ok(command) => command,
-                Err(TryRecvError::Empty) => {
-                    if self.keep_house() {
-                        self.publish();
-                        continue;
-                    }
-                    match inbox.blocking_recv() {
-                        Some(command) => command,
-                        None => return,
-                    }
-                }
+            let waiting = match inbox.try_recv() {
+                Ok(command) => Some(command),
+                Err(TryRecvError::Empty) => None,
                 Err(TryRecvError::Disconnected) => return,
             };
+            if waiting.is_none() || in_a_row >= IN_A_ROW {
+                in_a_row = 0;
+                let worked = self.keep_house();
+                if worked {
+                    self.publish();
+                }
+                if worked && waiting.is_none() {
+                    continue;
+                }
+            }
+            let Some(command) = waiting.or_else(|| inbox.blocking_recv()) else { return };
+            in_a_row += 1;
             if let Command::Close { reply } = command {
                 // Whoever waits for the answer may open the folder again at once.
                 let closed = self.close();
@@ -286,7 +183,7 @@ impl Writer {
     }
 
     /// Tells everyone who watches how things stand.
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let extent = self.ledger.extent;
         self.extent.send_if_modified(|known| {
             let grown = known.last != extent.last;

@@ -383,6 +383,36 @@ async fn space_is_given_back_to_the_disk() {
     assert!(after <= before / 2, "{before} → {after}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_changes_stays_small_while_readers_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { max_size: 64 << 20, ..settings(dir.path()) };
+    let store = open(&settings);
+    let reading = ["one", "two"].map(|name| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut reader = reader(&store, name).await;
+            let mut read = 0;
+            while read < 15_000 {
+                let lease = reader.next(at_most(40)).await.unwrap();
+                let count = lease.entries().len();
+                read += count;
+                reader.settle(lease, count).await.unwrap();
+            }
+        })
+    });
+    let mut largest = 0;
+    for n in 0..150 {
+        append_noise(&store, n).await;
+        largest = largest.max(store.usage().wal_bytes);
+    }
+    for reading in reading {
+        reading.await.unwrap();
+    }
+    // 12 MB went through it; a sixty-fourth of the size limit is what it may have, and one batch.
+    assert!(largest < 2 << 20, "{largest}");
+}
+
 #[tokio::test]
 async fn a_closed_store_says_so_to_all() {
     let dir = tempfile::tempdir().unwrap();

@@ -138,7 +138,7 @@ fn a_disk_that_fails_stops_the_store_and_what_was_acknowledged_is_there_after_it
     let said = said(&output);
     assert!(output.status.success(), "{said}");
     let stored: u64 =
-        said.lines().filter_map(|line| line.strip_prefix("stored ")).next_back().unwrap().parse().unwrap();
+        said.lines().rev().find_map(|line| line.strip_prefix("stored ")).unwrap().parse().unwrap();
     assert!(stored > 500, "{said}");
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,0 +1,135 @@
+//! What lies at a position: sound entries, damage, or nothing yet.
+//!
+//! **Invariant:** each batch is read in a short transaction of its own; batches never change, so
+//! that is enough.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use super::batch::{Header, Unpacker};
+use super::error::{Lost, StoreError};
+use super::ledger::{Extent, Position};
+use super::{SourceId, schema};
+use crate::event::Entry;
+
+/// A lease gathers batches until it has so much text.
+const LEASE_BYTES: usize = 1 << 20;
+
+/// A batch read, from some entry of it on.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) begin: Position,
+    pub(super) end: Position,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// What lies at a position.
+pub(super) enum Look {
+    Found(Vec<Loaded>),
+    /// Damage, and where what is sound begins again.
+    Lost(Lost, Position),
+    /// Nothing up to here.
+    Nothing(Position),
+}
+
+/// A connection that reads, and what it needs to.
+pub(super) struct Eye {
+    path: PathBuf,
+    db: Connection,
+    unpacker: Unpacker,
+    /// The sources to be read; all when not given.
+    sources: Option<BTreeSet<SourceId>>,
+}
+
+impl std::fmt::Debug for Eye {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Eye").field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
+
+impl Eye {
+    pub(super) fn open(path: PathBuf, sources: Option<BTreeSet<SourceId>>) -> Result<Self, StoreError> {
+        let db =
+            schema::open_reader(&path).map_err(|source| StoreError::of("read the store", &path, source))?;
+        let unpacker = Unpacker::new().map_err(|source| StoreError::Compress { source })?;
+        Ok(Self { path, db, unpacker, sources })
+    }
+
+    pub(super) fn look(
+        &mut self,
+        from: Position,
+        at_most: usize,
+        extent: &Extent,
+    ) -> Result<Look, StoreError> {
+        self.find(from, at_most, extent)
+            .map_err(|source| StoreError::of("read the store", &self.path, source))
+    }
+
+    /// Reads batches until there are enough entries, or damage, or the end.
+    fn find(&mut self, from: Position, at_most: usize, extent: &Extent) -> rusqlite::Result<Look> {
+        let mut found: Vec<Loaded> = Vec::new();
+        let (mut count, mut bytes, mut at) = (0_usize, 0_usize, from);
+        while at.batch <= extent.last && count < at_most && bytes < LEASE_BYTES {
+            let header = Header::find(&self.db, at.batch)?;
+            if let Some(header) = &header {
+                let end = behind(header);
+                if self.sources.as_ref().is_some_and(|sources| !sources.contains(&header.source)) {
+                    at = end;
+                    continue;
+                }
+                if let Some(mut entries) = self.unpacker.entries(&self.db, header)? {
+                    let skip = (at.entry as usize).min(entries.len());
+                    entries.drain(..skip);
+                    count = count.saturating_add(entries.len());
+                    bytes = bytes.saturating_add(header.seal.size as usize);
+                    if !entries.is_empty() {
+                        found.push(Loaded { begin: at, end, entries });
+                    }
+                    at = end;
+                    continue;
+                }
+            }
+            if !found.is_empty() {
+                // What is sound goes first; the next look meets the damage again.
+                break;
+            }
+            return self.lost(at, header, extent);
+        }
+        Ok(if found.is_empty() { Look::Nothing(at) } else { Look::Found(found) })
+    }
+
+    /// What damage has taken at a position.
+    fn lost(&self, at: Position, header: Option<Header>, extent: &Extent) -> rusqlite::Result<Look> {
+        if let Some(header) = header {
+            let behind = behind(&header);
+            let lost = Lost {
+                batches: at.batch..=at.batch,
+                entries: behind.serial.saturating_sub(at.serial),
+                source: Some(header.source),
+                times: Some((header.first, header.last)),
+            };
+            return Ok(Look::Lost(lost, behind));
+        }
+        // The row itself is gone: what it held shows in the serial number of the next that stands.
+        let mut behind = extent.end();
+        for number in at.batch.saturating_add(1)..=extent.last {
+            if let Some(next) = Header::find(&self.db, number)? {
+                behind = Position { batch: number, entry: 0, serial: next.serial };
+                break;
+            }
+        }
+        let lost = Lost {
+            batches: at.batch..=behind.batch.saturating_sub(1),
+            entries: behind.serial.saturating_sub(at.serial),
+            source: None,
+            times: None,
+        };
+        Ok(Look::Lost(lost, behind))
+    }
+}
+
+fn behind(header: &Header) -> Position {
+    Position { batch: header.number.saturating_add(1), entry: 0, serial: header.end() }
+}
