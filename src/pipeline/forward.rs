@@ -210,7 +210,7 @@ impl Outlet {
             down.said = text;
             down.said_at = now;
         }
-        if mode == Mode::Once && (down.failures >= PATIENCE || !error.again()) {
+        if !error.again() || (mode == Mode::Once && down.failures >= PATIENCE) {
             return Err(RunError::Undelivered { destination: self.reader.name().clone(), source: error });
         }
         Ok(self.backoff.after_failure())
