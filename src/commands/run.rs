@@ -35,7 +35,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         warn!("{remark}");
     }
     let mode = if arguments.once { Mode::Once } else { Mode::Forever };
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let app = App::build(&config).await.map_err(setup_failure)?;
         info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -56,8 +57,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         let finished = finished.map_err(|error| run_failure(&error))?;
         said(&finished);
+        if mode == Mode::Once && finished.stopped {
+            return Err(Failure::new(Exit::TryLater, "it was stopped before all was read and delivered")
+                .help("run it again: it goes on where it stopped"));
+        }
         Ok(())
-    })
+    });
+    // A write to a pipe that nobody reads may never return, and nothing is owed to it by now.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Stops on SIGTERM and Ctrl-C. SIGHUP would end a process that knows nothing of it: it is kept
@@ -153,7 +161,7 @@ fn run_failure(error: &RunError) -> Failure {
         RunError::Refused { source, .. } => (Exit::Configuration, Some(source.help().to_owned())),
         RunError::Unreadable { source, .. } => (Exit::TryLater, Some(source.help().to_owned())),
         RunError::Undelivered { source, .. } if source.again() => (Exit::TryLater, source.help()),
-        RunError::Undelivered { source, .. } => (Exit::Configuration, source.help()),
+        RunError::Undelivered { source, .. } => (Exit::Unavailable, source.help()),
         RunError::Bug(_) => {
             (Exit::Bug, Some("nothing is lost: start it again, and report the text above".to_owned()))
         }

@@ -93,10 +93,7 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
     let max_message = section.parsed("max_message", message_size).unwrap_or(profile.max_message);
     let destination = Destination {
         mapping: defined(section, section.text("mapping"), names.mappings, "[mappings.…]"),
-        sources: section.texts("sources").map(|listed| {
-            let found = |word| defined(section, Some(word), names.sources, "[sources.…]");
-            listed.into_iter().filter_map(found).collect()
-        }),
+        sources: read_sources(section, names),
         limits: read_limits(section, max_message),
         max_message,
         header: read_header(section, &profile, stream),
@@ -122,6 +119,16 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
     section.finish();
     transport?;
     Some(destination)
+}
+
+fn read_sources(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Vec<String>> {
+    let listed = section.texts("sources")?;
+    if listed.is_empty() {
+        let what = "`sources` names none: nothing would ever go here";
+        section.problem(&section.place("sources")?, "missing", what, "name one, or leave it out for all");
+    }
+    let found = |word| defined(section, Some(word), names.sources, "[sources.…]");
+    Some(listed.into_iter().filter_map(found).collect())
 }
 
 /// The transport, and whether it is one that wants a syslog header by itself.

@@ -91,17 +91,28 @@ fn read(top: &Section<'_, '_>) -> Config {
     let mut remarks = Vec::new();
     let state = top.section("state").map_or_else(State::default, |section| read_state(&section));
     let mappings = read_mappings(top);
-    let sources: BTreeMap<_, _> = top
-        .sections("sources")
+    let given = top.sections("sources");
+    let no_sources = given.is_empty();
+    let sources: BTreeMap<_, _> = given
         .into_iter()
         .filter_map(|(name, section)| Some((checked_name(top, &name)?, source::read(&section)?)))
         .collect();
-    let destinations: BTreeMap<_, _> = top
-        .sections("destinations")
+    let given = top.sections("destinations");
+    let no_destinations = given.is_empty();
+    let mut files = BTreeMap::new();
+    let destinations: BTreeMap<_, _> = given
         .into_iter()
         .filter_map(|(name, section)| {
             let names = destination::Names { sources: &sources, mappings: &mappings };
-            Some((checked_name(top, &name)?, destination::read(&section, &names)?))
+            let destination = destination::read(&section, &names);
+            let (checked, destination) = (checked_name(top, &name)?, destination?);
+            if let Transport::File { path } = &destination.transport
+                && let Some(other) = files.insert(path.clone(), checked.clone())
+            {
+                let what = format!("`{other}` and `{checked}` would tear each other's lines in one file");
+                top.problem(&name.span, "same-file", what, "give each a file of its own");
+            }
+            Some((checked, destination))
         })
         .collect();
     for (key, what) in [("telemetry", "metrics, health and status pages"), ("notify", "notices into Slack")] {
@@ -109,14 +120,14 @@ fn read(top: &Section<'_, '_>) -> Config {
             remarks.push(format!("[{key}] is not acted on: this version has no {what} yet"));
         }
     }
-    for (table, empty, example) in [
-        ("sources", sources.is_empty(), "[sources.acme-audit]"),
-        ("destinations", destinations.is_empty(), "[destinations.siem]"),
+    for (table, none, example) in [
+        ("sources", no_sources, "[sources.acme-audit]"),
+        ("destinations", no_destinations, "[destinations.siem]"),
     ] {
-        if top.place(table).is_none() && empty {
+        if none {
             let help =
                 format!("add one, beginning with `{example}`; the README has a whole file in ten lines");
-            top.problem(&(0..0), "missing", format!("there are no {table}"), help);
+            top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
     Config { state, sources, destinations, mappings, remarks }

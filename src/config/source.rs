@@ -150,9 +150,19 @@ fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
     }
 }
 
+/// The store knows an entry again by its id, and keeps ids for three days at least: verified later
+/// than that, all would be taken for new. Half a day is left for gathering and for Slack's outages.
 fn or_off(text: &str) -> Result<Option<Duration>, String> {
-    if text == "off" { Ok(None) } else { duration(text).map(Some) }
+    if text == "off" {
+        return Ok(None);
+    }
+    match duration(text)? {
+        late if late > LATEST_VERIFICATION => Err("write at most `48h`, or \"off\"".to_owned()),
+        after => Ok(Some(after)),
+    }
 }
+
+const LATEST_VERIFICATION: Duration = Duration::from_secs(48 * 3600);
 
 fn start(text: &str) -> Result<Start, String> {
     if text == "now" {

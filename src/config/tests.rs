@@ -83,6 +83,37 @@ fn a_destination_has_one_transport() {
 }
 
 #[test]
+fn what_would_deliver_nothing_in_silence_is_refused() {
+    let (head, rest) = SMALLEST.split_at(SMALLEST.find("[sources").unwrap());
+    let (source, destination) = rest.split_at(rest.find("[dest").unwrap());
+    assert_eq!(
+        problems(&format!("{head}[sources]\n{destination}")),
+        [("missing", "2: there are no sources".into())]
+    );
+    assert_eq!(
+        problems(&format!("{head}{source}[destinations]\n")),
+        [("missing", "5: there are no destinations".into())]
+    );
+    let text = SMALLEST.to_owned() + "[destinations.b]\nsources = []\nstdout = {}\n";
+    assert_eq!(problems(&text)[0].0, "missing");
+}
+
+#[test]
+fn two_destinations_do_not_share_a_file() {
+    let file = |name: &str| format!("[destinations.{name}.file]\npath = \"/var/log/slack.cef\"\n");
+    assert!(Config::parse("f", &(SMALLEST.to_owned() + &file("b"))).is_ok());
+    let found = problems(&(SMALLEST.to_owned() + &file("b") + &file("c")));
+    assert_eq!(found, [("same-file", "9: `b` and `c` would tear each other's lines in one file".into())]);
+}
+
+#[test]
+fn nothing_is_verified_after_its_ids_are_forgotten() {
+    let text = |after: &str| SMALLEST.replace("log =", &format!("verify_after = {after:?}\nlog ="));
+    assert!(Config::parse("f", &text("48h")).is_ok() && Config::parse("f", &text("off")).is_ok());
+    assert_eq!(problems(&text("30d")), [("bad-value", "3: `30d` is no value for `verify_after`".into())]);
+}
+
+#[test]
 fn a_token_goes_nowhere_in_the_clear() {
     let text = SMALLEST.replace("log =", "base_url = \"http://api.slack.com\"\nlog =");
     assert_eq!(problems(&text)[0].0, "bad-value");

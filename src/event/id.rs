@@ -205,7 +205,11 @@ impl UnixTime {
     /// Slack uses all three, and the magnitude tells which.
     pub(crate) fn of_json(json: &str) -> Option<Self> {
         let text = json.trim_matches('"');
-        let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        // `1.787e9` is a number as well, and its whole part no time.
+        if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         let number: i64 = whole.parse().ok()?;
         Some(Self(match number.unsigned_abs() {
             0..100_000_000_000 => number,
@@ -239,7 +243,9 @@ mod tests {
         for json in ["1787680154", "\"1787680154\"", "1787680154590", "1787680154590746", "1787680154.59"] {
             assert_eq!(UnixTime::of_json(json), Some(UnixTime(1_787_680_154)), "{json}");
         }
-        assert_eq!(UnixTime::of_json("\"yesterday\""), None);
+        for json in ["\"yesterday\"", "1.787680154e9", "1e9"] {
+            assert_eq!(UnixTime::of_json(json), None, "{json}");
+        }
     }
 
     #[test]

@@ -170,7 +170,14 @@ impl<'de> Deserialize<'de> for KeyName {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} at {}", self.action.as_str(), self.id.as_str(), self.at)
+        // Shown to people, on terminals too: what Slack's users wrote must not command those.
+        write!(
+            f,
+            "{} {} at {}",
+            self.action.as_str().escape_debug(),
+            self.id.as_str().escape_debug(),
+            self.at
+        )
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Outlet {
     tally: Tally,
     backoff: Backoff,
     down: Option<Down>,
+    /// Why the last delivery is not noted in the store.
+    unnoted: Option<StoreError>,
 }
 
 /// A destination that takes nothing.
@@ -77,6 +79,7 @@ impl Outlet {
             tally: Tally::default(),
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
             down: None,
+            unnoted: None,
         }
     }
 
@@ -90,8 +93,7 @@ impl Outlet {
         while let Some(lease) = self.lease(&ends).await? {
             match self.deliver(&lease, mode, &ends).await? {
                 Next::Settled => {
-                    let delivered = lease.entries().len();
-                    self.reader.settle(lease, delivered).await.map_err(RunError::Store)?;
+                    self.settle(lease).await?;
                 }
                 Next::GaveUp => {
                     gave_up = true;
@@ -102,6 +104,9 @@ impl Outlet {
         gave_up |= ends.enough.is_cancelled();
         let farewell = self.sink.close().await;
         debug!(destination = %self.name(), ?farewell, "the connection was closed");
+        if let Some(error) = self.unnoted {
+            return Err(RunError::Store(error));
+        }
         Ok(Forwarded { counts: self.tally.counts, gave_up })
     }
 
@@ -127,6 +132,27 @@ impl Outlet {
                 Err(error) => return Err(RunError::Store(error)),
             }
         }
+    }
+
+    /// Notes what was delivered. A full disk is no reason to end, for every start would deliver the
+    /// same batch again: what cannot be noted now is noted with the next batch.
+    async fn settle(&mut self, lease: Lease) -> Result<(), RunError> {
+        let delivered = lease.entries().len();
+        match self.reader.settle(lease, delivered).await {
+            Ok(()) => self.unnoted = None,
+            Err(error @ StoreError::DiskFull { .. }) => {
+                if self.unnoted.is_none() {
+                    error!(
+                        destination = %self.name(), help = error.help(),
+                        "what is delivered cannot be noted, and would be delivered again after a restart: {}",
+                        chain(&error)
+                    );
+                }
+                self.unnoted = Some(error);
+            }
+            Err(error) => return Err(RunError::Store(error)),
+        }
+        Ok(())
     }
 
     /// Sends one lease until it is taken.
@@ -184,7 +210,7 @@ impl Outlet {
             down.said = text;
             down.said_at = now;
         }
-        if mode == Mode::Once && (down.failures >= PATIENCE || !error.again()) {
+        if !error.again() || (mode == Mode::Once && down.failures >= PATIENCE) {
             return Err(RunError::Undelivered { destination: self.reader.name().clone(), source: error });
         }
         Ok(self.backoff.after_failure())

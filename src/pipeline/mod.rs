@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::store::{Full, ReaderName, SourceId, Store, StoreError};
+use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 
 pub use convert::Converter;
 pub use forward::Forwarded;
@@ -83,6 +83,8 @@ pub struct Finished {
     pub sources: Vec<(SourceId, Polled)>,
     /// Each destination with what it was given.
     pub destinations: Vec<(ReaderName, Forwarded)>,
+    /// It was asked to end, and may have left something to be read or delivered.
+    pub stopped: bool,
 }
 
 /// Why a path came to its end early. Nothing that was stored is lost by it.
@@ -185,7 +187,9 @@ impl Running {
         let Self { store, readings: _, mut pollers, mut forwarders, ends } = self;
         let watching = tokio::spawn(watch_store(store.clone()));
         let grace = tokio::spawn(grace(ends.clone()));
+        let mut usage = store.watch_usage();
         let mut failure = None;
+        let mut abandoned = false;
         let mut finished = Finished::default();
         loop {
             if pollers.is_empty() {
@@ -198,11 +202,19 @@ impl Running {
                 },
                 Some(ended) = forwarders.join_next() => match of_task(ended) {
                     Ok((name, forwarded)) => finished.destinations.push((name, forwarded)),
-                    Err(error) => fail(&mut failure, error, &ends),
+                    Err(error) => {
+                        abandoned = true;
+                        fail(&mut failure, error, &ends);
+                    }
                 },
+                // What nobody takes any more makes no room: a poller would wait for it for ever.
+                () = full(&mut usage), if abandoned && !pollers.is_empty() && !ends.stop.is_cancelled() => {
+                    ends.stop.cancel();
+                }
                 else => break,
             }
         }
+        finished.stopped = ends.stop.is_cancelled();
         grace.abort();
         watching.abort();
         let closed = store.close().await;
@@ -222,10 +234,21 @@ fn of_task<N, T>(
 
 /// Keeps the first failure; where one task cannot go on for good, the others end in order.
 fn fail(failure: &mut Option<RunError>, error: RunError, ends: &Ends) {
-    if matches!(error, RunError::Store(_) | RunError::Bug(_)) {
+    let for_good = match &error {
+        RunError::Store(_) | RunError::Bug(_) => true,
+        RunError::Undelivered { source, .. } => !source.again(),
+        RunError::Refused { .. } | RunError::Unreadable { .. } => false,
+    };
+    if for_good {
         ends.stop.cancel();
     }
     failure.get_or_insert(error);
+}
+
+/// Waits until the store has no room.
+async fn full(usage: &mut watch::Receiver<Usage>) {
+    // It ends with the store, and then there is no room either.
+    drop(usage.wait_for(|usage| usage.full.is_some()).await);
 }
 
 /// Gives the destinations their last seconds.

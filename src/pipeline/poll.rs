@@ -78,7 +78,7 @@ impl Source {
         self.reading.subscribe()
     }
 
-    /// Polls until stopped; in [`Mode::Once`], until it has caught up.
+    /// Polls until stopped; in [`Mode::Once`], until it has caught up and verified what is due.
     pub(super) async fn run(
         mut self,
         store: Store,
@@ -93,18 +93,22 @@ impl Source {
             {
                 self.failed(error, Duration::ZERO, mode)?;
             }
+            let mut caught_up = false;
             loop {
                 match self.poller.next().await {
                     Step::Page(page) => self.store(&store, page).await?,
-                    Step::CaughtUp(caught_up) => {
-                        self.caught_up(&caught_up);
-                        if mode == Mode::Once {
-                            return Ok(());
-                        }
+                    Step::CaughtUp(how) => {
+                        self.caught_up(&how);
+                        caught_up = true;
                     }
                     Step::Failed(Failed { error, retry_in, pass: _ }) => {
                         self.failed(error, retry_in, mode)?;
+                        continue;
                     }
+                }
+                // Started by cron, nobody else reads a second time what may have come late.
+                if mode == Mode::Once && caught_up && !self.poller.has_to_verify() {
+                    return Ok(());
                 }
             }
         };
@@ -130,7 +134,10 @@ impl Source {
             self.polled.late += fresh;
             info!(source = %self.name, late = fresh, window = %progress.window, "entries had come late; they are delivered now");
         }
-        self.recovered();
+        // The page that only notes where a source begins was not asked for.
+        if progress.window.seconds() > 0 {
+            self.recovered();
+        }
         let way = (progress.pass == Pass::Front)
             .then(|| (progress.start.seconds(), progress.next.seconds(), progress.goal.seconds()));
         self.reading.send_replace(Reading { polled: self.polled, way });

@@ -116,7 +116,7 @@ pub fn sink(name: &str, destination: &Destination) -> Result<(Sink, Framing), Se
                 to.iter().map(|address| Endpoint { address: address.clone(), tls: None }).collect();
             Ok((Sink::stream(endpoints, Timeouts::default()), *framing))
         }
-        Transport::Stdout => Ok((Sink::Stdout, Framing::Newline)),
+        Transport::Stdout => Ok((Sink::stdout(), Framing::Newline)),
         Transport::File { path } => Ok((Sink::file(path.clone()), Framing::Newline)),
     }
 }

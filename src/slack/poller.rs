@@ -165,6 +165,11 @@ impl Poller {
         self.front.walker.counts() + self.verify.walker.counts()
     }
 
+    /// Whether seconds wait by now to be read a second time.
+    pub fn has_to_verify(&mut self) -> bool {
+        matches!(self.verification(Instant::now()), Verification::Due(_))
+    }
+
     fn beginning(&self) -> Step {
         let window = Window { oldest: self.bookmark.start, latest: self.bookmark.start.plus(-1) };
         let goal = self.horizon();

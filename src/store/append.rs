@@ -29,7 +29,7 @@ impl Writer {
     pub(super) fn append(&mut self, batch: Batch) -> Result<Answer, StoreError> {
         self.refuse_if_stopped()?;
         if batch.entries.is_empty() {
-            return self.store_bookmark(&batch).map(Answer::Stored);
+            return self.store_bookmark(batch);
         }
         // A guess by what such text shrinks to; what it really takes is known once it is written.
         let text: usize = batch.entries.iter().map(|entry| entry.raw().len().saturating_add(128)).sum();
@@ -60,21 +60,24 @@ impl Writer {
         Ok(Answer::NoRoom(batch))
     }
 
-    /// A bookmark alone takes no room.
-    fn store_bookmark(&mut self, batch: &Batch) -> Result<Appended, StoreError> {
+    /// A bookmark alone takes next to no room: it waits only where the disk has none at all.
+    fn store_bookmark(&mut self, batch: Batch) -> Result<Answer, StoreError> {
         let unchanged =
             self.ledger.sources.get(&batch.source).is_some_and(|source| source.bookmark == batch.bookmark);
         if !unchanged {
-            let mut tried = self.try_append(batch)?;
+            let mut tried = self.try_append(&batch)?;
             if matches!(tried, Attempt::DiskFull) && self.folder.give_reserve_back() {
-                tried = self.try_append(batch)?;
+                tried = self.try_append(&batch)?;
             }
             if !matches!(tried, Attempt::Stored(_)) {
-                let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
-                return Err(self.failed("store a bookmark", rusqlite::Error::SqliteFailure(full, None)));
+                self.full = Some(Full::Disk);
+                return Ok(Answer::NoRoom(batch));
             }
         }
-        Ok(Appended { fresh: 0, seen: 0 })
+        if self.full == Some(Full::Disk) && !self.disk_is_short() {
+            self.full = None;
+        }
+        Ok(Answer::Stored(Appended { fresh: 0, seen: 0 }))
     }
 
     fn try_append(&mut self, batch: &Batch) -> Result<Attempt, StoreError> {

@@ -13,7 +13,8 @@
 //! counted from the last time that anything as old was read (`IdSpan` in `ledger.rs`); near its size
 //! limit a store keeps them for a day, and less only when it holds nothing else. While the store is at its
 //! size limit, or the disk nearly full, `append` waits; it goes on as soon as delivered entries can
-//! be deleted or the disk has room again. A batch without entries moves the bookmark and never waits.
+//! be deleted or the disk has room again. A batch without entries moves the bookmark, and waits only
+//! where the disk has not a byte left.
 //!
 //! **Reading.** A [`Reader`] hands out entries in the order in which they were stored, as a
 //! [`Lease`]. Several leases may be open; each continues where the one before it ends. Only

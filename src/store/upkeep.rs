@@ -103,7 +103,7 @@ impl Writer {
 
     /// Whether the disk has less left than is to stay free; a reserve that was given back is wanted
     /// again before anything else.
-    fn disk_is_short(&self) -> bool {
+    pub(super) fn disk_is_short(&self) -> bool {
         let wanted = self.limits.disk_floor.saturating_add(self.folder.reserve_missing());
         self.folder.free_bytes() < wanted
     }

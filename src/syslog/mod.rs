@@ -25,5 +25,6 @@ pub use frames::{Frames, Framing};
 pub use message::{BadFacility, Facility, Severity};
 pub use profile::{BadProfile, HeaderKind, Profile};
 pub use sink::{
-    Assurance, Endpoint, Failure, Farewell, Fault, File, Probe, ProbedTls, SendError, Sink, Stream, Timeouts,
+    Assurance, Endpoint, Failure, Farewell, Fault, File, Probe, ProbedTls, SendError, Sink, Stdout, Stream,
+    Timeouts,
 };

@@ -40,14 +40,21 @@ pub fn bars() -> &'static MultiProgress {
     &BARS
 }
 
+/// Standard error, beside the bars.
+///
+/// **Invariant:** it never fails. Told that a line was not written, the subscriber says so on
+/// standard error, which panics where that is gone: a full disk under the log, or the end of
+/// `2>&1 | head`, would end the forwarder, and with it the way of events that could still go out.
 struct BesideBars;
 
 impl Write for BesideBars {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        bars().suspend(|| io::stderr().write_all(line)).map(|()| line.len())
+        drop(bars().suspend(|| io::stderr().write_all(line)));
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        drop(io::stderr().flush());
+        Ok(())
     }
 }

@@ -41,6 +41,32 @@ fn map_turns_each_entry_into_one_line() {
 }
 
 #[test]
+fn map_shows_what_could_command_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let entry = dir.path().join("entry.json");
+    let name = "a".repeat(9_000);
+    let hostile = r#"{"id":"\u001b]0;x\u0007\u009b31m","action":"\u001b[2J\nerror: forged","actor":{"user":{"name":"NAME"}}}"#;
+    fs::write(&entry, hostile.replace("NAME", &name)).unwrap();
+    fs::write(
+        dir.path().join("drop.toml"),
+        "version = 1\nlog = \"audit\"\n[[rules]]\nwhen = { id = { exists = true } }\ndrop = true\n",
+    )
+    .unwrap();
+    let entry = entry.to_str().unwrap();
+    for (arguments, notes) in [
+        (vec!["map", "--explain", entry], "cut to fit"),
+        (vec!["map", "--mapping", dir.path().to_str().unwrap(), entry], "dropped: "),
+    ] {
+        let output = slackcef(&arguments);
+        let said = String::from_utf8(output.stderr.clone()).unwrap();
+        assert!(said.contains(notes) && said.contains("u{1b}"), "{said}");
+        let shown = printed(&output) + &said;
+        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+        assert!(!shown.lines().any(|line| line.starts_with("error:")), "{shown:?}");
+    }
+}
+
+#[test]
 fn map_explains_who_set_what() {
     let dir = tempfile::tempdir().unwrap();
     let mine = dir.path().join("mine.toml");

@@ -13,6 +13,8 @@ mod cef_rules;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod endings;
+#[cfg(test)]
 mod forward;
 #[cfg(test)]
 mod mapping_plans;

@@ -112,6 +112,48 @@ async fn append_noise(store: Store, batches: u64) {
     }
 }
 
+#[test]
+fn a_bookmark_waits_for_a_disk_without_a_byte_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let wrapper: &[&str] = if root { &["unshare", "-m"] } else { &["unshare", "-rm"] };
+    let mount = format!("mount -t tmpfs -o size=24m none \"${FOLDER}\"");
+    let output = run_child("store_full::child_of_a_silent_source", dir.path(), wrapper, &mount);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn child_of_a_silent_source() {
+    let Some(dir) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let settings = settings(&dir);
+    let store = open(&settings);
+    append(&store, "acme", 0..10).await;
+    let filler = dir.join("filler");
+    fill(&filler);
+    // Whoever filled the disk takes the reserve too.
+    drop(fs::remove_file(settings.dir.join("reserve")));
+    fill(&dir.join("more"));
+    let mut bookmarks = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for n in 0..1_000_u64 {
+                let bookmark = Bookmark::new(n.to_le_bytes());
+                let batch = Batch { source: source("acme"), entries: Vec::new(), bookmark };
+                store.append(batch).await.unwrap();
+            }
+        }
+    });
+    let mut usage = store.watch_usage();
+    tokio::select! {
+        full = usage.wait_for(|usage| usage.full == Some(Full::Disk)) => drop(full.unwrap()),
+        ended = &mut bookmarks => panic!("no bookmark waited: {ended:?}"),
+    }
+    fs::remove_file(&filler).unwrap();
+    bookmarks.await.unwrap();
+    assert_eq!(store.usage().full, None);
+    assert_eq!(bookmarked(&store.bookmark(&source("acme")).await.unwrap().unwrap()), 999);
+}
+
 /// Writes until the disk is full.
 fn fill(path: &Path) {
     let mut file = File::create(path).unwrap();

@@ -144,7 +144,7 @@ impl Failure {
     /// Trying again later can succeed. A receiver may always come back, with another certificate
     /// too; a reader that closed its pipe does not.
     pub fn again(&self) -> bool {
-        !matches!(self, Self::Stdout { .. })
+        !matches!(self, Self::Stdout { source } if source.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// What to do about it.

@@ -32,6 +32,7 @@ use std::time::Duration;
 pub use error::{Failure, Fault, SendError};
 pub use file::File;
 pub use probe::{Probe, ProbedTls};
+pub use stdout::Stdout;
 pub use stream::{Endpoint, Farewell, Stream};
 
 use super::frames::Frames;
@@ -42,7 +43,7 @@ pub enum Sink {
     /// A receiver over TCP or TLS.
     Stream(Stream),
     /// Standard output, for people and pipes.
-    Stdout,
+    Stdout(Stdout),
     /// A file that grows line by line.
     File(File),
 }
@@ -93,6 +94,11 @@ impl Sink {
         Self::Stream(Stream::new(endpoints, timeouts))
     }
 
+    /// The standard output of this process.
+    pub fn stdout() -> Self {
+        Self::Stdout(Stdout::default())
+    }
+
     /// The file at `path`, made with mode 0600 when it is first written to.
     pub fn file(path: PathBuf) -> Self {
         Self::File(File::new(path))
@@ -112,7 +118,7 @@ impl Sink {
         }
         match self {
             Self::Stream(stream) => stream.send(frames.bytes()).await?,
-            Self::Stdout => stdout::send(frames.bytes()).await?,
+            Self::Stdout(stdout) => stdout.send(frames.bytes()).await?,
             Self::File(file) => file.send(frames.bytes()).await?,
         }
         Ok(self.assurance())
@@ -122,7 +128,7 @@ impl Sink {
     pub const fn assurance(&self) -> Assurance {
         match self {
             Self::Stream(_) => Assurance::Flushed,
-            Self::Stdout => Assurance::HandedOver,
+            Self::Stdout(_) => Assurance::HandedOver,
             Self::File(_) => Assurance::Confirmed,
         }
     }
@@ -133,7 +139,7 @@ impl Sink {
     pub async fn closed(&mut self) -> Failure {
         match self {
             Self::Stream(stream) => stream.closed().await,
-            Self::Stdout | Self::File(_) => std::future::pending().await,
+            Self::Stdout(_) | Self::File(_) => std::future::pending().await,
         }
     }
 
@@ -142,7 +148,7 @@ impl Sink {
     pub async fn close(&mut self) -> Farewell {
         match self {
             Self::Stream(stream) => stream.close().await,
-            Self::Stdout | Self::File(_) => Farewell::NothingOpen,
+            Self::Stdout(_) | Self::File(_) => Farewell::NothingOpen,
         }
     }
 
@@ -151,7 +157,7 @@ impl Sink {
     pub async fn probe(&self) -> Vec<(String, Result<Probe, Failure>)> {
         match self {
             Self::Stream(stream) => stream.probe().await,
-            Self::Stdout => vec![("stdout".to_owned(), Ok(Probe::Local))],
+            Self::Stdout(_) => vec![("stdout".to_owned(), Ok(Probe::Local))],
             Self::File(file) => vec![file.probe().await],
         }
     }

@@ -6,14 +6,28 @@ use tokio::task::spawn_blocking;
 
 use super::error::{Failure, SendError};
 
-/// Writes a copy of `bytes` on a thread that may block: a pipe's reader may be slow.
-pub(super) async fn send(bytes: &[u8]) -> Result<(), SendError> {
-    let bytes = bytes.to_vec();
-    let written = spawn_blocking(move || {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&bytes)?;
-        stdout.flush()
-    });
-    let written = written.await.unwrap_or_else(|fault| Err(io::Error::other(fault)));
-    written.map_err(|source| SendError::one("stdout", Failure::Stdout { source }))
+/// The standard output of this process.
+#[derive(Debug, Default)]
+pub struct Stdout {
+    /// A write failed, and may have left half a line.
+    torn: bool,
+}
+
+impl Stdout {
+    /// Writes a copy of `bytes` on a thread that may block: a pipe's reader may be slow.
+    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        // What the failed write left must not run into the line that comes now.
+        let mut lines = if self.torn { vec![b'\n'] } else { Vec::new() };
+        lines.extend_from_slice(bytes);
+        self.torn = true;
+        let written = spawn_blocking(move || {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(&lines)?;
+            stdout.flush()
+        });
+        let written = written.await.unwrap_or_else(|fault| Err(io::Error::other(fault)));
+        written.map_err(|source| SendError::one("stdout", Failure::Stdout { source }))?;
+        self.torn = false;
+        Ok(())
+    }
 }

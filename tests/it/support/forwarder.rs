@@ -62,18 +62,24 @@ impl Forwarder {
         self.dir().join("slackcef.toml").to_str().unwrap().to_owned()
     }
 
+    /// `run` with more arguments, its log on standard error.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command();
+        command.args(["run", "--config", &self.config()]).args(arguments).stdin(Stdio::null());
+        command.stdout(Stdio::null());
+        command
+    }
+
     /// Starts `run` with more arguments.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.start_into(arguments, Stdio::null())
+    }
+
+    /// Starts `run` with more arguments and that standard output.
+    pub(crate) fn start_into(&self, arguments: &[&str], stdout: impl Into<Stdio>) -> Running {
         let log = self.dir().join("log");
         let to = File::options().create(true).append(true).open(&log).unwrap();
-        let child = command()
-            .args(["run", "--config", &self.config()])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(to)
-            .spawn()
-            .unwrap();
+        let child = self.command(arguments).stdout(stdout).stderr(to).spawn().unwrap();
         Running { child, log }
     }
 }
