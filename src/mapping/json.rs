@@ -229,7 +229,8 @@ fn is_scalar(raw: &str) -> bool {
     !raw.starts_with(['[', '{'])
 }
 
-/// Appends the value without the white space between its tokens; strings stay as they were sent.
+/// Appends the value without the white space between its tokens and with `\/`, which Slack writes
+/// for every slash, as `/`; else strings stay as they were sent.
 pub(super) fn write_compact(raw: &str, out: &mut String) {
     let mut scan = Scanner::new(raw);
     let mut run = 0;
@@ -244,12 +245,35 @@ pub(super) fn write_compact(raw: &str, out: &mut String) {
                 run = scan.at;
             }
             Some(b'"') if scan.string().is_none() => break,
-            Some(b'"') => {}
+            Some(b'"') => {
+                let string = raw.get(start..scan.at).unwrap_or_default();
+                if string.contains(r"\/") {
+                    out.push_str(raw.get(run..start).unwrap_or_default());
+                    write_slashes(string, out);
+                    run = scan.at;
+                }
+            }
             Some(_) => scan.at += 1,
         }
     }
     let end = if scan.at >= raw.len() { raw.trim_ascii_end().len() } else { scan.at };
     out.push_str(raw.get(run..end).unwrap_or_default());
+}
+
+/// Appends a JSON string with its slashes bare; all other escapes stay.
+fn write_slashes(string: &str, out: &mut String) {
+    let mut escaped = false;
+    for c in string.chars() {
+        if !escaped && c == '\\' {
+            escaped = true;
+            continue;
+        }
+        if escaped && c != '/' {
+            out.push('\\');
+        }
+        out.push(c);
+        escaped = false;
+    }
 }
 
 /// The elements of a list; none where the value is no list.

@@ -29,7 +29,7 @@ fn values_become_text() {
         (r#"[ "a" , 1, null, "", false ]"#, "a,1,false"),
         ("[]", ""),
         (r#"[ {"a" : 1} , [ ] ]"#, r#"[{"a":1},[]]"#),
-        (r#"{ "a b" : "c  d\/" , "e" : [ 1 , 2 ] }"#, r#"{"a b":"c  d\/","e":[1,2]}"#),
+        (r#"{ "a b" : "c  d\/" , "e" : [ 1 , 2 ] }"#, r#"{"a b":"c  d/","e":[1,2]}"#),
     ] {
         assert_eq!(text(raw), meant, "{raw}");
     }
@@ -138,4 +138,11 @@ proptest! {
             scalar_is(raw, "a");
         }
     }
+}
+
+#[test]
+fn slashes_are_written_bare_and_other_escapes_stay() {
+    let mut out = String::new();
+    write_compact(r#"{ "u" : "https:\/\/a\/b", "v": "\\/ \" \u00e9\n", "w":"/" }"#, &mut out);
+    assert_eq!(out, r#"{"u":"https://a/b","v":"\\/ \" \u00e9\n","w":"/"}"#);
 }
