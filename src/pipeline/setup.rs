@@ -158,6 +158,7 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
         token(name, &source.token)?;
     }
     let store = open(config)?;
+    tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
     let mut sources = Vec::new();
     for (name, source) in &config.sources {
         let id = SourceId::new(name.as_str());
@@ -177,6 +178,20 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
         destinations.push(Outlet::new(reader, converter, framing, sink, Rate::new(&destination.limits)));
     }
     Ok(App { store, sources, destinations })
+}
+
+/// A source is known by its name: under another one it begins anew, and what lies between is read
+/// by nobody.
+fn tell_of_renamed(config: &Config, stored: &[SourceId]) {
+    let is_stored = |name: &String| stored.iter().any(|id| id.as_str() == name);
+    let Some(new) = config.sources.keys().find(|name| !is_stored(name)) else { return };
+    for gone in stored.iter().filter(|id| !config.sources.contains_key(id.as_str())) {
+        tracing::warn!(
+            %gone, %new,
+            "a source that was read before is not configured any more, and another is new: if it was \
+             renamed, give it its old name back, or a `start` before the newest event of the old one"
+        );
+    }
 }
 
 fn open(config: &Config) -> Result<Store, SetupError> {

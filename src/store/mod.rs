@@ -254,6 +254,11 @@ impl Store {
         self.ask(|reply| Command::Bookmark { source, reply }).await
     }
 
+    /// Every source that has ever stored something, in the order of their names.
+    pub async fn sources(&self) -> Result<Vec<SourceId>, StoreError> {
+        self.ask(|reply| Command::Sources { reply }).await
+    }
+
     /// Stores a batch; returns when it is on the disk. Waits while there is no room.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ use crate::event::UnixTime;
 pub(super) enum Command {
     Append { batch: Batch, reply: oneshot::Sender<Result<Answer, StoreError>> },
     Bookmark { source: SourceId, reply: oneshot::Sender<Option<Bookmark>> },
+    Sources { reply: oneshot::Sender<Vec<SourceId>> },
     Register { name: ReaderName, reply: oneshot::Sender<Result<Position, StoreError>> },
     Retain { names: BTreeSet<ReaderName>, reply: oneshot::Sender<Result<(), StoreError>> },
     Move { name: ReaderName, to: Position, reply: oneshot::Sender<Result<(), StoreError>> },
@@ -139,6 +140,10 @@ impl Writer {
             Command::Bookmark { source, reply } => {
                 let bookmark = self.ledger.sources.get(&source).map(|source| source.bookmark.clone());
                 self.answer(reply, bookmark);
+            }
+            Command::Sources { reply } => {
+                let sources = self.ledger.sources.keys().cloned().collect();
+                self.answer(reply, sources);
             }
             Command::Register { name, reply } => {
                 let position = self.register(name);

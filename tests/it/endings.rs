@@ -135,6 +135,21 @@ async fn a_pass_ends_though_the_store_is_full_of_what_nobody_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_source_is_told_of() {
+    let slack = slack(10).await;
+    let (_dir, table) = to_a_file();
+    let forwarder = Forwarder::new(&slack, SOURCE, &table);
+    let mut named = forwarder.start(&["--once"]);
+    assert!(named.end().await.success(), "{}", named.log());
+    assert!(!named.log().contains("renamed"), "{}", named.log());
+    let text = fs::read_to_string(forwarder.config()).unwrap();
+    fs::write(forwarder.config(), text.replace("[sources.acme]", "[sources.acme-audit]")).unwrap();
+    let mut renamed = forwarder.start(&["--once"]);
+    assert!(renamed.end().await.success(), "{}", renamed.log());
+    assert!(renamed.log().contains("renamed") && renamed.log().contains("gone=acme new=acme-audit"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_token_is_not_said_to_be_right_again() {
     let slack = slack(10).await;
     let forwarder = Forwarder::new(&slack, "", STDOUT);

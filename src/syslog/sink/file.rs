@@ -52,8 +52,8 @@ impl File {
     }
 
     pub(super) async fn probe(&self) -> (String, Result<Probe, Failure>) {
-        let found = match open(&self.path).await {
-            Ok(_) => Ok(Probe::Local),
+        let found = match can_be_opened(&self.path).await {
+            Ok(()) => Ok(Probe::Local),
             Err(source) => Err(Failure::File { doing: "open", source }),
         };
         (self.path.display().to_string(), found)
@@ -63,6 +63,17 @@ impl File {
 async fn write(file: &mut fs::File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes).await?;
     file.flush().await
+}
+
+/// Leaves no file behind: made by the administrator who checks, it would be closed to the service.
+async fn can_be_opened(path: &Path) -> io::Result<()> {
+    match fs::OpenOptions::new().append(true).read(true).open(path).await {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+            let to_add = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+            rustix::fs::access(folder_of(path), to_add).map_err(io::Error::from)
+        }
+        opened => opened.map(drop),
+    }
 }
 
 async fn open(path: &Path) -> io::Result<fs::File> {
@@ -90,8 +101,11 @@ async fn open_whole(path: &Path) -> io::Result<fs::File> {
 }
 
 async fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder).await?.sync_all().await
+    fs::File::open(folder_of(path)).await?.sync_all().await
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The position behind the last line feed.
@@ -188,6 +202,20 @@ mod tests {
         assert_eq!(error.to_string(), format!("{}: cannot open the file", path.display()));
         assert!(error.again());
         assert_eq!(error.help().unwrap(), "make the folder first");
+    }
+
+    #[tokio::test]
+    async fn a_probe_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.cef");
+        let probed = |path| async { File::new(path).probe().await.1 };
+        assert!(matches!(probed(path.clone()).await, Ok(Probe::Local)));
+        assert!(!path.exists());
+        assert!(probed(dir.path().join("missing").join("events.cef")).await.is_err());
+        assert!(probed(dir.path().to_owned()).await.is_err());
+        std::fs::write(&path, "a\n").unwrap();
+        assert!(probed(path.clone()).await.is_ok());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\n");
     }
 
     /// `/dev/full` takes no byte: what a full disk does.
