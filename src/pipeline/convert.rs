@@ -22,7 +22,7 @@ pub struct Converter {
 impl Converter {
     /// A converter whose messages, header included, have at most `max_message` bytes.
     pub fn new(plans: Arc<Plans>, encoder: Encoder, format: Format, max_message: usize) -> Self {
-        let budget = max_message.saturating_sub(format.longest_header());
+        let budget = format.budget(max_message);
         Self { plans, encoder, format, budget, scratch: Scratch::new(), event: Event::new() }
     }
 

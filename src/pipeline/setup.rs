@@ -77,13 +77,12 @@ pub fn plans(dir: Option<&Path>) -> Result<Plans, SetupError> {
 /// Its token cannot be had, or its settings do not go together.
 pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
     let token = token(name, &source.token)?;
-    let tls = ClientTls::new(&Roots::System, None)
-        .map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source });
+    // Without any root only a Slack on this very machine can be asked.
+    let tls = if source.base_url.is_loopback() { None } else { Some(slack_tls()?) };
     let settings = slack::Settings {
         base_url: source.base_url.clone(),
         token,
-        // Without any root only a Slack on this very machine can be asked.
-        tls: if source.base_url.is_loopback() { None } else { Some(tls?.for_http()) },
+        tls,
         budget: Arc::new(Budget::per_minute(source.requests_per_minute)),
         clock: Clock::system(),
         start: source.start,
@@ -94,6 +93,12 @@ pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Po
     };
     Poller::new(&settings, bookmark)
         .map_err(|source| SetupError::Source { source_name: name.to_owned(), source })
+}
+
+fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {
+    let tls = ClientTls::new(&Roots::System, None)
+        .map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })?;
+    Ok(tls.for_http())
 }
 
 fn token(name: &str, from: &SecretFrom) -> Result<secrecy::SecretString, SetupError> {
