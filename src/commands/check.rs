@@ -138,7 +138,6 @@ async fn destinations(config: &Config) -> Vec<Finding> {
 }
 
 fn shown(config: &Config, findings: &[Finding], json: bool) -> Result<(), Failure> {
-    let write = |error: std::io::Error| Failure::of_error(Exit::Unavailable, &error);
     if json {
         let list: Vec<_> = findings
             .iter()
@@ -147,7 +146,7 @@ fn shown(config: &Config, findings: &[Finding], json: bool) -> Result<(), Failur
                 Err(failure) => serde_json::json!({ "what": finding.what, "ok": false, "found": failure.render(report::Style::PLAIN) }),
             })
             .collect();
-        return report::data().line(serde_json::Value::from(list).to_string()).map_err(write);
+        return report::data().line(serde_json::Value::from(list).to_string());
     }
     let mut out: Output<_> = report::data();
     let style = out.style;
@@ -156,10 +155,9 @@ fn shown(config: &Config, findings: &[Finding], json: bool) -> Result<(), Failur
         style.green("ok"),
         config.sources.len(),
         config.destinations.len()
-    ))
-    .map_err(write)?;
+    ))?;
     for remark in &config.remarks {
-        out.line(format!("{} {remark}", style.yellow("--"))).map_err(write)?;
+        out.line(format!("{} {remark}", style.yellow("--")))?;
     }
     for finding in findings {
         let line = match &finding.outcome {
@@ -171,7 +169,7 @@ fn shown(config: &Config, findings: &[Finding], json: bool) -> Result<(), Failur
                 failure.render(style).trim_end().replace('\n', "\n   ")
             ),
         };
-        out.line(line).map_err(write)?;
+        out.line(line)?;
     }
     Ok(())
 }

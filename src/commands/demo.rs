@@ -148,14 +148,14 @@ fn introduce(out: &mut Output<impl std::io::Write>, scene: &Scene) -> Result<(),
             .to_owned(),
         String::new(),
     ];
-    lines.iter().try_for_each(|line| write(out, line))
+    lines.iter().try_for_each(|line| out.line(line))
 }
 
 fn show(out: &mut Output<impl std::io::Write>, told: &[Told], message: &Message) -> Result<(), Failure> {
     let style = out.style;
     let text = String::from_utf8_lossy(&message.text);
     let cef = text.find("CEF:").and_then(|at| text.get(at..)).and_then(|line| crate::cef::decode(line).ok());
-    let Some(cef) = cef else { return write(out, &format!("  {text}\n")) };
+    let Some(cef) = cef else { return out.line(format!("  {text}\n")) };
     let severity = cef.severity.get();
     let title = format!("{}  [{severity}]", cef.name);
     let title = match severity {
@@ -163,15 +163,15 @@ fn show(out: &mut Output<impl std::io::Write>, told: &[Told], message: &Message)
         4..=6 => style.yellow(&title),
         _ => style.red(&title),
     };
-    write(out, &title)?;
+    out.line(&title)?;
     let id = cef.value("externalId").unwrap_or_default();
     if let Some(told) = told.iter().find(|told| told.json.contains(id)) {
-        write(out, &format!("  {}", style.dim(&told.shortened(100))))?;
+        out.line(format!("  {}", style.dim(&told.shortened(100))))?;
         if let Some(remark) = told.remark {
-            write(out, &format!("  {}", style.cyan(remark)))?;
+            out.line(format!("  {}", style.cyan(remark)))?;
         }
     }
-    write(out, &format!("  {text}\n"))
+    out.line(format!("  {text}\n"))
 }
 
 fn conclude(out: &mut Output<impl std::io::Write>, played: &Played) -> Result<(), Failure> {
@@ -190,14 +190,10 @@ fn conclude(out: &mut Output<impl std::io::Write>, played: &Played) -> Result<()
         String::new(),
         "Next: the README's first real configuration, then `slackcef check`.".to_owned(),
     ];
-    lines.iter().try_for_each(|line| write(out, line))?;
+    lines.iter().try_for_each(|line| out.line(line))?;
     if played.interrupted || played.arrived >= played.told {
         Ok(())
     } else {
         Err(Failure::new(Exit::TryLater, "this machine was too slow: not everything had arrived in time"))
     }
-}
-
-fn write(out: &mut Output<impl std::io::Write>, line: &str) -> Result<(), Failure> {
-    out.line(line).map_err(|error| Failure::of_error(Exit::Unavailable, &error))
 }

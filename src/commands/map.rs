@@ -42,7 +42,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = Bytes::from(read(&arguments.file)?);
     let entries = entries(&text).map_err(|error| error.failure(&arguments.file))?;
     let (mut out, mut notes) = (report::data(), report::notes());
-    let write = |error: std::io::Error| Failure::of_error(Exit::Unavailable, &error);
     let encoder = Encoder::default();
     let budget = usize::try_from(arguments.max_message).unwrap_or(usize::MAX);
     let (mut scratch, mut event, mut line) = (Scratch::new(), Event::new(), Vec::new());
@@ -50,22 +49,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let plan = plans.plan(entry.log(), entry.action().as_str());
         let applied = plan.apply(entry, &mut scratch, &mut event);
         if let Some(rule) = applied.dropped {
-            notes.line(format!("dropped: {entry}, by {rule}")).map_err(write)?;
+            notes.line(format!("dropped: {entry}, by {rule}"))?;
         } else {
             line.clear();
             let cuts = encoder.encode(&event, budget, &mut line);
-            out.line(&line).map_err(write)?;
+            out.line(&line)?;
             for cut in &cuts {
-                notes
-                    .line(format!(
-                        "cut to fit: {} has {} of {} bytes, in {entry}",
-                        cut.key, cut.kept, cut.had
-                    ))
-                    .map_err(write)?;
+                notes.line(format!(
+                    "cut to fit: {} has {} of {} bytes, in {entry}",
+                    cut.key, cut.kept, cut.had
+                ))?;
             }
         }
         if arguments.explain {
-            out.line(explained(&plan.explain(entry), plan.is_unmapped(), out.style)).map_err(write)?;
+            out.line(explained(&plan.explain(entry), plan.is_unmapped(), out.style))?;
         }
         if out.is_closed() {
             break;

@@ -50,7 +50,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn list(dir: Option<&Path>, json: bool) -> Result<(), Failure> {
     let plans = pipeline::plans(dir).map_err(setup_failure)?;
     let mut out = report::data();
-    let write = |error: io::Error| Failure::of_error(Exit::Unavailable, &error);
     for log in Log::ALL {
         for mapped in plans.actions(log) {
             let name = mapped.name.unwrap_or_default();
@@ -64,7 +63,7 @@ fn list(dir: Option<&Path>, json: bool) -> Result<(), Failure> {
             } else {
                 format!("{severity:>2}  {:<56} {name:<60} {}", mapped.action, mapped.origin)
             };
-            out.line(line).map_err(write)?;
+            out.line(line)?;
         }
     }
     Ok(())
@@ -93,7 +92,7 @@ fn init(dir: &Path) -> Result<(), Failure> {
          [mappings.acme]\ndir = \"{shown}\"\n\n[destinations.siem]\nmapping = \"acme\"",
         path.display()
     );
-    report::notes().line(told).map_err(|error| Failure::of_error(Exit::Unavailable, &error))
+    report::notes().line(told)
 }
 
 #[cfg(test)]

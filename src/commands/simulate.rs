@@ -159,7 +159,7 @@ async fn receiver(arguments: ReceiverArguments) -> Result<(), Failure> {
             None => break,
             Some(Arrival::Message(message)) => {
                 received = received.saturating_add(1);
-                out.line(&message.text).map_err(|error| Failure::of_error(Exit::Unavailable, &error))?;
+                out.line(&message.text)?;
                 if out.is_closed() {
                     break;
                 }
@@ -202,5 +202,5 @@ async fn ctrl_c() -> Result<(), Failure> {
 }
 
 fn said(text: String) -> Result<(), Failure> {
-    report::notes().line(text).map_err(|error| Failure::of_error(Exit::Unavailable, &error))
+    report::notes().line(text)
 }

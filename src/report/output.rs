@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use super::{Exit, Failure};
+
 /// Whether text is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
@@ -78,7 +80,7 @@ impl<W: Write> Output<W> {
     ///
     /// # Errors
     /// Any other failure to write: data would be lost in silence.
-    pub fn line(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
+    pub fn line(&mut self, text: impl AsRef<[u8]>) -> Result<(), Failure> {
         if self.closed {
             return Ok(());
         }
@@ -88,7 +90,7 @@ impl<W: Write> Output<W> {
                 self.closed = true;
                 Ok(())
             }
-            other => other,
+            other => other.map_err(|error| Failure::of_error(Exit::Unavailable, &error)),
         }
     }
 
