@@ -1,13 +1,18 @@
 //! Store → mapping → CEF → syslog: one task a destination.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use super::convert::Converter;
+use super::own::Voice;
 use super::tally::{Counts, Tally};
 use super::{Ends, Mode, RunError};
+use crate::event::Entry;
+use crate::mapping::Plans;
 use crate::net::{Backoff, Rate};
 use crate::store::{Lease, Reader, ReaderName, StoreError};
 use crate::syslog::{Frames, Framing, SendError, Sink};
@@ -17,16 +22,20 @@ use crate::telemetry::chain;
 #[derive(Debug)]
 pub(super) struct Outlet {
     reader: Reader,
+    /// The plans to follow, as they change.
+    plans: watch::Receiver<Arc<Plans>>,
     converter: Converter,
     frames: Frames,
     sink: Sink,
     rate: Rate,
     batch: NonZeroUsize,
     tally: Tally,
+    voice: Voice,
     backoff: Backoff,
     down: Option<Down>,
     /// Why the last delivery is not noted in the store.
     unnoted: Option<StoreError>,
+    gave_up: bool,
 }
 
 /// A destination that takes nothing.
@@ -63,23 +72,28 @@ enum Next {
 impl Outlet {
     pub(super) fn new(
         reader: Reader,
+        plans: watch::Receiver<Arc<Plans>>,
         converter: Converter,
         framing: Framing,
         sink: Sink,
         rate: Rate,
+        voice: Voice,
     ) -> Self {
         let batch = NonZeroUsize::new(rate.most_events().min(BATCH)).unwrap_or(NonZeroUsize::MIN);
         Self {
             reader,
+            plans,
             converter,
             frames: Frames::new(framing),
             sink,
             rate,
             batch,
-            tally: Tally::default(),
+            tally: Tally::new(voice.clone()),
+            voice,
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
             down: None,
             unnoted: None,
+            gave_up: false,
         }
     }
 
@@ -88,26 +102,33 @@ impl Outlet {
     }
 
     /// Delivers until no poller is left and the store is empty, or until it has to give up.
-    pub(super) async fn run(mut self, mode: Mode, ends: Ends) -> Result<Forwarded, RunError> {
-        let mut gave_up = false;
-        while let Some(lease) = self.lease(&ends).await? {
-            match self.deliver(&lease, mode, &ends).await? {
+    pub(super) async fn run(mut self, mode: Mode, ends: &Ends) -> Result<Self, RunError> {
+        while let Some(lease) = self.lease(ends).await? {
+            match self.deliver(&lease, mode, ends).await? {
                 Next::Settled => {
                     self.settle(lease).await?;
                 }
                 Next::GaveUp => {
-                    gave_up = true;
+                    self.gave_up = true;
                     break;
                 }
             }
         }
-        gave_up |= ends.enough.is_cancelled();
+        self.gave_up |= ends.enough.is_cancelled();
+        Ok(self)
+    }
+
+    /// Delivers what was stored since [`Self::run`] came to its end, and says farewell.
+    pub(super) async fn finish(mut self, mode: Mode, ends: &Ends) -> Result<Forwarded, RunError> {
+        if !ends.enough.is_cancelled() {
+            self = self.run(mode, ends).await?;
+        }
         let farewell = self.sink.close().await;
         debug!(destination = %self.name(), ?farewell, "the connection was closed");
         if let Some(error) = self.unnoted {
             return Err(RunError::Store(error));
         }
-        Ok(Forwarded { counts: self.tally.counts, gave_up })
+        Ok(Forwarded { counts: self.tally.counts, gave_up: self.gave_up })
     }
 
     /// The next entries; `None` when there will be no more.
@@ -128,6 +149,7 @@ impl Outlet {
                 // Told once; what lies behind the damage is handed out next.
                 Err(StoreError::Lost(lost)) => {
                     error!(destination = %self.name(), help = lost.help(), "the store is damaged: {lost}");
+                    self.voice.say_lost(&lost);
                 }
                 Err(error) => return Err(RunError::Store(error)),
             }
@@ -157,16 +179,7 @@ impl Outlet {
 
     /// Sends one lease until it is taken.
     async fn deliver(&mut self, lease: &Lease, mode: Mode, ends: &Ends) -> Result<Next, RunError> {
-        self.frames.clear();
-        for entry in lease.entries() {
-            let applied = self.converter.map(entry);
-            let dropped = applied.dropped.is_some();
-            self.tally.mapped(entry, &applied);
-            if !dropped {
-                let cuts = self.frames.push(|out| self.converter.write(entry, out));
-                self.tally.written(entry, &cuts);
-            }
-        }
+        self.convert(lease.entries());
         loop {
             let allowed = self.rate.ready(self.frames.len(), self.frames.bytes().len());
             if ends.enough.run_until_cancelled(allowed).await.is_none() {
@@ -187,6 +200,21 @@ impl Outlet {
         self.tally.counts.delivered += self.frames.len() as u64;
         self.tally.counts.bytes += self.frames.bytes().len() as u64;
         Ok(Next::Settled)
+    }
+
+    /// Frames a batch: all of it under the plans that are in force at its beginning.
+    fn convert(&mut self, entries: &[Entry]) {
+        self.converter.adopt(Arc::clone(&self.plans.borrow_and_update()));
+        self.frames.clear();
+        for entry in entries {
+            let applied = self.converter.map(entry);
+            let dropped = applied.dropped.is_some();
+            self.tally.mapped(entry, &applied);
+            if !dropped {
+                let cuts = self.frames.push(|out| self.converter.write(entry, out));
+                self.tally.written(entry, &cuts);
+            }
+        }
     }
 
     /// The one place that decides what follows a failure: how long to wait, or that it is over.

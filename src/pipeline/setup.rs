@@ -3,15 +3,19 @@
 //! `run` needs all of them, `check` looks at each by itself; both do it here.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use super::App;
 use super::convert::Converter;
 use super::forward::Outlet;
+use super::own::{self, OwnEvent};
 use super::poll::Source as PollSource;
+use super::reload::Folder;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
-use crate::mapping::{self, LoadError, Plans};
+use crate::mapping::{self, LoadError, MappingFile, Plans};
 use crate::net::{ClientTls, Rate, Roots, TlsClient, TlsError};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
@@ -64,10 +68,14 @@ pub enum SetupError {
 /// # Errors
 /// The folder cannot be read, or its files hold mistakes.
 pub fn plans(dir: Option<&Path>) -> Result<Plans, SetupError> {
+    let customers = dir.map(mapping::load).transpose()?;
+    compiled(&customers.unwrap_or_default())
+}
+
+/// The plans of the shipped mapping, with a customer's files laid over it.
+fn compiled(customers: &[MappingFile]) -> Result<Plans, SetupError> {
     let mut files = mapping::builtin();
-    if let Some(dir) = dir {
-        files.extend(mapping::load(dir)?);
-    }
+    files.extend_from_slice(customers);
     mapping::compile(&files).map_err(SetupError::Mapping)
 }
 
@@ -148,21 +156,21 @@ pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Convert
 
 pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
     // What is refused without touching anything comes first.
-    let mut compiled: BTreeMap<Option<&PathBuf>, Arc<Plans>> = BTreeMap::new();
+    let (voice, herald) = own::voice();
+    let mut mappings = Mappings::default();
     let mut parts = Vec::new();
     for (name, destination) in &config.destinations {
-        let dir = destination.mapping.as_ref().and_then(|mapping| config.mappings.get(mapping));
-        let plans = match compiled.get(&dir) {
-            Some(plans) => Arc::clone(plans),
-            None => Arc::clone(compiled.entry(dir).or_insert(Arc::new(plans(dir.map(PathBuf::as_path))?))),
-        };
+        let plans = mappings.plans(destination.mapping.as_deref(), config)?;
         let (sink, framing) = sink(name, destination)?;
-        parts.push((name, destination, converter(destination, plans), sink, framing));
+        parts.push((name, destination, plans, sink, framing));
     }
     for (name, source) in &config.sources {
         token(name, &source.token)?;
     }
-    let store = open(config)?;
+    let (store, repairs) = open(config)?;
+    for repair in &repairs {
+        voice.say(OwnEvent::store_repaired(repair));
+    }
     tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
     let mut sources = Vec::new();
     for (name, source) in &config.sources {
@@ -174,15 +182,51 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
     let names: Vec<_> = config.destinations.keys().map(|name| ReaderName::new(name.as_str())).collect();
     store.retain_readers(&names).await.map_err(SetupError::Store)?;
     let mut destinations = Vec::new();
-    for ((_, destination, converter, sink, framing), name) in parts.into_iter().zip(names) {
-        let only = destination
-            .sources
-            .as_ref()
-            .map(|sources| sources.iter().map(|source| SourceId::new(source.as_str())).collect::<Vec<_>>());
+    for ((_, destination, plans, sink, framing), name) in parts.into_iter().zip(names) {
+        // The forwarder's own events go everywhere.
+        let only = destination.sources.as_ref().map(|sources| {
+            let named = sources.iter().map(|source| SourceId::new(source.as_str()));
+            named.chain([SourceId::own()]).collect::<Vec<_>>()
+        });
         let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
-        destinations.push(Outlet::new(reader, converter, framing, sink, Rate::new(&destination.limits)));
+        let converter = converter(destination, plans.borrow().clone());
+        let rate = Rate::new(&destination.limits);
+        destinations.push(Outlet::new(reader, plans, converter, framing, sink, rate, voice.clone()));
     }
-    Ok(App { store, sources, destinations })
+    Ok(App { store, sources, destinations, folders: mappings.folders, voice, herald })
+}
+
+/// The plans of each mapping that a destination names, made once.
+#[derive(Debug, Default)]
+struct Mappings {
+    made: BTreeMap<Option<String>, watch::Receiver<Arc<Plans>>>,
+    folders: Vec<Folder>,
+}
+
+impl Mappings {
+    /// The plans of a mapping, as they change; those of the shipped one without a name.
+    fn plans(
+        &mut self,
+        name: Option<&str>,
+        config: &Config,
+    ) -> Result<watch::Receiver<Arc<Plans>>, SetupError> {
+        let name = name.map(str::to_owned);
+        if let Some(plans) = self.made.get(&name) {
+            return Ok(plans.clone());
+        }
+        let dir = name.as_ref().and_then(|name| Some((name, config.mappings.get(name)?)));
+        let plans = match dir {
+            None => watch::Sender::new(Arc::new(compiled(&[])?)).subscribe(),
+            Some((name, dir)) => {
+                let folder = Folder::open(name.clone(), dir.clone(), Box::new(compiled))?;
+                let plans = folder.plans();
+                self.folders.push(folder);
+                plans
+            }
+        };
+        self.made.insert(name, plans.clone());
+        Ok(plans)
+    }
 }
 
 /// A source is known by its name: under another one it begins anew, and what lies between is read
@@ -190,7 +234,8 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
 fn tell_of_renamed(config: &Config, stored: &[SourceId]) {
     let is_stored = |name: &String| stored.iter().any(|id| id.as_str() == name);
     let Some(new) = config.sources.keys().find(|name| !is_stored(name)) else { return };
-    for gone in stored.iter().filter(|id| !config.sources.contains_key(id.as_str())) {
+    let of_slack = stored.iter().filter(|id| **id != SourceId::own());
+    for gone in of_slack.filter(|id| !config.sources.contains_key(id.as_str())) {
         tracing::warn!(
             %gone, %new,
             "a source that was read before is not configured any more, and another is new: if it was \
@@ -199,17 +244,17 @@ fn tell_of_renamed(config: &Config, stored: &[SourceId]) {
     }
 }
 
-fn open(config: &Config) -> Result<Store, SetupError> {
+fn open(config: &Config) -> Result<(Store, Vec<Repair>), SetupError> {
     let state = &config.state;
     let settings =
         store::Settings { dir: state.dir.clone(), retention: state.retention, max_size: state.max_size };
     let (store, repairs) = Store::open(&settings)?;
-    for repair in repairs {
+    for repair in &repairs {
         if matches!(repair, Repair::Closed { .. }) {
             tracing::warn!("{repair}");
         } else {
             tracing::error!("{repair}");
         }
     }
-    Ok(store)
+    Ok((store, repairs))
 }
