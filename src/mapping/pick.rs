@@ -32,9 +32,12 @@ impl Tree {
             outline.clear();
         }
         let mut walk = Walk { tree: self, text, scan: Scanner::new(text), picked, outline };
-        if let Some(root) = self.root() {
+        // No path ends at the top, so that an entry which is no object holds nothing that is wanted.
+        if let Some(root) = self.root()
+            && walk.scan.peek() == Some(b'{')
+        {
             // Nothing to do about a text that ends early: what was found stands.
-            let _end = walk.value(root, Within::default());
+            let _end = walk.object(root, Within::default());
         }
     }
 }
