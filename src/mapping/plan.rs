@@ -18,6 +18,7 @@ use super::condition::Condition;
 use super::field::Field;
 use super::path::PathId;
 use super::pick::{Found, Picked, Values};
+use super::pseudonym::PseudonymKey;
 use super::template::{Buffers, Placeholder};
 use super::tree::Tree;
 use crate::cef::{Event, HeaderText, Key, Label, Misfit, Severity};
@@ -29,6 +30,8 @@ pub struct Plans {
     pub(super) logs: HashMap<Log, LogPlans>,
     /// For a log that no file maps, which compiling refuses to yield.
     pub(super) nothing: Plan,
+    /// The first place that makes a pseudonym.
+    pub(super) wants_key: Option<Origin>,
 }
 
 /// The plans of one log.
@@ -47,6 +50,22 @@ impl Plans {
         }
     }
 
+    /// The same plans, which make their pseudonyms with that key. Without one a field with a
+    /// pseudonym is left out.
+    #[must_use]
+    pub fn keyed(mut self, key: PseudonymKey) -> Self {
+        let key = Arc::new(key);
+        for plan in self.logs.values_mut().flat_map(LogPlans::all_mut) {
+            plan.key = Some(Arc::clone(&key));
+        }
+        self
+    }
+
+    /// The first place of the files that makes a pseudonym, for which there must be a key.
+    pub fn wants_pseudonym_key(&self) -> Option<&Origin> {
+        self.wants_key.as_ref()
+    }
+
     /// Every action of a log that a file maps, by name.
     pub fn actions(&self, log: Log) -> Vec<Mapped<'_>> {
         let plans = self.logs.get(&log).into_iter().flat_map(|plans| &plans.actions);
@@ -60,6 +79,12 @@ impl Plans {
             .collect();
         mapped.sort_by_key(|mapped| mapped.action);
         mapped
+    }
+}
+
+impl LogPlans {
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Plan> {
+        self.actions.values_mut().chain([&mut self.unmapped])
     }
 }
 
@@ -93,6 +118,8 @@ pub struct Plan {
     pub(super) severity: Choice<Severity>,
     /// In the order in which they are written.
     pub(super) fields: Box<[Slot]>,
+    /// What pseudonyms are made with.
+    pub(super) key: Option<Arc<PseudonymKey>>,
 }
 
 /// The header's first fields.
@@ -248,6 +275,7 @@ impl Plan {
         if let Some(drop) = self.drop.made(applies).filter(|drop| drop.what) {
             return Some(&drop.origin);
         }
+        let key = self.key.as_deref();
         for slot in &self.fields {
             match if W::SEES_ALL { Glance::LookCloser } else { slot.glance(values) } {
                 Glance::Absent => {}
@@ -259,7 +287,7 @@ impl Plan {
                 }
                 Glance::LookCloser => {
                     let Some(chosen) = slot.field.choice.made(applies) else { continue };
-                    let fate = slot.field.fill(&chosen.what, values, buffers, event);
+                    let fate = slot.field.fill(&chosen.what, values, key, buffers, event);
                     watch.field(&slot.field, chosen, fate, applies);
                 }
             }
@@ -338,11 +366,12 @@ impl FieldPlan {
         &self,
         field: &'a Field,
         values: Values<'a>,
+        key: Option<&PseudonymKey>,
         buffers: &'a mut Buffers,
         event: &mut Event,
     ) -> Fate<'a> {
         let Field::Value { label, template } = field else { return Fate::Unset };
-        match template.value(values, buffers) {
+        match template.value(values, key, buffers) {
             Err(placeholder) => Fate::Absent(placeholder),
             Ok(text) => match event.push(&self.key, label.as_ref(), text) {
                 Ok(()) => Fate::Pushed,
