@@ -10,10 +10,12 @@ use super::lookup::Rows;
 use super::order;
 use super::path::PathId;
 use super::plan::{Candidate, Choice, Device, FieldPlan, LogPlans, Plan, Plans, Slot};
+use super::severity::Grade;
 use super::table::{At, Reading, Set};
+use super::template::Template;
 use super::tree::Tree;
 use super::{MappingFile, Origin};
-use crate::cef::{HeaderText, Key, Severity};
+use crate::cef::{HeaderText, Key};
 use crate::event::Log;
 use crate::problem::Problem;
 
@@ -72,7 +74,7 @@ struct Book {
 #[derive(Debug, Default)]
 struct Page {
     name: Layered<HeaderText>,
-    severity: Layered<Severity>,
+    severity: Layered<Grade>,
     drop: Layered<bool>,
     fields: LayeredFields,
     /// Where the action stands.
@@ -211,17 +213,18 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
         // An action without a severity is as grave as one that no file names.
         let severities =
             book.unmapped.severity.iter().chain(page.into_iter().flat_map(|page| &page.severity));
+        let severity = self.choice(severities, &applicable, |what| what.severity.as_ref());
         Plan {
             origin: page
                 .map(|page| page.at.as_ref().map_or_else(Origin::default, |at| self.reading.origin(at))),
             device: device.clone(),
-            tree: self.tree(&conditions, &fields),
+            tree: self.tree(&conditions, &severity, &fields),
             paths: self.reading.paths.len(),
             all_rules: book.rules.len(),
             rules: conditions.into(),
             drop: self.choice(&own.drop, &applicable, |what| what.drop.as_ref()),
             name: self.choice(&own.name, &applicable, |what| what.name.as_ref()),
-            severity: self.choice(severities, &applicable, |what| what.severity.as_ref()),
+            severity,
             fields: fields.into_iter().map(Slot::new).collect(),
             key: None,
         }
@@ -311,13 +314,19 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
     }
 
     /// The tree of the paths that one plan reads.
-    fn tree(&mut self, conditions: &[(usize, Arc<Condition>)], fields: &[Arc<FieldPlan>]) -> Arc<Tree> {
+    fn tree(
+        &mut self,
+        conditions: &[(usize, Arc<Condition>)],
+        severity: &Choice<Grade>,
+        fields: &[Arc<FieldPlan>],
+    ) -> Arc<Tree> {
         let mut wanted = BTreeSet::new();
         for (_, condition) in conditions {
             condition.each_path(&mut |path| {
                 wanted.insert(path);
             });
         }
+        wanted.extend(severity.0.iter().filter_map(|said| said.what.template()).flat_map(Template::paths));
         for candidate in fields.iter().flat_map(|field| field.choice.live()) {
             if let Field::Value { template, .. } = &*candidate.what {
                 wanted.extend(template.paths());

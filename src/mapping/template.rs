@@ -36,9 +36,11 @@
 mod filter;
 mod read;
 
+use std::sync::Arc;
+
 use super::json;
-use super::lookup::Tables;
-use super::path::{PathId, Paths};
+use super::lookup::{Table, Tables};
+use super::path::{Path, PathId, Paths};
 use super::pick::{Found, Kind, Values};
 use super::pseudonym::PseudonymKey;
 use super::text::Slip;
@@ -102,6 +104,23 @@ impl Template {
         read::parts(text, paths, tables).map(|parts| Self { parts: parts.into() })
     }
 
+    /// What is at a path, looked up in a table.
+    pub(super) fn looked_up(path: Path, table: Option<Arc<Table>>, paths: &mut Paths) -> Self {
+        let written = match &table {
+            Some(table) => format!("{{{path} | table({})}}", table.name()),
+            None => format!("{{{path}}}"),
+        };
+        let step = |table| Step { filter: Filter::Table(table), at: 0..0 };
+        let placeholder = Placeholder {
+            written: written.into(),
+            sources: [Source::Path(paths.number(path))].into(),
+            first: false,
+            shape: Shape::Plain,
+            filters: table.into_iter().map(step).collect(),
+        };
+        Self { parts: [Part::Value(placeholder)].into() }
+    }
+
     /// The value, where every placeholder finds something; else the first that does not. `key` is
     /// what pseudonyms are made with.
     pub(super) fn value<'a>(
@@ -156,9 +175,20 @@ impl Template {
         matches!(&*self.parts, [Part::Value(placeholder)] if placeholder.is_plain())
     }
 
-    /// Whether it is one placeholder and nothing else.
-    pub(super) fn is_alone(&self) -> bool {
-        matches!(&*self.parts, [Part::Value(_)])
+    /// The one placeholder that it is, with nothing beside it.
+    pub(super) fn alone(&self) -> Option<&Placeholder> {
+        match &*self.parts {
+            [Part::Value(placeholder)] => Some(placeholder),
+            _ => None,
+        }
+    }
+
+    /// The value, where it is the same for every entry.
+    pub(super) fn constant(&self) -> Option<&str> {
+        match &*self.parts {
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
     }
 
     /// Every value that is known without an entry.
@@ -183,6 +213,11 @@ impl Placeholder {
     /// As it is written in the file, braces and all.
     pub(super) fn written(&self) -> &str {
         &self.written
+    }
+
+    /// Whether a list's elements are joined by what the mapping says.
+    pub(super) fn is_joined(&self) -> bool {
+        matches!(self.shape, Shape::Join(_))
     }
 
     /// Whether a filter hides something of what Slack sent: `domain`, `mask` or `pseudonym`.
