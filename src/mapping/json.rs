@@ -225,7 +225,8 @@ pub(super) fn write_list(raw: &str, separator: &str, out: &mut String) {
     }
 }
 
-fn is_scalar(raw: &str) -> bool {
+/// Whether a value is neither a list nor an object.
+pub(super) fn is_scalar(raw: &str) -> bool {
     !raw.starts_with(['[', '{'])
 }
 
