@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::condition::{Condition, Pruned};
+use super::condition::{AtPath, Condition, Pruned};
 use super::field::{Field, Fields};
 use super::file::{self, Attributes, Document, Rule};
 use super::lookup::Rows;
@@ -319,7 +319,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
     /// The tree of the paths that one plan reads.
     fn tree(
         &mut self,
-        conditions: &[(usize, Arc<Condition>)],
+        conditions: &[(usize, Arc<Condition<AtPath>>)],
         severity: &Choice<Grade>,
         fields: &[Arc<FieldPlan>],
     ) -> Arc<Tree> {
