@@ -134,3 +134,12 @@ fn nonsense_is_refused_not_panicked_over() {
         assert!(Config::parse("f", text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn the_forwarders_own_log_and_source_are_not_to_be_polled() {
+    let text = SMALLEST.replace("sources.acme", "sources.slackcef");
+    let what = "2: `slackcef` is the source of the forwarder's own events".to_owned();
+    assert_eq!(problems(&text), [("bad-name", what)]);
+    let text = SMALLEST.replace("\"audit\"", "\"forwarder\"");
+    assert_eq!(problems(&text), [("bad-value", "3: Slack has no log `forwarder`".to_owned())]);
+}

@@ -179,7 +179,8 @@ impl OwnEvent {
     /// No mapping names the action of an entry.
     fn action_unmapped(entry: &Entry) -> Self {
         let action: String = entry.action().as_str().chars().take(LONGEST_ACTION).collect();
-        let message = "no mapping file names this action of Slack's; it is delivered by the catch-all";
+        let message =
+            format!("no mapping file names Slack's action {action:?}; it is delivered by the catch-all");
         let help = format!(
             "put [actions.{action:?}] with a name and a severity into a mapping file; `slackcef mapping coverage` has it to paste"
         );
@@ -229,7 +230,8 @@ impl OwnEvent {
 
     /// The entry that it is from now on.
     fn into_entry(self, host: &str) -> Entry {
-        let id = format!("slackcef-{:032x}", fastrand::u128(..));
+        // Of the 40 characters that `externalId` has.
+        let id = format!("slackcef-{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..));
         let written = Written {
             id: &id,
             date_create: self.at.seconds(),
@@ -367,5 +369,135 @@ impl Errand {
             self.task.abort();
             warn!("the last events of the forwarder's own are left out: the store has no room for them");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cef::{Encoder, Event};
+    use crate::mapping::{Scratch, builtin, compile};
+
+    /// What the shipped mapping makes of an own event, less what differs from run to run.
+    fn line(event: OwnEvent) -> String {
+        let entry = event.into_entry("relay-1");
+        let read = Entry::from_raw(Log::Forwarder, entry.raw().clone(), UnixTime::from_seconds(0), 0);
+        assert_eq!(read.as_ref(), Ok(&entry), "its text says what it is");
+        let (plans, mut event) = (compile(&builtin()).unwrap(), Event::new());
+        let plan = plans.plan(Log::Forwarder, entry.action().as_str());
+        let mut scratch = Scratch::new();
+        let applied = plan.apply(&entry, &mut scratch, &mut event);
+        assert!(!applied.unmapped && applied.misfits.is_empty(), "{applied:?}");
+        let mut line = Vec::new();
+        let cuts = Encoder::default().encode(&event, 8000, &mut line);
+        let line = String::from_utf8(line).unwrap();
+        assert!(cuts.is_empty(), "{cuts:?} {line}");
+        let (header, rest) = line.split_once("externalId=slackcef-").unwrap();
+        let (_, rest) = rest.split_once(" act=").unwrap();
+        format!(
+            "{}|act={rest}",
+            header.split('|').skip(4).collect::<Vec<_>>().join("|").trim_end_matches('|')
+        )
+    }
+
+    #[test]
+    fn each_reads_well_as_cef() {
+        let entry = Entry::from_parts(
+            Log::Audit,
+            EntryId::given("e-1".into()),
+            Action::new("quantum_widget_entangled".into()),
+            UnixTime::from_seconds(0),
+            b"{}".as_slice().into(),
+        );
+        let text = "version = 1\nlog = \"audit\"\n[fields]\nsuserr = \"x\"\n";
+        let file = mapping_file("/etc/slackcef/mappings/acme/acme.toml", text);
+        let problems = compile(&[builtin(), vec![file]].concat()).unwrap_err();
+        let folder = Path::new("/etc/slackcef/mappings/acme");
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let difference =
+            Difference { changed: names(&["acme.toml"]), added: names(&["vip.toml"]), removed: names(&[]) };
+        let plans = compile(&builtin()).unwrap();
+        let actions = plans.actions(Log::Audit).len();
+        let lost = Lost { batches: 3..=3, entries: 12, source: None, times: None };
+        for (event, expected) in [
+            (
+                OwnEvent::started(["acme-audit"], ["siem", "archive"]),
+                r#"forwarder-started|Forwarder started|2|act=forwarder-started cat=forwarder dvchost=relay-1 msg=slackcef VERSION has started cs6={"details":{"destinations":["siem","archive"],"sources":["acme-audit"],"version":"VERSION"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::stopped(None),
+                "forwarder-stopped|Forwarder stopped|4|act=forwarder-stopped cat=forwarder dvchost=relay-1 cs5=nothing is read from Slack until it is started again; it goes on where it stopped cs5Label=SlackcefHelp reason=asked msg=slackcef was asked to end; what is not delivered is kept",
+            ),
+            (
+                OwnEvent::mapping_refused("acme", folder, &problems[0], 2),
+                r#"mapping-refused|Mapping refused|6|act=mapping-refused cat=mapping outcome=failure dvchost=relay-1 cn1=4 cn1Label=SlackcefLine cn2=2 cn2Label=SlackcefCount cs3=acme cs3Label=SlackcefMapping cs5=did you mean `suser` (sourceUserName)? cs5Label=SlackcefHelp filePath=/etc/slackcef/mappings/acme/acme.toml reason=unknown-key msg=/etc/slackcef/mappings/acme/acme.toml:4: `suserr` is not a CEF key (and 1 mistake more); the mapping before it stays in force cs6={"details":{"folder":"/etc/slackcef/mappings/acme"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::mapping_reloaded("acme", folder, &difference, 2, &plans),
+                r#"mapping-reloaded|Mapping reloaded|4|act=mapping-reloaded cat=mapping outcome=success dvchost=relay-1 cs3=acme cs3Label=SlackcefMapping msg=the mapping acme was read again: changed acme.toml, added vip.toml cs6={"details":{"actions":ACTIONS,"added":["vip.toml"],"changed":["acme.toml"],"files":2,"folder":"/etc/slackcef/mappings/acme"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::action_unmapped(&entry),
+                r#"action-unmapped|Action without a mapping|3|act=action-unmapped cat=mapping dvchost=relay-1 cs4=quantum_widget_entangled cs4Label=SlackcefAction cs5=put [actions."quantum_widget_entangled"] with a name and a severity into a mapping file; `slackcef mapping coverage` has it to paste cs5Label=SlackcefHelp msg=no mapping file names Slack's action "quantum_widget_entangled"; it is delivered by the catch-all cs6={"details":{"entry":"e-1"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::store_full(Full::Limit, 10, 9),
+                r#"store-full|Store full|8|act=store-full cat=store dvchost=relay-1 cs5=see why a destination is behind, or raise `max_size` of [state] cs5Label=SlackcefHelp reason=limit msg=the store was full: nothing more was asked of Slack until a destination had taken some cs6={"details":{"bytes":10,"limit":9}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::store_repaired(&Repair::Positions { readers: 2 }),
+                "store-repaired|Store repaired after damage|6|act=store-repaired cat=store dvchost=relay-1 reason=positions msg=the positions of 2 destinations were damaged: what is still kept is delivered to them once more",
+            ),
+            (
+                OwnEvent::entries_lost(&lost),
+                "store-repaired|Store lost entries to damage|8|act=store-repaired cat=store dvchost=relay-1 cn2=12 cn2Label=SlackcefCount cs5=check the disk. Slack may still hold these entries: to read them again, run slackcef once with an empty `[state] dir` and `start` set to before they happened cs5Label=SlackcefHelp reason=entries-lost msg=the store was damaged: 12 stored entries of unknown source are damaged beyond reading (batches 3 to 3)",
+            ),
+        ] {
+            let expected = expected
+                .replace("VERSION", env!("CARGO_PKG_VERSION"))
+                .replace("ACTIONS", &actions.to_string());
+            assert_eq!(line(event), expected);
+        }
+    }
+
+    #[test]
+    fn each_of_them_has_its_words_in_the_mapping() {
+        let plans = compile(&builtin()).unwrap();
+        let named: Vec<_> =
+            plans.actions(Log::Forwarder).iter().map(|mapped| mapped.action.to_owned()).collect();
+        assert_eq!(
+            named,
+            [
+                "action-unmapped",
+                "certificate-expiring",
+                "destination-down",
+                "destination-recovered",
+                "forwarder-started",
+                "forwarder-stopped",
+                "heartbeat",
+                "mapping-refused",
+                "mapping-reloaded",
+                "replay-finished",
+                "replay-started",
+                "source-late",
+                "source-quiet",
+                "source-recovered",
+                "source-refused",
+                "store-full",
+                "store-repaired",
+            ]
+        );
+    }
+
+    #[test]
+    fn whoever_speaks_never_waits() {
+        let (voice, _unheard) = voice();
+        for _ in 0..=WAITING {
+            voice.say(OwnEvent::stopped(None));
+        }
+    }
+
+    fn mapping_file(name: &str, text: &str) -> crate::mapping::MappingFile {
+        crate::mapping::MappingFile::new(name, crate::mapping::Layer::Customer, text)
     }
 }

@@ -250,3 +250,117 @@ fn difference(before: &Content, now: &Content) -> Difference {
         changed: changed.map(|(name, _)| name.clone()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    const HEAD: &str = "version = 1\nlog = \"audit\"\n";
+
+    /// A folder with `acme.toml`, opened.
+    fn opened() -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "");
+        let compile = |files: &[MappingFile]| {
+            let mut all = mapping::builtin();
+            all.extend_from_slice(files);
+            mapping::compile(&all).map_err(SetupError::Mapping)
+        };
+        let folder = Folder::open("acme".to_owned(), dir.path().to_owned(), Box::new(compile)).unwrap();
+        (dir, folder)
+    }
+
+    fn write(dir: &Path, more: &str) {
+        fs::write(dir.join("acme.toml"), format!("{HEAD}{more}")).unwrap();
+    }
+
+    /// What a look comes to: nothing (`.`), reloaded (`+`) or refused (`-`, `=` when known).
+    fn look(folder: &mut Folder, asked: bool) -> char {
+        match folder.look(asked) {
+            None => '.',
+            Some(Outcome::Reloaded { .. }) => '+',
+            Some(Outcome::Refused { told_before: false, .. }) => '-',
+            Some(Outcome::Refused { told_before: true, .. }) => '=',
+            Some(Outcome::Unchanged) => 'u',
+        }
+    }
+
+    fn looks(folder: &mut Folder, count: usize) -> String {
+        (0..count).map(|_| look(folder, false)).collect()
+    }
+
+    #[test]
+    fn a_change_is_taken_when_two_looks_see_the_same() {
+        let (dir, mut folder) = opened();
+        let mut plans = folder.plans();
+        assert_eq!(looks(&mut folder, 3), "...");
+        write(dir.path(), "[fields]\nAcme");
+        assert_eq!(looks(&mut folder, 1), ".");
+        write(dir.path(), "[fields]\nAcmeTenant = \"emea\"\n");
+        assert_eq!(looks(&mut folder, 1), ".");
+        assert!(!plans.has_changed().unwrap());
+        assert_eq!(looks(&mut folder, 3), "+..");
+        assert!(plans.has_changed().unwrap());
+        plans.mark_unchanged();
+        // A change that is taken back before it was taken was none.
+        write(dir.path(), "[fields]\nAcmeTenant = \"apac\"\n");
+        assert_eq!(looks(&mut folder, 1), ".");
+        write(dir.path(), "[fields]\nAcmeTenant = \"emea\"\n");
+        assert_eq!(looks(&mut folder, 3), "...");
+        assert!(!plans.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_mistake_is_told_once_and_so_is_its_end() {
+        let (dir, mut folder) = opened();
+        let plans = folder.plans();
+        write(dir.path(), "[fields]\nsuserr = \"x\"\n");
+        assert_eq!(looks(&mut folder, 4), ".-..");
+        // Asked, it is shown again; another mistake is another matter.
+        assert_eq!(look(&mut folder, true), '=');
+        write(dir.path(), "[fields]\nsuserrr = \"x\"\n");
+        assert_eq!(looks(&mut folder, 4), ".-..");
+        assert!(!plans.has_changed().unwrap());
+        write(dir.path(), "");
+        assert_eq!(looks(&mut folder, 4), ".+..");
+        assert!(!plans.has_changed().unwrap(), "the plans are what they were");
+        assert_eq!(look(&mut folder, true), 'u');
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_told_once() {
+        let (dir, mut folder) = opened();
+        let aside = dir.path().with_extension("aside");
+        fs::create_dir(&aside).unwrap();
+        fs::copy(dir.path().join("acme.toml"), aside.join("acme.toml")).unwrap();
+        fs::remove_dir_all(dir.path()).unwrap();
+        assert_eq!(looks(&mut folder, 4), ".-..");
+        // A folder is renamed into its place in no time.
+        std::os::unix::fs::symlink(&aside, dir.path()).unwrap();
+        assert_eq!(looks(&mut folder, 4), ".+..");
+        fs::remove_file(dir.path()).unwrap();
+        fs::rename(&aside, dir.path()).unwrap();
+        assert_eq!(looks(&mut folder, 2), "..");
+    }
+
+    #[test]
+    fn asked_it_takes_a_change_at_once_and_says_what_it_is() {
+        let (dir, mut folder) = opened();
+        fs::remove_file(dir.path().join("acme.toml")).unwrap();
+        fs::create_dir(dir.path().join("more")).unwrap();
+        fs::write(dir.path().join("more/vip.toml"), HEAD).unwrap();
+        let Some(Outcome::Reloaded { difference, files, .. }) = folder.look(true) else {
+            panic!("not taken")
+        };
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let expected = Difference {
+            added: names(&["more/vip.toml"]),
+            removed: names(&["acme.toml"]),
+            changed: names(&[]),
+        };
+        assert_eq!((difference, files), (expected, 1));
+    }
+}

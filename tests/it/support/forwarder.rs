@@ -29,6 +29,11 @@ pub(crate) fn slackcef(arguments: &[&str]) -> Output {
     command().args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
+/// Whether a message tells of Slack, and is no event of the forwarder's own.
+pub(crate) fn is_of_slack(message: &str) -> bool {
+    !message.contains("|slackcef|slackcef|")
+}
+
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slackcef"));
     // What the tests' own environment says of proxies and logs is not meant for it.
