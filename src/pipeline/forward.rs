@@ -254,3 +254,74 @@ impl Outlet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::super::own;
+    use super::*;
+    use crate::cef::Encoder;
+    use crate::event::{Log, UnixTime};
+    use crate::mapping::{Layer, MappingFile, builtin, compile};
+    use crate::store::{Settings, Store};
+    use crate::syslog::{Facility, Format, Header};
+
+    /// The shipped mapping and a key that says which edition it is.
+    fn edition(name: &str) -> Arc<Plans> {
+        let text = format!("version = 1\nlog = \"audit\"\n[fields]\nAcmeEdition = \"{name}\"\n");
+        let file = MappingFile::new("acme.toml", Layer::Customer, text);
+        Arc::new(compile(&[builtin(), vec![file]].concat()).unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_batch_is_mapped_under_one_plan() {
+        const ENTRIES: usize = 300;
+        let dir = tempfile::tempdir().unwrap();
+        let settings =
+            Settings { dir: dir.path().to_owned(), retention: Duration::from_secs(1), max_size: 64 << 20 };
+        let (store, _) = Store::open(&settings).unwrap();
+        let reader = store.reader(ReaderName::new("siem"), None).await.unwrap();
+        let editions = [edition("one"), edition("two")];
+        let plans = watch::Sender::new(Arc::clone(&editions[0]));
+        let format = Format::new(Header::None, Facility::LOCAL0, None, "CEF");
+        let converter = Converter::new(Arc::clone(&editions[0]), Encoder::default(), format, 8000);
+        let (rate, voice) = (Rate::new(&crate::net::Limits::default()), own::voice().0);
+        let mut outlet =
+            Outlet::new(reader, plans.subscribe(), converter, Framing::Newline, Sink::stdout(), rate, voice);
+        let entries: Vec<_> = (0..ENTRIES)
+            .map(|n| {
+                let raw = format!(r#"{{"id":"{n}","action":"user_login"}}"#);
+                Entry::from_raw(Log::Audit, raw.into(), UnixTime::from_seconds(0), 0).unwrap()
+            })
+            .collect();
+        // Plans change all the time, and so within batches too.
+        let done = Arc::new(AtomicBool::new(false));
+        let swapping = std::thread::spawn({
+            let done = Arc::clone(&done);
+            move || {
+                while !done.load(Ordering::Relaxed) {
+                    for edition in &editions {
+                        plans.send_replace(Arc::clone(edition));
+                        std::thread::yield_now();
+                    }
+                }
+            }
+        });
+        let start = Instant::now();
+        let mut seen = [0; 2];
+        while seen.contains(&0) || seen.iter().sum::<u32>() < 50 {
+            assert!(start.elapsed() < Duration::from_secs(60), "only {seen:?}");
+            outlet.convert(&entries);
+            let text = std::str::from_utf8(outlet.frames.bytes()).unwrap();
+            let of = |name| text.matches(&format!(" AcmeEdition={name}")).count();
+            match (of("one"), of("two")) {
+                (ENTRIES, 0) => seen[0] += 1,
+                (0, ENTRIES) => seen[1] += 1,
+                mixed => panic!("a batch under two plans: {mixed:?}"),
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        swapping.join().unwrap();
+    }
+}

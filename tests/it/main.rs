@@ -27,6 +27,8 @@ mod mapping_rest;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod simulate_slack;
