@@ -17,7 +17,8 @@ use crate::telemetry;
 /// Polls Slack, maps and delivers until it is stopped.
 ///
 /// SIGTERM and Ctrl-C stop reading, deliver what is stored for ten seconds more and end; a second
-/// one ends at once. What is not delivered by then stays in the store.
+/// one ends at once. What is not delivered by then stays in the store. Mapping folders are read
+/// again when their files change, and at once on SIGHUP.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  slackcef run --config /etc/slackcef/slackcef.toml\n  slackcef run --config slackcef.toml --once        for cron: exits 0 when all is delivered, 75 when it is worth trying later"
