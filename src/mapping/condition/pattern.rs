@@ -10,6 +10,9 @@ use crate::mapping::text::{Cursor, Slip};
 
 /// The largest compiled pattern, in bytes: enough for a hundred letters of any script.
 const LARGEST: usize = 4 << 20;
+/// What a pattern may keep of its own work, in bytes and for each thread; it is as quick with less,
+/// but for patterns that are hardly written.
+const KEPT: usize = 512 << 10;
 /// The deepest nesting of groups and repetitions.
 const DEEPEST: u32 = 64;
 
@@ -210,7 +213,8 @@ fn matches_none(text: &str, what: &str) -> Slip {
 const SYNTAX: &str = r"what is meant as it stands, such as `.` or `(`, has a `\` before it; the syntax is at https://docs.rs/regex/#syntax";
 
 fn compile(pattern: &str, text: &str, what: &str) -> Result<Regex, Slip> {
-    let built = RegexBuilder::new(pattern).size_limit(LARGEST).nest_limit(DEEPEST).build();
+    let built =
+        RegexBuilder::new(pattern).size_limit(LARGEST).dfa_size_limit(KEPT).nest_limit(DEEPEST).build();
     built.map_err(|_| {
         Slip::new(0..text.len(), "pattern-too-large", format!("this {what} is too large"))
             .help("it would fill more than 4 MiB: shorten it, or repeat less in it")
