@@ -215,12 +215,11 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
     let mut parts = Vec::new();
     for (name, destination) in &config.destinations {
         let mapping = destination.mapping.as_deref();
-        let plans = match compiled.get(&mapping) {
-            Some(plans) => Arc::clone(plans),
-            None => {
-                let plans = keyed(plans_of(config, mapping)?, config, mapping)?;
-                Arc::clone(compiled.entry(mapping).or_insert(Arc::new(plans)))
-            }
+        let plans = if let Some(plans) = compiled.get(&mapping) {
+            Arc::clone(plans)
+        } else {
+            let plans = keyed(plans_of(config, mapping)?, config, mapping)?;
+            Arc::clone(compiled.entry(mapping).or_insert(Arc::new(plans)))
         };
         let (sink, framing) = sink(name, destination)?;
         parts.push((name, destination, converter(destination, plans), sink, framing));
