@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::condition::{Condition, Pruned};
+use super::condition::{AtPath, Condition, Pruned};
 use super::field::{Field, Fields};
 use super::file::{self, Attributes, Document, Rule};
 use super::lookup::Rows;
@@ -215,11 +215,13 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
         let severities =
             book.unmapped.severity.iter().chain(page.into_iter().flat_map(|page| &page.severity));
         let severity = self.choice(severities, &applicable, |what| what.severity.as_ref());
+        let tree = self.tree(&conditions, &severity, &fields);
+        let (rest, fields) = fields.into_iter().partition::<Vec<_>, _>(|field| field.wants_rest());
         Plan {
             origin: page
                 .map(|page| page.at.as_ref().map_or_else(Origin::default, |at| self.reading.origin(at))),
             device: device.clone(),
-            tree: self.tree(&conditions, &severity, &fields),
+            tree,
             paths: self.reading.paths.len(),
             all_rules: book.rules.len(),
             rules: conditions.into(),
@@ -227,6 +229,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             name: self.choice(&own.name, &applicable, |what| what.name.as_ref()),
             severity,
             fields: fields.into_iter().map(Slot::new).collect(),
+            rest: rest.into_iter().map(Slot::new).collect(),
             key: None,
         }
     }
@@ -317,7 +320,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
     /// The tree of the paths that one plan reads.
     fn tree(
         &mut self,
-        conditions: &[(usize, Arc<Condition>)],
+        conditions: &[(usize, Arc<Condition<AtPath>>)],
         severity: &Choice<Grade>,
         fields: &[Arc<FieldPlan>],
     ) -> Arc<Tree> {
@@ -328,10 +331,11 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             });
         }
         wanted.extend(severity.0.iter().filter_map(|said| said.what.template()).flat_map(Template::paths));
-        for candidate in fields.iter().flat_map(|field| field.choice.live()) {
-            if let Field::Value { template, .. } = &*candidate.what {
-                wanted.extend(template.paths());
-            }
+        for field in fields {
+            wanted.extend(field.choice.live().iter().flat_map(|said| said.what.paths()));
+        }
+        if fields.iter().any(|field| field.wants_rest()) {
+            wanted.extend(fields.iter().flat_map(|field| field.withheld()));
         }
         let wanted: Vec<PathId> = wanted.into_iter().collect();
         let paths = &self.reading.paths;
@@ -357,6 +361,7 @@ impl Plan {
             name: Choice(Box::default()),
             severity: Choice(Box::default()),
             fields: Box::default(),
+            rest: Box::default(),
             key: None,
         }
     }

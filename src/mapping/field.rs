@@ -19,6 +19,7 @@ use toml::de::DeValue;
 
 use super::lookup::{Use, Wanted};
 use super::naming;
+use super::path::PathId;
 use super::table::{Help, InFile, Member, Set, Value, members};
 use super::template::{Filter, Step, Template};
 use crate::cef::{Event, Key, Label};
@@ -36,6 +37,15 @@ pub(super) enum Field {
 pub(super) type Fields = Vec<(Key, Set<Arc<Field>>)>;
 
 impl Field {
+    /// Every path that its value may be read from.
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathId> {
+        let template = match self {
+            Self::Value { template, .. } => Some(template),
+            Self::Unset => None,
+        };
+        template.into_iter().flat_map(Template::paths)
+    }
+
     pub(super) fn label(&self) -> Option<&Label> {
         match self {
             Self::Value { label, .. } => label.as_ref(),

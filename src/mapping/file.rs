@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use super::condition::Condition;
+use super::condition::{AtPath, Condition};
 use super::field::Fields;
 use super::lookup;
 use super::severity::Grade;
@@ -39,7 +39,7 @@ pub(super) struct Attributes {
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) at: At,
-    pub(super) when: Arc<Condition>,
+    pub(super) when: Arc<Condition<AtPath>>,
     pub(super) what: Attributes,
 }
 

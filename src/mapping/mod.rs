@@ -79,6 +79,7 @@ mod load;
 mod lookup;
 mod naming;
 mod order;
+mod outline;
 mod path;
 mod pick;
 mod plan;

@@ -14,11 +14,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Origin;
-use super::condition::Condition;
+use super::condition::{AtPath, Condition};
 use super::field::Field;
 use super::fields::FieldInfo;
+use super::outline::Outline;
 use super::path::PathId;
-use super::pick::{Found, Picked, Values};
+use super::pick::{Picked, Values};
 use super::pseudonym::PseudonymKey;
 use super::severity::{self, Grade, Lacking};
 use super::template::{Buffers, Placeholder};
@@ -134,12 +135,14 @@ pub struct Plan {
     pub(super) paths: usize,
     pub(super) all_rules: usize,
     /// The rules that may apply, by their number among all.
-    pub(super) rules: Box<[(usize, Arc<Condition>)]>,
+    pub(super) rules: Box<[(usize, Arc<Condition<AtPath>>)]>,
     pub(super) drop: Choice<bool>,
     pub(super) name: Choice<HeaderText>,
     pub(super) severity: Choice<Grade>,
     /// In the order in which they are written.
     pub(super) fields: Box<[Slot]>,
+    /// Those that ask for what no other field took, written behind the others.
+    pub(super) rest: Box<[Slot]>,
     /// What pseudonyms are made with.
     pub(super) key: Option<Arc<PseudonymKey>>,
 }
@@ -171,6 +174,23 @@ pub(super) struct FieldPlan {
     /// Its place among the fields, see `order`.
     pub(super) place: usize,
     pub(super) choice: Choice<Arc<Field>>,
+}
+
+impl FieldPlan {
+    /// Whether it may ask for what no other field took.
+    pub(super) fn wants_rest(&self) -> bool {
+        self.choice.live().iter().any(|said| match &*said.what {
+            Field::Value { template, .. } => template.wants_rest(),
+            Field::Unset => false,
+        })
+    }
+
+    /// What an `unset` takes away: the paths of everything that it is stronger than.
+    pub(super) fn withheld(&self) -> impl Iterator<Item = PathId> {
+        let unset = self.choice.0.iter().rposition(|said| matches!(&*said.what, Field::Unset));
+        let weaker = self.choice.0.get(..unset.unwrap_or(0)).unwrap_or_default();
+        weaker.iter().flat_map(|said| said.what.paths())
+    }
 }
 
 /// Everything that is said of one thing, the strongest last.
@@ -214,7 +234,11 @@ impl<T> Choice<T> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     picked: Picked,
+    outline: Outline,
+    rest: String,
     applies: Vec<bool>,
+    /// For the strings with escapes that conditions ask for.
+    spare: String,
     buffers: Buffers,
 }
 
@@ -288,16 +312,17 @@ impl Plan {
         event.clear();
         event.set_device(&self.device.vendor, &self.device.product, &self.device.version);
         event.set_class_id(entry.action().as_str());
-        let Scratch { picked, applies, buffers } = scratch;
+        let Scratch { picked, outline, rest, applies, spare, buffers } = scratch;
         // An entry is UTF-8 by its making.
         let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
-        self.tree.pick(text, picked, self.paths);
-        let values = Values::new(entry.id().as_str(), text, picked);
+        let keeps_rest = !self.rest.is_empty();
+        self.tree.pick(text, picked, keeps_rest.then_some(&mut *outline), self.paths);
+        let values = Values::new(entry.id().as_str(), text, picked).keyed(self.key.as_deref());
         applies.clear();
         applies.resize(self.all_rules, false);
         for (rule, condition) in &self.rules {
             if let Some(place) = applies.get_mut(*rule) {
-                *place = condition.holds(values);
+                *place = condition.holds(values, spare);
             }
         }
         let name = self.name.made(applies);
@@ -306,25 +331,19 @@ impl Plan {
             None => event.set_name_from_class_id(),
         }
         watch.name(name, applies);
-        let key = self.key.as_deref();
-        event.set_severity(self.grade(values, key, applies, buffers, watch));
+        event.set_severity(self.grade(values, values.key(), applies, buffers, watch));
         if let Some(drop) = self.drop.made(applies).filter(|drop| drop.what) {
             return Some(&drop.origin);
         }
         for slot in &self.fields {
-            match if W::SEES_ALL { Glance::LookCloser } else { slot.glance(values) } {
-                Glance::Absent => {}
-                Glance::Text(text) => {
-                    let pushed = event.push(&slot.field.key, slot.label.as_ref(), text);
-                    if let (Err(misfit), Some(only)) = (pushed, slot.field.only()) {
-                        watch.field(&slot.field, only, Fate::Misfit(text, misfit), applies);
-                    }
-                }
-                Glance::LookCloser => {
-                    let Some(chosen) = slot.field.choice.made(applies) else { continue };
-                    let fate = slot.field.fill(&chosen.what, values, key, buffers, event);
-                    watch.field(&slot.field, chosen, fate, applies);
-                }
+            slot.fill(values, keeps_rest.then_some(&mut *outline), applies, buffers, event, watch);
+        }
+        if keeps_rest {
+            rest.clear();
+            outline.write_rest(text, rest);
+            let values = values.with_rest(rest);
+            for slot in &self.rest {
+                slot.fill(values, None, applies, buffers, event, watch);
             }
         }
         None
@@ -388,16 +407,54 @@ impl Slot {
         Some((sources, direct))
     }
 
+    /// Adds the field to the event, where there is something to add, and marks in the outline what
+    /// it took.
+    fn fill<'p, W: Watch<'p>>(
+        &'p self,
+        values: Values<'_>,
+        outline: Option<&mut Outline>,
+        applies: &[bool],
+        buffers: &mut Buffers,
+        event: &mut Event,
+        watch: &mut W,
+    ) {
+        let field = &*self.field;
+        match if W::SEES_ALL { Glance::LookCloser } else { self.glance(values) } {
+            Glance::Absent => {}
+            Glance::Text(path, text) => match event.push(&field.key, self.label.as_ref(), text) {
+                Ok(()) => {
+                    if let Some((outline, member)) = outline.zip(values.member(path)) {
+                        outline.take(member);
+                    }
+                }
+                Err(misfit) => {
+                    if let Some(only) = field.only() {
+                        watch.field(field, only, Fate::Misfit(text, misfit), applies);
+                    }
+                }
+            },
+            Glance::LookCloser => {
+                let Some(chosen) = field.choice.made(applies) else { return };
+                let fate = field.fill(&chosen.what, values, values.key(), buffers, event);
+                if let Some(outline) = outline {
+                    field.take(&chosen.what, &fate, values, outline);
+                }
+                watch.field(field, chosen, fate, applies);
+            }
+        }
+    }
+
     /// What the first source that is there makes of the field.
     fn glance<'a>(&self, values: Values<'a>) -> Glance<'a> {
         if self.sources == NO_SOURCES {
             return Glance::LookCloser;
         }
         let sources = self.sources.iter().take_while(|&&path| path != NO_SOURCE);
-        let found = sources.map(|&path| values.numbered(usize::from(path))).find(Option::is_some);
-        match found.flatten().map(Found::lent) {
+        let found =
+            sources.map(|&path| usize::from(path)).find_map(|path| Some((path, values.numbered(path)?)));
+        match found.map(|(path, found)| (path, found.lent())) {
             None => Glance::Absent,
-            Some(Some(text)) if self.direct => Glance::Text(text),
+            Some((path, Some(text))) if self.direct => Glance::Text(path, text),
             Some(_) => Glance::LookCloser,
         }
     }
@@ -410,7 +467,8 @@ const NO_SOURCES: [u16; 4] = [NO_SOURCE; 4];
 /// What can be told of a field without following it.
 enum Glance<'a> {
     Absent,
-    Text(&'a str),
+    /// The value, and the number of its path.
+    Text(usize, &'a str),
     LookCloser,
 }
 
@@ -438,6 +496,22 @@ impl FieldPlan {
                 Ok(()) => Fate::Pushed,
                 Err(misfit) => Fate::Misfit(text, misfit),
             },
+        }
+    }
+}
+
+impl FieldPlan {
+    /// Marks what the field took of the entry, or takes away from the event on purpose. A value
+    /// that did not fit stays unmarked, for it is nowhere else.
+    fn take(&self, field: &Field, fate: &Fate<'_>, values: Values<'_>, outline: &mut Outline) {
+        match (field, fate) {
+            (Field::Value { template, .. }, Fate::Pushed) => template.take(values, outline),
+            (Field::Unset, _) => {
+                for member in self.withheld().filter_map(|path| values.member_around(path.index())) {
+                    outline.take(member);
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -3,15 +3,16 @@
 //! ```text
 //! template    = text with placeholders; `{{` and `}}` are braces
 //! placeholder = "{" source ("??" source)* ("|" filter)* "}"
-//! source      = path | text in quotes of either kind | @id
+//! source      = path | text in quotes of either kind | @id | @rest
 //! filter      = first | count | json | join("separator")
 //!             | lower | upper | domain | mask | pseudonym | table(name)
 //! ```
 //!
 //! Of the sources the first one counts that is there: neither absent, nor null, nor empty (a list
 //! or object of nothing else is empty too). `@id` is the entry's id as the forwarder knows it, which
-//! is made of the entry's text where Slack gave none. A template in which one placeholder finds
-//! nothing has no value at all.
+//! is made of the entry's text where Slack gave none. `@rest` is what no field took of the entry, see
+//! `outline`; a field that has it is filled after all others, and stands behind them. A template in
+//! which one placeholder finds nothing has no value at all.
 //!
 //! The filters work from left to right: first those that make one text of what Slack sent, then, in
 //! any order and number, those that change a text.
@@ -40,6 +41,7 @@ use std::sync::Arc;
 
 use super::json;
 use super::lookup::{Table, Tables};
+use super::outline::Outline;
 use super::path::{Path, PathId, Paths};
 use super::pick::{Found, Kind, Values};
 use super::pseudonym::PseudonymKey;
@@ -77,8 +79,10 @@ enum Source {
     Path(PathId),
     /// A constant, which is always there.
     Text(Box<str>),
-    /// The entry's id, which is always there too.
-    Id,
+    /// The entry's id, which is always there too, and the path at which Slack gives it.
+    Id(PathId),
+    /// What no field took.
+    Rest,
 }
 
 /// How a JSON value becomes text.
@@ -164,10 +168,30 @@ impl Template {
 
     /// Every path that the value may be read from.
     pub(super) fn paths(&self) -> impl Iterator<Item = PathId> {
-        self.placeholders().flat_map(|placeholder| &placeholder.sources).filter_map(|source| match source {
-            Source::Path(path) => Some(*path),
-            Source::Text(_) | Source::Id => None,
-        })
+        self.placeholders().flat_map(|placeholder| &placeholder.sources).filter_map(Source::path)
+    }
+
+    /// Whether it asks for what no other field took.
+    pub(super) fn wants_rest(&self) -> bool {
+        self.placeholders().any(|p| p.sources.iter().any(|source| matches!(source, Source::Rest)))
+    }
+
+    /// Marks what the value is made of, where the value shows all of it, or hides it on purpose.
+    pub(super) fn take(&self, values: Values<'_>, outline: &mut Outline) {
+        for placeholder in self.placeholders() {
+            if placeholder.hides() {
+                // The other sources are no less secret than the one that was chosen.
+                let paths = placeholder.sources.iter().filter_map(Source::path);
+                for member in paths.filter_map(|path| values.member_around(path.index())) {
+                    outline.take(member);
+                }
+            } else if placeholder.is_whole()
+                && let Some(path) = placeholder.chosen_source(values).and_then(|(source, _)| source.path())
+                && let Some(member) = values.member(path.index())
+            {
+                outline.take(member);
+            }
+        }
     }
 
     /// The paths of which one must be there for a value; `None` where a constant will do, or where
@@ -176,7 +200,7 @@ impl Template {
         let first = self.placeholders().next()?;
         let path = |source: &Source| match source {
             Source::Path(path) => Some(*path),
-            Source::Text(_) | Source::Id => None,
+            Source::Text(_) | Source::Id(_) | Source::Rest => None,
         };
         let always = first.sources.iter().any(|source| path(source).is_none());
         (!always).then(|| first.sources.iter().filter_map(path))
@@ -221,6 +245,16 @@ impl Template {
     }
 }
 
+impl Source {
+    /// Where in the entry it lies.
+    fn path(&self) -> Option<PathId> {
+        match self {
+            Self::Path(path) | Self::Id(path) => Some(*path),
+            Self::Text(_) | Self::Rest => None,
+        }
+    }
+}
+
 impl Placeholder {
     /// As it is written in the file, braces and all.
     pub(super) fn written(&self) -> &str {
@@ -249,16 +283,30 @@ impl Placeholder {
     fn constants(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().filter_map(|source| match source {
             Source::Text(text) => Some(&**text),
-            Source::Path(_) | Source::Id => None,
+            Source::Path(_) | Source::Id(_) | Source::Rest => None,
         })
+    }
+
+    /// Whether the text shows all that was chosen.
+    fn is_whole(&self) -> bool {
+        let looks_up = |step: &Step| matches!(step.filter, Filter::Table(_));
+        !self.first && self.shape != Shape::Count && !self.filters.iter().any(looks_up)
     }
 
     /// The first source that is there.
     fn chosen<'a>(&'a self, values: Values<'a>) -> Option<Found<'a>> {
-        self.sources.iter().find_map(|source| match source {
-            Source::Path(path) => values.at(*path),
-            Source::Text(text) => Some(Found { raw: text, kind: Kind::Text }),
-            Source::Id => Some(Found { raw: values.id(), kind: Kind::Text }),
+        self.chosen_source(values).map(|(_, found)| found)
+    }
+
+    fn chosen_source<'a>(&'a self, values: Values<'a>) -> Option<(&'a Source, Found<'a>)> {
+        self.sources.iter().find_map(|source| {
+            let found = match source {
+                Source::Path(path) => values.at(*path)?,
+                Source::Text(text) => Found { raw: text, kind: Kind::Text },
+                Source::Id(_) => Found { raw: values.id(), kind: Kind::Text },
+                Source::Rest => Found { raw: values.rest()?, kind: Kind::Rest },
+            };
+            Some((source, found))
         })
     }
 
@@ -296,7 +344,7 @@ impl Placeholder {
             return None;
         }
         match &self.shape {
-            Shape::Plain if json::elements(raw).all(json::is_scalar) => Some(","),
+            Shape::Plain if !json::elements(raw).any(json::is_container) => Some(","),
             Shape::Join(separator) => Some(separator),
             Shape::Plain | Shape::Count | Shape::Json => None,
         }
@@ -317,10 +365,10 @@ impl Placeholder {
                 buffers.text.push_str(separator);
             }
             let start = buffers.text.len();
-            if json::is_scalar(element) {
-                json::write_text(element, separator, &mut buffers.text);
-            } else {
+            if json::is_container(element) {
                 json::write_compact(element, &mut buffers.text);
+            } else {
+                json::write_text(element, separator, &mut buffers.text);
             }
             match self.filtered(start, key, buffers) {
                 Some(()) => some = Some(()),
@@ -376,7 +424,7 @@ mod tests {
         let wanted: Vec<PathId> = template.paths().collect();
         let tree = Tree::new(wanted.iter().map(|&id| (id, paths.path(id).unwrap())));
         let mut picked = Picked::default();
-        tree.pick(ENTRY, &mut picked, paths.len());
+        tree.pick(ENTRY, &mut picked, None, paths.len());
         let mut buffers = Buffers::default();
         template
             .value(Values::new("e-1", ENTRY, &picked), key, &mut buffers)

@@ -17,9 +17,13 @@ mod endings;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod fuzz_corpus;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
+#[cfg(test)]
+mod mapping_rest;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
