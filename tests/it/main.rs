@@ -18,6 +18,7 @@ mod endings;
 mod forward;
 #[cfg(test)]
 mod fuzz_corpus;
+#[cfg(test)]
 mod mapping_conditions;
 #[cfg(test)]
 mod mapping_plans;
