@@ -19,6 +19,8 @@ mod endings;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod fuzz_corpus;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
