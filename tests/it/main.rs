@@ -20,6 +20,7 @@ mod endings;
 mod forward;
 #[cfg(test)]
 mod fuzz_corpus;
+mod mapping_conditions;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
