@@ -61,6 +61,7 @@ mod order;
 mod path;
 mod pick;
 mod plan;
+mod samples;
 mod table;
 mod template;
 mod text;
@@ -74,6 +75,7 @@ pub use compile::compile;
 pub use explain::{Explained, Outcome};
 pub use load::{LoadError, load};
 pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
+pub use samples::samples;
 
 /// One mapping file, not yet understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
