@@ -26,11 +26,20 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "mappings/samples/ai.ndjson",
     "mappings/samples/anomaly.ndjson",
     "mappings/samples/app.ndjson",
+    "mappings/samples/canvas.ndjson",
     "mappings/samples/channel.ndjson",
+    "mappings/samples/compliance.ndjson",
+    "mappings/samples/export.ndjson",
+    "mappings/samples/file.ndjson",
+    "mappings/samples/huddle.ndjson",
+    "mappings/samples/list.ndjson",
+    "mappings/samples/message.ndjson",
     "mappings/samples/organization.ndjson",
     "mappings/samples/preference.ndjson",
     "mappings/samples/role.ndjson",
+    "mappings/samples/salesforce.ndjson",
     "mappings/samples/user.ndjson",
+    "mappings/samples/workflow.ndjson",
 ];
 
 #[cfg(test)]
@@ -70,6 +79,6 @@ mod tests {
             assert!(ids.insert(entry.id().clone()), "an id twice, in {file}: {json}");
             assert_ne!(entry.at(), UnixTime::from_seconds(0), "no time in {file}: {json}");
         }
-        assert!(ids.len() > 150, "only {} samples", ids.len());
+        assert!(ids.len() > 772, "only {} samples", ids.len());
     }
 }
