@@ -44,7 +44,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{BTreeSet, HashSet};
     use std::path::Path;
 
     use bytes::Bytes;
@@ -79,6 +79,16 @@ mod tests {
             assert!(ids.insert(entry.id().clone()), "an id twice, in {file}: {json}");
             assert_ne!(entry.at(), UnixTime::from_seconds(0), "no time in {file}: {json}");
         }
-        assert!(ids.len() > 772, "only {} samples", ids.len());
+    }
+
+    #[test]
+    fn every_action_of_slacks_has_a_sample_and_no_other_has() {
+        let list = include_str!("../../mappings/actions.tsv");
+        let named: BTreeSet<_> = list.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
+        let entries: Vec<_> = samples().map(|(_, json)| entry(json)).collect();
+        let sampled: BTreeSet<_> = entries.iter().map(|entry| entry.action().as_str()).collect();
+        assert!(named.len() >= 772, "only {} actions", named.len());
+        assert_eq!(named.difference(&sampled).collect::<Vec<_>>(), [&""; 0], "without a sample");
+        assert_eq!(sampled.difference(&named).collect::<Vec<_>>(), [&""; 0], "not in mappings/actions.tsv");
     }
 }

@@ -17,6 +17,8 @@ mod endings;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
@@ -24,6 +26,8 @@ mod mapping_properties;
 mod mapping_rest;
 #[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod real_entries;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
