@@ -20,6 +20,7 @@ mod endings;
 mod forward;
 #[cfg(test)]
 mod golden;
+mod fuzz_corpus;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
