@@ -56,13 +56,16 @@ mod field;
 mod file;
 mod json;
 mod load;
+mod lookup;
 mod naming;
 mod order;
 mod outline;
 mod path;
 mod pick;
 mod plan;
+mod pseudonym;
 mod samples;
+mod severity;
 mod table;
 mod template;
 mod text;
@@ -76,6 +79,7 @@ pub use compile::compile;
 pub use explain::{Explained, Outcome};
 pub use load::{LoadError, load};
 pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
+pub use pseudonym::PseudonymKey;
 pub use samples::samples;
 
 /// One mapping file, not yet understood.
