@@ -230,11 +230,6 @@ pub(super) fn is_container(raw: &str) -> bool {
     raw.starts_with(['[', '{'])
 }
 
-/// Whether a value is neither a list nor an object.
-pub(super) fn is_scalar(raw: &str) -> bool {
-    !raw.starts_with(['[', '{'])
-}
-
 /// Appends the value without the white space between its tokens and with `\/`, which Slack writes
 /// for every slash, as `/`; else strings stay as they were sent.
 pub(super) fn write_compact(raw: &str, out: &mut String) {

@@ -332,7 +332,7 @@ impl Placeholder {
             return None;
         }
         match &self.shape {
-            Shape::Plain if json::elements(raw).all(json::is_scalar) => Some(","),
+            Shape::Plain if !json::elements(raw).any(json::is_container) => Some(","),
             Shape::Join(separator) => Some(separator),
             Shape::Plain | Shape::Count | Shape::Json => None,
         }
@@ -353,10 +353,10 @@ impl Placeholder {
                 buffers.text.push_str(separator);
             }
             let start = buffers.text.len();
-            if json::is_scalar(element) {
-                json::write_text(element, separator, &mut buffers.text);
-            } else {
+            if json::is_container(element) {
                 json::write_compact(element, &mut buffers.text);
+            } else {
+                json::write_text(element, separator, &mut buffers.text);
             }
             match self.filtered(start, key, buffers) {
                 Some(()) => some = Some(()),
