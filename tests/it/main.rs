@@ -18,9 +18,9 @@ mod commands;
 mod endings;
 #[cfg(test)]
 mod forward;
+mod fuzz_corpus;
 #[cfg(test)]
 mod golden;
-mod fuzz_corpus;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
