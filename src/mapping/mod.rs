@@ -38,7 +38,7 @@
 //! which one placeholder finds nothing (absent, null, empty) is left out, and so is one whose
 //! value is not of its key's type, which is reported. `{@id}` is the entry's id, which the forwarder
 //! makes of the entry's text where Slack gave none: it is there for every entry. See `template` for `??` and filters, and
-//! `condition` for `when`.
+//! `condition` for `when`, and `selection` for the `when` of a destination.
 //!
 //! **Who wins**: `[fields]` is weaker than an action's fields, and these are weaker than rules, of
 //! which the later wins. Within each of the three the customer's file wins over the shipped one,
@@ -65,6 +65,7 @@ mod pick;
 mod plan;
 mod pseudonym;
 mod samples;
+mod selection;
 mod severity;
 mod table;
 mod template;
@@ -81,6 +82,7 @@ pub use load::{LoadError, load};
 pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
 pub use pseudonym::PseudonymKey;
 pub use samples::samples;
+pub use selection::When;
 
 /// One mapping file, not yet understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

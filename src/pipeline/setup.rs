@@ -143,7 +143,7 @@ pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Convert
         destination.hostname.as_deref(),
         &destination.app_name,
     );
-    Converter::new(plans, destination.encoder, format, destination.max_message)
+    Converter::new(plans, destination.encoder, format, destination.max_message).only(destination.when.clone())
 }
 
 pub(super) async fn app(config: &Config) -> Result<App, SetupError> {

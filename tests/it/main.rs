@@ -19,6 +19,7 @@ mod endings;
 #[cfg(test)]
 mod forward;
 mod fuzz_corpus;
+mod mapping_conditions;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
