@@ -87,6 +87,7 @@ mod path;
 mod pick;
 mod plan;
 mod pseudonym;
+mod samples;
 mod selection;
 mod severity;
 mod table;
@@ -104,6 +105,7 @@ pub use fields::{FieldInfo, FieldOf};
 pub use load::{LoadError, load};
 pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
 pub use pseudonym::PseudonymKey;
+pub use samples::samples;
 pub use selection::When;
 
 /// One mapping file, not yet understood.

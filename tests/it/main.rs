@@ -18,10 +18,11 @@ mod commands;
 mod endings;
 #[cfg(test)]
 mod forward;
-#[cfg(test)]
 mod fuzz_corpus;
 #[cfg(test)]
 mod mapping_conditions;
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
@@ -32,6 +33,8 @@ mod mapping_rest;
 mod mapping_shipped;
 #[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod real_entries;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
