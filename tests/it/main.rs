@@ -18,11 +18,12 @@ mod commands;
 mod endings;
 #[cfg(test)]
 mod forward;
+#[cfg(test)]
 mod fuzz_corpus;
 #[cfg(test)]
-mod mapping_conditions;
-#[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod mapping_conditions;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
