@@ -14,7 +14,7 @@ use super::{Ends, Mode, RunError};
 use crate::event::Entry;
 use crate::mapping::Plans;
 use crate::net::{Backoff, Rate};
-use crate::store::{Lease, Reader, ReaderName, StoreError};
+use crate::store::{Lease, Reader, ReaderName, SourceId, StoreError};
 use crate::syslog::{Frames, Framing, SendError, Sink};
 use crate::telemetry::chain;
 
@@ -179,7 +179,7 @@ impl Outlet {
 
     /// Sends one lease until it is taken.
     async fn deliver(&mut self, lease: &Lease, mode: Mode, ends: &Ends) -> Result<Next, RunError> {
-        self.convert(lease.entries());
+        self.frame(lease.by_source());
         loop {
             let allowed = self.rate.ready(self.frames.len(), self.frames.bytes().len());
             if ends.enough.run_until_cancelled(allowed).await.is_none() {
@@ -203,18 +203,30 @@ impl Outlet {
     }
 
     /// Frames a batch: all of it under the plans that are in force at its beginning.
-    fn convert(&mut self, entries: &[Entry]) {
+    fn frame<'l>(&mut self, batch: impl Iterator<Item = (&'l SourceId, &'l [Entry])>) {
         self.converter.adopt(Arc::clone(&self.plans.borrow_and_update()));
         self.frames.clear();
-        for entry in entries {
-            let applied = self.converter.map(entry);
-            let dropped = applied.dropped.is_some();
-            self.tally.mapped(entry, &applied);
-            if !dropped {
-                let cuts = self.frames.push(|out| self.converter.write(entry, out));
-                self.tally.written(entry, &cuts);
+        for (source, entries) in batch {
+            for entry in entries {
+                self.convert(entry, source.as_str());
             }
         }
+    }
+
+    /// Adds the entry's frame to the batch, where it has one here.
+    fn convert(&mut self, entry: &Entry, source: &str) {
+        let applied = self.converter.map(entry);
+        let dropped = applied.dropped.is_some();
+        self.tally.mapped(entry, &applied);
+        if dropped {
+            return;
+        }
+        if !self.converter.is_wanted(entry, source) {
+            self.tally.counts.unwanted += 1;
+            return;
+        }
+        let cuts = self.frames.push(|out| self.converter.write(entry, out));
+        self.tally.written(entry, &cuts);
     }
 
     /// The one place that decides what follows a failure: how long to wait, or that it is over.
@@ -312,7 +324,7 @@ mod tests {
         let mut seen = [0; 2];
         while seen.contains(&0) || seen.iter().sum::<u32>() < 50 {
             assert!(start.elapsed() < Duration::from_secs(60), "only {seen:?}");
-            outlet.convert(&entries);
+            outlet.frame([(&SourceId::new("acme"), entries.as_slice())].into_iter());
             let text = std::str::from_utf8(outlet.frames.bytes()).unwrap();
             let of = |name| text.matches(&format!(" AcmeEdition={name}")).count();
             match (of("one"), of("two")) {

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::news::News;
+use super::setup::SetupError;
 use crate::event::{Action, Entry, EntryId, Log, Text, UnixTime};
 use crate::mapping::Plans;
 use crate::problem::Problem;
@@ -167,13 +168,19 @@ impl OwnEvent {
         }
     }
 
-    /// A mapping cannot be had at all.
-    pub(super) fn mapping_unreadable(mapping: &str, folder: &Path, because: &str) -> Self {
-        Self::new("mapping-refused", format!("{because}; the mapping before it stays in force"))
-            .help("check the path, and that the service's user may read it")
+    /// A mapping cannot be had, or not be used, as a whole.
+    pub(super) fn mapping_unusable(mapping: &str, folder: &Path, error: &SetupError) -> Self {
+        let (reason, help) = match error {
+            SetupError::MappingFolder(_) => {
+                ("unreadable", "check the path, and that the service's user may read it")
+            }
+            _ => ("unusable", "`slackcef check` says what to do about it"),
+        };
+        Self::new("mapping-refused", format!("{}; the mapping before it stays in force", chain(error)))
+            .help(help)
             .with("mapping", mapping)
             .with("folder", folder.display().to_string())
-            .with("reason", "unreadable")
+            .with("reason", reason)
     }
 
     /// No mapping names the action of an entry.

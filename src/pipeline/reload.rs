@@ -190,9 +190,11 @@ impl Folder {
                             .map(|first| OwnEvent::mapping_refused(mapping, &self.dir, first, problems.len()))
                     }
                     other => {
-                        let because = chain(other);
-                        error!(mapping, %folder, "the mapping is refused, the one before it stays in force: {because}");
-                        Some(OwnEvent::mapping_unreadable(mapping, &self.dir, &because))
+                        error!(
+                            mapping, %folder,
+                            "the mapping is refused, the one before it stays in force: {}", chain(other)
+                        );
+                        Some(OwnEvent::mapping_unusable(mapping, &self.dir, other))
                     }
                 };
                 if let Some(event) = event.filter(|_| !told_before) {

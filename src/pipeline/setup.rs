@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
 use super::App;
@@ -15,7 +16,7 @@ use super::own::{self, OwnEvent};
 use super::poll::Source as PollSource;
 use super::reload::Folder;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
-use crate::mapping::{self, LoadError, MappingFile, Plans};
+use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{ClientTls, Rate, Roots, TlsClient, TlsError};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
@@ -55,6 +56,28 @@ pub enum SetupError {
     /// A mapping holds mistakes.
     #[error("the mapping holds mistakes")]
     Mapping(Vec<Problem>),
+    /// A mapping makes pseudonyms and has no key for them.
+    #[error("{mapping} makes pseudonyms, at {origin}, and has no key for them")]
+    NoPseudonymKey {
+        /// `mapping acme`, or the shipped one.
+        mapping: String,
+        /// The first place that makes one.
+        origin: Origin,
+    },
+    /// The key for a mapping's pseudonyms cannot be had.
+    #[error("the pseudonym key of {mapping} cannot be had")]
+    PseudonymKey {
+        /// The mapping.
+        mapping: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// The key for a mapping's pseudonyms could be guessed.
+    #[error("the pseudonym key of {mapping} has fewer than {} bytes", PseudonymKey::SHORTEST)]
+    ShortPseudonymKey {
+        /// The mapping.
+        mapping: String,
+    },
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -63,13 +86,14 @@ pub enum SetupError {
     Store(#[source] StoreError),
 }
 
-/// The plans of the shipped mapping, with a customer's folder laid over it.
+/// The plans of the shipped mapping, with a customer's folder laid over it, for a look at what they
+/// do: pseudonyms are made with a key for tests.
 ///
 /// # Errors
 /// The folder cannot be read, or its files hold mistakes.
 pub fn plans(dir: Option<&Path>) -> Result<Plans, SetupError> {
     let customers = dir.map(mapping::load).transpose()?;
-    compiled(&customers.unwrap_or_default())
+    compiled(&customers.unwrap_or_default()).map(|plans| plans.keyed(PseudonymKey::for_tests()))
 }
 
 /// The plans of the shipped mapping, with a customer's files laid over it.
@@ -77,6 +101,57 @@ fn compiled(customers: &[MappingFile]) -> Result<Plans, SetupError> {
     let mut files = mapping::builtin();
     files.extend_from_slice(customers);
     mapping::compile(&files).map_err(SetupError::Mapping)
+}
+
+/// The plans of the mapping of that name, or of the shipped one alone, before any secret is
+/// fetched: see [`keyed`].
+///
+/// # Errors
+/// The folder cannot be read, its files hold mistakes, or they make pseudonyms and the
+/// configuration has no key for that.
+pub fn plans_of(config: &Config, name: Option<&str>) -> Result<Plans, SetupError> {
+    let mapping = name.and_then(|name| config.mappings.get(name));
+    let customers = mapping.map(|mapping| mapping::load(&mapping.dir)).transpose()?;
+    keyable(&customers.unwrap_or_default(), pseudonym_key(config, name), name)
+}
+
+/// The plans of a customer's files, for which a key is configured where they want one.
+fn keyable(
+    customers: &[MappingFile],
+    key: Option<&SecretFrom>,
+    name: Option<&str>,
+) -> Result<Plans, SetupError> {
+    let plans = compiled(customers)?;
+    match plans.wants_pseudonym_key() {
+        Some(origin) if key.is_none() => {
+            let origin = origin.clone();
+            Err(SetupError::NoPseudonymKey { mapping: called(name), origin })
+        }
+        _ => Ok(plans),
+    }
+}
+
+/// The plans with the key that their mapping makes pseudonyms with, fetched where they make any.
+///
+/// # Errors
+/// The key cannot be had, or is too short.
+pub fn keyed(plans: Plans, config: &Config, name: Option<&str>) -> Result<Plans, SetupError> {
+    with_key(plans, pseudonym_key(config, name), name)
+}
+
+fn pseudonym_key<'c>(config: &'c Config, name: Option<&str>) -> Option<&'c SecretFrom> {
+    config.mappings.get(name?)?.pseudonym_key.as_ref()
+}
+
+fn with_key(plans: Plans, from: Option<&SecretFrom>, name: Option<&str>) -> Result<Plans, SetupError> {
+    let Some(from) = from.filter(|_| plans.wants_pseudonym_key().is_some()) else { return Ok(plans) };
+    let secret = from.fetch().map_err(|source| SetupError::PseudonymKey { mapping: called(name), source })?;
+    let key = PseudonymKey::new(secret.expose_secret().as_bytes());
+    Ok(plans.keyed(key.ok_or_else(|| SetupError::ShortPseudonymKey { mapping: called(name) })?))
+}
+
+fn called(name: Option<&str>) -> String {
+    name.map_or_else(|| "the shipped mapping".to_owned(), |name| format!("mapping {name}"))
 }
 
 /// The poller of a source, at its bookmark.
@@ -151,7 +226,7 @@ pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Convert
         destination.hostname.as_deref(),
         &destination.app_name,
     );
-    Converter::new(plans, destination.encoder, format, destination.max_message)
+    Converter::new(plans, destination.encoder, format, destination.max_message).only(destination.when.clone())
 }
 
 pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
@@ -210,21 +285,29 @@ impl Mappings {
         name: Option<&str>,
         config: &Config,
     ) -> Result<watch::Receiver<Arc<Plans>>, SetupError> {
-        let name = name.map(str::to_owned);
-        if let Some(plans) = self.made.get(&name) {
+        let owned = name.map(str::to_owned);
+        if let Some(plans) = self.made.get(&owned) {
             return Ok(plans.clone());
         }
-        let dir = name.as_ref().and_then(|name| Some((name, config.mappings.get(name)?)));
-        let plans = match dir {
-            None => watch::Sender::new(Arc::new(compiled(&[])?)).subscribe(),
+        let key = pseudonym_key(config, name).cloned();
+        let compile = {
+            let name = owned.clone();
+            move |customers: &[MappingFile]| {
+                let (key, name) = (key.as_ref(), name.as_deref());
+                with_key(keyable(customers, key, name)?, key, name)
+            }
+        };
+        let folder = name.and_then(|name| Some((name, &config.mappings.get(name)?.dir)));
+        let plans = match folder {
+            None => watch::Sender::new(Arc::new(compile(&[])?)).subscribe(),
             Some((name, dir)) => {
-                let folder = Folder::open(name.clone(), dir.clone(), Box::new(compiled))?;
+                let folder = Folder::open(name.to_owned(), dir.clone(), Box::new(compile))?;
                 let plans = folder.plans();
                 self.folders.push(folder);
                 plans
             }
         };
-        self.made.insert(name, plans.clone());
+        self.made.insert(owned, plans.clone());
         Ok(plans)
     }
 }

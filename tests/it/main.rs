@@ -1,6 +1,8 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod arcsight_categorizer;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod cef_dictionary;
@@ -19,13 +21,20 @@ mod forward;
 #[cfg(test)]
 mod fuzz_corpus;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod mapping_conditions;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
 #[cfg(test)]
 mod mapping_rest;
 #[cfg(test)]
+mod mapping_shipped;
+#[cfg(test)]
 mod problems;
+mod real_entries;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

@@ -2,14 +2,16 @@
 //!
 //! `tests/problems/NAME.toml` holds the mistake, `NAME.txt` beside it what is shown. The file lies
 //! over a small mapping without mistakes, as a customer's over the shipped one, unless it begins
-//! with `#! alone`. A line `#! file NAME` begins another file of the same folder.
+//! with `#! alone`. What begins with `#! config` is a configuration. A line `#! file NAME` begins another file of the same folder.
 //!
 //! After a change of messages, `BLESS=1 cargo test problems` writes the files anew: read the diff.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
+use slackcef::config::Config;
 use slackcef::mapping::{self, Layer, MappingFile};
+use slackcef::problem::Problem;
 
 const BASE: &str = r#"
 version = 1
@@ -53,6 +55,16 @@ fn every_mistake_earns_its_message() {
 
 /// What is shown for a case.
 fn shown(case: &str) -> String {
+    let problems = if case.starts_with("#! config\n") { of_configuration(case) } else { of_mapping(case) };
+    let rendered: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
+    rendered.join("\n\n") + "\n"
+}
+
+fn of_configuration(case: &str) -> Vec<Problem> {
+    Config::parse("slackcef.toml", case).expect_err("a case without a mistake")
+}
+
+fn of_mapping(case: &str) -> Vec<Problem> {
     let mut files = Vec::new();
     if !case.starts_with("#! alone\n") {
         files.push(MappingFile::new("shipped.toml", Layer::Shipped, BASE));
@@ -61,9 +73,7 @@ fn shown(case: &str) -> String {
         let (name, text) = if n == 0 { ("acme.toml", part) } else { part.split_once('\n').unwrap() };
         files.push(MappingFile::new(name.trim(), Layer::Customer, text));
     }
-    let problems = mapping::compile(&files).expect_err("a case without a mistake");
-    let rendered: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
-    rendered.join("\n\n") + "\n"
+    mapping::compile(&files).expect_err("a case without a mistake")
 }
 
 /// The lines that differ, in the manner of `diff`.
