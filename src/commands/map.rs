@@ -42,6 +42,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = Bytes::from(read(&arguments.file)?);
     let entries = entries(&text).map_err(|error| error.failure(&arguments.file))?;
     let (mut out, mut notes) = (report::data(), report::notes());
+    if let Some(origin) = plans.wants_pseudonym_key() {
+        notes.line(format!("pseudonyms shown here are made with a key for tests ({origin} makes some)"))?;
+    }
     let encoder = Encoder::default();
     let budget = usize::try_from(arguments.max_message).unwrap_or(usize::MAX);
     let (mut scratch, mut event, mut line) = (Scratch::new(), Event::new(), Vec::new());
