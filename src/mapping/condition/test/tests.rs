@@ -11,7 +11,7 @@ fn holds(test: &Test, value: &str) -> bool {
     let path = paths.number(Path::parse("v").unwrap());
     let tree = Tree::new([(path, paths.path(path).unwrap())]);
     let mut picked = Picked::default();
-    tree.pick(&text, &mut picked, paths.len());
+    tree.pick(&text, &mut picked, None, paths.len());
     test.holds(Values::new("", &text, &picked).at(path), &mut "left over".to_owned())
 }
 
