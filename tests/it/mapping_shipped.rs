@@ -518,3 +518,25 @@ fn what_slack_sent_has_no_unmapped_action_and_no_value_in_a_wrong_key() {
     }
     assert_eq!(wrong, "");
 }
+
+// ---- What a key means -------------------------------------------------------------------------
+
+#[test]
+fn every_key_says_what_it_means_and_means_the_same_everywhere() {
+    let mut meanings = BTreeMap::new();
+    for field in PLANS.fields(Log::Audit) {
+        let key = field.key.name();
+        if !field.value.contains('{') {
+            continue;
+        }
+        let means =
+            field.means.as_deref().unwrap_or_else(|| panic!("{}: what does {key} mean?", field.origin));
+        let first = meanings.entry(key).or_insert(means);
+        assert!(
+            *first == means || field.key.definition().is_some(),
+            "{}: {key} means {means:?}, and elsewhere {first:?}",
+            field.origin
+        );
+    }
+    assert!(meanings.len() > 100);
+}
