@@ -20,6 +20,9 @@ mod endings;
 mod forward;
 #[cfg(test)]
 mod fuzz_corpus;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod mapping_conditions;
 #[cfg(test)]
 mod mapping_plans;
@@ -31,6 +34,8 @@ mod mapping_rest;
 mod mapping_shipped;
 #[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod real_entries;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
