@@ -4,6 +4,7 @@
 //! that is enough.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
@@ -20,6 +21,7 @@ const LEASE_BYTES: usize = 1 << 20;
 /// A batch read, from some entry of it on.
 #[derive(Debug)]
 pub(super) struct Loaded {
+    pub(super) source: SourceId,
     pub(super) begin: Position,
     pub(super) end: Position,
     pub(super) entries: Vec<Entry>,
@@ -53,8 +55,25 @@ impl Eye {
     pub(super) fn open(path: PathBuf, sources: Option<BTreeSet<SourceId>>) -> Result<Self, StoreError> {
         let db =
             schema::open_reader(&path).map_err(|source| StoreError::of("read the store", &path, source))?;
-        let unpacker = Unpacker::new().map_err(|source| StoreError::Compress { source })?;
-        Ok(Self { path, db, unpacker, sources })
+        Self::over(db, path, sources).map_err(|source| StoreError::Compress { source })
+    }
+
+    /// An eye that looks over a connection of its own.
+    pub(super) fn over(
+        db: Connection,
+        path: PathBuf,
+        sources: Option<BTreeSet<SourceId>>,
+    ) -> io::Result<Self> {
+        Ok(Self { path, db, unpacker: Unpacker::new()?, sources })
+    }
+
+    /// Chooses anew which sources are read.
+    pub(super) fn only(&mut self, sources: Option<BTreeSet<SourceId>>) {
+        self.sources = sources;
+    }
+
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
     }
 
     pub(super) fn look(
@@ -85,7 +104,7 @@ impl Eye {
                     count = count.saturating_add(entries.len());
                     bytes = bytes.saturating_add(header.seal.size as usize);
                     if !entries.is_empty() {
-                        found.push(Loaded { begin: at, end, entries });
+                        found.push(Loaded { source: header.source.clone(), begin: at, end, entries });
                     }
                     at = end;
                     continue;

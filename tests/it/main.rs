@@ -29,6 +29,8 @@ mod simulate_slack;
 #[cfg(test)]
 mod slack_poll;
 #[cfg(test)]
+mod store_archive;
+#[cfg(test)]
 mod store_contract;
 #[cfg(test)]
 mod store_damage;
