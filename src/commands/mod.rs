@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod entries;
 mod map;
 mod mapping;
 mod run;
