@@ -5,10 +5,12 @@
 mod check;
 mod demo;
 mod entries;
+mod explained;
 mod map;
 mod mapping;
 mod run;
 mod simulate;
+mod stored;
 
 use std::path::PathBuf;
 

@@ -17,6 +17,8 @@ mod endings;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod map_last;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;

@@ -51,7 +51,7 @@ async fn the_last_entries_of_an_open_store_come_newest_last() {
     assert_eq!(archive.last(50, Some(&source("a"))).unwrap().len(), 13);
     assert_eq!(archive.last(50, Some(&source("c"))).unwrap(), []);
     assert_eq!(archive.last(0, None).unwrap(), []);
-    assert_eq!(all(&mut archive), Vec::from_iter((0..10).chain(100..110).chain(10..13)));
+    assert_eq!(all(&mut archive), (0..10).chain(100..110).chain(10..13).collect::<Vec<_>>());
     assert_eq!(archive.lost(), []);
     assert_eq!(files(&settings.dir), before);
 
@@ -73,7 +73,7 @@ async fn a_closed_store_is_left_as_it_lies() {
 
     let mut archive = Archive::open(&settings.dir).unwrap();
     assert_eq!(shown(&archive.last(2, None).unwrap()), [("a", 298), ("a", 299)]);
-    assert_eq!(all(&mut archive), Vec::from_iter(0..300));
+    assert_eq!(all(&mut archive), (0..300).collect::<Vec<_>>());
     drop(archive);
     assert_eq!(files(&settings.dir), before);
     assert!(!settings.dir.join("store.db-shm").exists());
@@ -124,7 +124,7 @@ async fn damage_is_told_and_passed_over() {
     db.close().unwrap();
 
     let mut archive = Archive::open(&settings.dir).unwrap();
-    assert_eq!(all(&mut archive), Vec::from_iter((0..10).chain(20..30)));
+    assert_eq!(all(&mut archive), (0..10).chain(20..30).collect::<Vec<_>>());
     let lost: Vec<_> = archive.lost().iter().map(|lost| (lost.batches.clone(), lost.entries)).collect();
     assert_eq!(lost, [(2..=2, 10), (4..=4, 10)]);
     assert_eq!(Archive::open(&settings.dir).unwrap().last(3, None).unwrap(), [], "the last three are lost");
