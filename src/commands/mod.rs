@@ -11,6 +11,7 @@ mod mapping;
 mod run;
 mod simulate;
 mod stored;
+mod table;
 
 use std::path::PathBuf;
 

@@ -19,6 +19,8 @@ mod forward;
 #[cfg(test)]
 mod map_last;
 #[cfg(test)]
+mod mapping_coverage;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;

@@ -1,5 +1,6 @@
 //! `mapping`: look at mapping files, and begin a folder of one's own.
 
+mod coverage;
 mod init;
 mod list;
 
@@ -16,12 +17,14 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Coverage(coverage::Arguments),
     List(list::Arguments),
     Init(init::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
+        Command::Coverage(arguments) => coverage::run(arguments),
         Command::List(arguments) => list::run(arguments),
         Command::Init(arguments) => init::run(arguments),
     }
