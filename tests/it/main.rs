@@ -20,10 +20,13 @@ mod forward;
 mod map_last;
 #[cfg(test)]
 mod mapping_coverage;
+mod fuzz_corpus;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
+#[cfg(test)]
+mod mapping_rest;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
