@@ -102,7 +102,7 @@ impl InFile<'_, '_> {
     }
 
     /// Checks the version. `None` where nothing else in the file can be understood.
-    fn version(&mut self, table: &DeTable<'_>) -> Option<()> {
+    pub(super) fn version(&mut self, table: &DeTable<'_>) -> Option<()> {
         let Some(member) = find(table, "version") else {
             self.problem(
                 0..0,

@@ -10,7 +10,7 @@
 //! **Invariant:** once the buffers have grown, nothing is allocated, unless a value does not fit
 //! its key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Origin;
@@ -60,6 +60,19 @@ impl Plans {
             .collect();
         mapped.sort_by_key(|mapped| mapped.action);
         mapped
+    }
+}
+
+impl Plans {
+    /// The keys and labels of every field of every plan.
+    pub(super) fn names(&self) -> BTreeSet<&str> {
+        let plans = self.logs.values().flat_map(|log| log.actions.values().chain([&log.unmapped]));
+        let mut names = BTreeSet::new();
+        for slot in plans.flat_map(|plan| &plan.fields) {
+            names.insert(slot.field.key.name());
+            names.extend(slot.field.choice.0.iter().filter_map(|said| Some(said.what.label()?.as_str())));
+        }
+        names
     }
 }
 
