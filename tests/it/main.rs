@@ -21,6 +21,8 @@ mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
 #[cfg(test)]
+mod mapping_tools;
+#[cfg(test)]
 mod problems;
 #[cfg(test)]
 mod restart;

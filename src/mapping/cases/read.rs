@@ -149,20 +149,19 @@ impl CasesIn<'_, '_> {
         }
         let at = self.file.at(name.key.span());
         let origin = self.file.reading.origin(&at);
-        let case = Case {
-            name: told.to_owned(),
-            origin,
-            file: self.file.file,
-            number,
-            entry: entry?,
-            expectation: expectation?,
-        };
+        let case =
+            Case { name: told.to_owned(), origin, file: self.file.file, number, entry: entry?, expectation };
         Some((case, name.value.span()))
     }
 
     fn entry(&mut self, case: &Value<'_>, parts: &Parts<'_, '_>) -> Option<Entry> {
         match (parts.entry, parts.file) {
             (Some(member), None) => {
+                if member.value.get_ref().is_table() {
+                    let help = "write it as Slack sends it: entry = '''{\"action\": …}'''";
+                    self.file.wrong_type("entry", "JSON in quotes", member.value, help);
+                    return None;
+                }
                 let text = self.file.text("entry", member.value)?;
                 let slip = match entry::entry(text) {
                     Ok(entry) => return Some(entry),
@@ -218,8 +217,8 @@ impl CasesIn<'_, '_> {
         None
     }
 
-    /// What is expected. The outer `None`: a mistake was noted; the inner: nothing is said.
-    fn expectation(&mut self, parts: &Parts<'_, '_>) -> Option<Option<Expectation>> {
+    /// What is expected; `None` where nothing is said, or a mistake was noted.
+    fn expectation(&mut self, parts: &Parts<'_, '_>) -> Option<Expectation> {
         let dropped = match parts.dropped {
             Some(member) => Some(self.file.boolean("dropped", member.value)?),
             None => None,
@@ -231,7 +230,7 @@ impl CasesIn<'_, '_> {
         let others = [parts.expect, parts.absent, parts.exact];
         if dropped == Some(true) {
             let Some(other) = others.into_iter().flatten().next() else {
-                return Some(Some(Expectation::Dropped));
+                return Some(Expectation::Dropped);
             };
             let what = format!("`{}` has no effect: the entry is expected to be dropped", other.name());
             self.file.problem(other.key.span(), "no-effect", what, "take it away, or take `dropped` away");
@@ -245,11 +244,11 @@ impl CasesIn<'_, '_> {
             return None;
         }
         if dropped.is_none() && parts.expect.is_none() && parts.absent.is_none() {
-            return Some(None);
+            return None;
         }
         let fields = parts.expect.map(|member| self.expected(member)).unwrap_or_default();
         let absent = parts.absent.map(|member| self.absent(member, &fields)).unwrap_or_default();
-        Some(Some(Expectation::Event { fields, absent, exact }))
+        Some(Expectation::Event { fields, absent, exact })
     }
 
     fn expected(&mut self, member: Member<'_, '_>) -> Vec<(String, String)> {
@@ -318,10 +317,9 @@ impl CasesIn<'_, '_> {
             Ok(key) if key.definition().is_some() => return true,
             Ok(_) => {
                 let what = format!("no file of this mapping sets `{name}`");
-                let help = closest(name, self.names.iter().copied()).map_or_else(
-                    || Help::from("name a CEF key, or a label or key of the mapping's own"),
-                    |meant| Help::from(format!("did you mean `{meant}`?")),
-                );
+                let help = self
+                    .meant(name)
+                    .unwrap_or_else(|| "name a CEF key, or a key or label that the mapping sets".into());
                 self.file.problem(span, "unknown-key", what, help);
             }
             Err(refused) => {
@@ -329,12 +327,17 @@ impl CasesIn<'_, '_> {
                     name.strip_suffix("Label").filter(|key| crate::cef::Key::definition_of(key).is_some());
                 let help = match label_of {
                     Some(key) => format!("expect the value under `{key}`, or under the label itself"),
-                    None => closest(name, self.names.iter().copied())
-                        .map_or(refused.help, |meant| format!("did you mean `{meant}`?")),
+                    None => self.meant(name).unwrap_or(refused.help),
                 };
                 self.file.problem(span, refused.code, refused.what, help);
             }
         }
         false
+    }
+
+    /// The name that was most likely meant.
+    fn meant(&self, name: &str) -> Option<String> {
+        let meant = closest(name, self.names.iter().copied().chain(["name", "severity"]))?;
+        Some(format!("did you mean `{meant}`?"))
     }
 }
