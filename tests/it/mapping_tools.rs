@@ -189,7 +189,7 @@ fn bless_writes_what_is_missing_and_nothing_else() {
 fn bless_writes_texts_of_any_kind_so_that_they_are_read_back() {
     let entry = r#"{"action":"user_login","actor":{"user":{"name":"a\"b'c\\\n'''\"\"\"\ttab é \u0000|","email":"x"}}}"#;
     let inline =
-        format!("version = 1\ncases = [\n  # one\n  {{ name = \"inline\", entry = '''{}''' }},\n]\n", LOGIN);
+        format!("version = 1\ncases = [\n  # one\n  {{ name = \"inline\", entry = '''{LOGIN}''' }},\n]\n");
     let folder = Folder::new(MAPPING, &[("inline.toml", &inline)]);
     folder.write("tests/entry.json", entry);
     folder.write(
