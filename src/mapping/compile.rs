@@ -204,11 +204,13 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
         // An action without a severity is as grave as one that no file names.
         let severities =
             book.unmapped.severity.iter().chain(page.into_iter().flat_map(|page| &page.severity));
+        let tree = self.tree(&conditions, &fields);
+        let (rest, fields) = fields.into_iter().partition::<Vec<_>, _>(|field| field.wants_rest());
         Plan {
             origin: page
                 .map(|page| page.at.as_ref().map_or_else(Origin::default, |at| self.reading.origin(at))),
             device: device.clone(),
-            tree: self.tree(&conditions, &fields),
+            tree,
             paths: self.reading.paths.len(),
             all_rules: book.rules.len(),
             rules: conditions.into(),
@@ -216,6 +218,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             name: self.choice(&own.name, &applicable, |what| what.name.as_ref()),
             severity: self.choice(severities, &applicable, |what| what.severity.as_ref()),
             fields: fields.into_iter().map(Slot::new).collect(),
+            rest: rest.into_iter().map(Slot::new).collect(),
         }
     }
 
@@ -310,10 +313,11 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
                 wanted.insert(path);
             });
         }
-        for candidate in fields.iter().flat_map(|field| field.choice.live()) {
-            if let Field::Value { template, .. } = &*candidate.what {
-                wanted.extend(template.paths());
-            }
+        for field in fields {
+            wanted.extend(field.choice.live().iter().flat_map(|said| said.what.paths()));
+        }
+        if fields.iter().any(|field| field.wants_rest()) {
+            wanted.extend(fields.iter().flat_map(|field| field.withheld()));
         }
         let wanted: Vec<PathId> = wanted.into_iter().collect();
         let paths = &self.reading.paths;
@@ -339,6 +343,7 @@ impl Plan {
             name: Choice(Box::default()),
             severity: Choice(Box::default()),
             fields: Box::default(),
+            rest: Box::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::naming;
+use super::path::PathId;
 use super::table::{Help, InFile, Member, Set, Value, members};
 use super::template::Template;
 use crate::cef::{Event, Key, Label};
@@ -30,6 +31,15 @@ pub(super) enum Field {
 pub(super) type Fields = Vec<(Key, Set<Arc<Field>>)>;
 
 impl Field {
+    /// Every path that its value may be read from.
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathId> {
+        let template = match self {
+            Self::Value { template, .. } => Some(template),
+            Self::Unset => None,
+        };
+        template.into_iter().flat_map(Template::paths)
+    }
+
     pub(super) fn label(&self) -> Option<&Label> {
         match self {
             Self::Value { label, .. } => label.as_ref(),

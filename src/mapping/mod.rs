@@ -60,6 +60,7 @@ mod json;
 mod load;
 mod naming;
 mod order;
+mod outline;
 mod path;
 mod pick;
 mod plan;

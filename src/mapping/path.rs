@@ -32,6 +32,11 @@ impl Path {
         matches!(&*self.0, [Step::Key(key)] if &**key == "action")
     }
 
+    /// The path to a member of the entry itself.
+    pub(super) fn key(key: &str) -> Self {
+        Self([Step::Key(key.into())].into())
+    }
+
     /// Reads the path that begins at the cursor, as far as it goes.
     pub(super) fn read(text: &mut Cursor<'_>) -> Result<Self, Slip> {
         let start = text.at();

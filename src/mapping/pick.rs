@@ -13,17 +13,31 @@
 use std::ops::Range;
 
 use super::json::{self, Scanner};
+use super::outline::{MemberId, Outline};
 use super::path::PathId;
 use super::tree::{End, Node, Number, Tree};
 
 impl Tree {
-    /// Notes where the wanted values of `text` lie; what was noted before is forgotten.
-    pub(super) fn pick(&self, text: &str, picked: &mut Picked, paths: usize) {
+    /// Notes where the wanted values of `text` lie; what was noted before is forgotten. `outline`
+    /// is given where all other members are to be noted as well.
+    pub(super) fn pick(
+        &self,
+        text: &str,
+        picked: &mut Picked,
+        mut outline: Option<&mut Outline>,
+        paths: usize,
+    ) {
         picked.forget_all(paths);
-        let mut walk = Walk { tree: self, text, scan: Scanner::new(text), picked };
-        if let Some(root) = self.root() {
+        if let Some(outline) = &mut outline {
+            outline.clear();
+        }
+        let mut walk = Walk { tree: self, text, scan: Scanner::new(text), picked, outline };
+        // No path ends at the top, so that an entry which is no object holds nothing that is wanted.
+        if let Some(root) = self.root()
+            && walk.scan.peek() == Some(b'{')
+        {
             // Nothing to do about a text that ends early: what was found stands.
-            let _end = walk.value(root, 0);
+            let _end = walk.object(root, Within::default());
         }
     }
 }
@@ -43,9 +57,19 @@ struct Spot {
     entry: u32,
     start: usize,
     end: usize,
-    /// Where the member begins that a `*` stood for; 0 without one.
-    member: usize,
+    within: Within,
     kind: Kind,
+}
+
+/// What a value lies in.
+#[derive(Debug, Clone, Copy, Default)]
+struct Within {
+    /// Where the innermost member begins that a `*` stands for; 0 without one.
+    star: usize,
+    /// The innermost member that is no element of a list.
+    member: MemberId,
+    /// Whether it is part of that member, and not all of it.
+    list: bool,
 }
 
 /// What a value is.
@@ -53,6 +77,8 @@ struct Spot {
 pub(super) enum Kind {
     /// Text as it is meant, which is no part of the entry's JSON.
     Text,
+    /// What no field took: compact JSON, which is no part of the entry's either.
+    Rest,
     /// A string without escapes.
     Plain,
     /// A string with escapes.
@@ -77,7 +103,7 @@ impl<'a> Found<'a> {
     pub(super) fn lent(self) -> Option<&'a str> {
         match self.kind {
             Kind::Plain => json::inside(self.raw),
-            Kind::Scalar | Kind::Text => Some(self.raw),
+            Kind::Scalar | Kind::Text | Kind::Rest => Some(self.raw),
             Kind::Escaped | Kind::List | Kind::Object => None,
         }
     }
@@ -97,7 +123,7 @@ impl Picked {
     fn set(&mut self, end: End, spot: Spot) {
         let Some(place) = self.spots.get_mut(end.path.index()) else { return };
         if end.any {
-            let taken = place.entry == self.entry && place.member != spot.member;
+            let taken = place.entry == self.entry && place.within.star != spot.within.star;
             if taken || spot.entry == 0 || (end.object && spot.kind != Kind::Object) {
                 return;
             }
@@ -117,6 +143,7 @@ impl Picked {
 pub(super) struct Values<'a> {
     id: &'a str,
     text: &'a str,
+    rest: &'a str,
     spots: &'a [Spot],
     entry: u32,
 }
@@ -124,7 +151,18 @@ pub(super) struct Values<'a> {
 impl<'a> Values<'a> {
     /// `id` is the entry's id as the forwarder knows it, `text` what `picked` was picked from.
     pub(super) fn new(id: &'a str, text: &'a str, picked: &'a Picked) -> Self {
-        Self { id, text, spots: &picked.spots, entry: picked.entry }
+        Self { id, text, rest: "", spots: &picked.spots, entry: picked.entry }
+    }
+
+    /// The same with what no field took.
+    pub(super) fn with_rest(self, rest: &'a str) -> Self {
+        Self { rest, ..self }
+    }
+
+    /// What no field took, as JSON; `None` where nothing is left, or where fields are still to be
+    /// filled.
+    pub(super) fn rest(self) -> Option<&'a str> {
+        Some(self.rest).filter(|rest| !rest.is_empty())
     }
 
     /// The entry's id: Slack's, or one made of its text where Slack gave none.
@@ -139,9 +177,23 @@ impl<'a> Values<'a> {
 
     /// The value at the path of this number.
     pub(super) fn numbered(self, path: usize) -> Option<Found<'a>> {
-        let spot = self.spots.get(path).filter(|spot| spot.entry == self.entry)?;
+        let spot = self.spot(path)?;
         let raw = self.text.get(spot.start..spot.end)?;
         Some(Found { raw, kind: spot.kind })
+    }
+
+    /// The member that has the value at the path of this number, where the value is all of it.
+    pub(super) fn member(self, path: usize) -> Option<MemberId> {
+        self.spot(path).filter(|spot| !spot.within.list).map(|spot| spot.within.member)
+    }
+
+    /// The same, be the value all of it or one of many in a list.
+    pub(super) fn member_around(self, path: usize) -> Option<MemberId> {
+        self.spot(path).map(|spot| spot.within.member)
+    }
+
+    fn spot(self, path: usize) -> Option<&'a Spot> {
+        self.spots.get(path).filter(|spot| spot.entry == self.entry)
     }
 }
 
@@ -150,11 +202,12 @@ struct Walk<'a> {
     text: &'a str,
     scan: Scanner<'a>,
     picked: &'a mut Picked,
+    outline: Option<&'a mut Outline>,
 }
 
 impl<'a> Walk<'a> {
-    /// Reads one value. `member` is where the innermost member begins that a `*` stands for.
-    fn value(&mut self, node: &'a Node, member: usize) -> Option<()> {
+    /// Reads one value.
+    fn value(&mut self, node: &'a Node, within: Within) -> Option<()> {
         let first = self.scan.peek()?;
         let start = self.scan.at();
         let kind = match first {
@@ -162,7 +215,7 @@ impl<'a> Walk<'a> {
             b'"' => Kind::Plain,
             b'{' => {
                 if node.wants_members() {
-                    self.object(node, member)?;
+                    self.object(node, within)?;
                 } else {
                     self.scan.skip()?;
                 }
@@ -170,7 +223,7 @@ impl<'a> Walk<'a> {
             }
             b'[' => {
                 if node.wants_elements() {
-                    self.list(node, member)?;
+                    self.list(node, within)?;
                 } else {
                     self.scan.skip()?;
                 }
@@ -183,13 +236,13 @@ impl<'a> Walk<'a> {
         };
         let ends = self.tree.ends(node);
         if !ends.is_empty() {
-            self.note(ends, kind, start, member);
+            self.note(ends, kind, start, within);
         }
         Some(())
     }
 
     /// Notes the value from `start` to here under every path that ends with it.
-    fn note(&mut self, ends: &[End], kind: Kind, start: usize, member: usize) {
+    fn note(&mut self, ends: &[End], kind: Kind, start: usize, within: Within) {
         let stop = self.scan.at();
         let nothing = match kind {
             Kind::Plain | Kind::Escaped => stop - start <= 2,
@@ -197,11 +250,11 @@ impl<'a> Walk<'a> {
         };
         let entry = if nothing { 0 } else { self.picked.entry };
         for &wanted in ends {
-            self.picked.set(wanted, Spot { entry, start, end: stop, member, kind });
+            self.picked.set(wanted, Spot { entry, start, end: stop, within, kind });
         }
     }
 
-    fn object(&mut self, node: &'a Node, member: usize) -> Option<()> {
+    fn object(&mut self, node: &'a Node, within: Within) -> Option<()> {
         self.scan.step();
         if self.scan.eat(b'}') {
             return Some(());
@@ -215,7 +268,19 @@ impl<'a> Walk<'a> {
             if !self.scan.eat(b':') {
                 return None;
             }
-            if let Some((child, bit)) = self.way(node, key, escaped) {
+            let way = self.way(node, key.clone(), escaped);
+            let begin = self.next_at();
+            let mut inside = within;
+            if node.any().is_some() {
+                inside.star = begin;
+            }
+            // A list is one value: what lies in it is no member.
+            if !within.list
+                && let Some(outline) = &mut self.outline
+            {
+                inside.member = outline.begin(start - 1..key.end + 1, way.is_some());
+            }
+            if let Some((child, bit)) = way {
                 let child = self.tree.node(child)?;
                 // Beyond 64 keys every one of them is taken to have been there before.
                 if bit == 0 || seen & bit != 0 {
@@ -224,18 +289,19 @@ impl<'a> Walk<'a> {
                     }
                 }
                 seen |= bit;
-                let member = if node.any().is_some() { self.next_at() } else { member };
-                self.value(child, member)?;
+                self.value(child, inside)?;
             } else {
                 match node.any().and_then(|any| self.tree.node(any)) {
-                    Some(child) if self.scan.peek() == Some(b'{') => {
-                        let member = self.next_at();
-                        self.value(child, member)?;
-                    }
+                    Some(child) if self.scan.peek() == Some(b'{') => self.value(child, inside)?,
                     _ => {
                         self.scan.skip()?;
                     }
                 }
+            }
+            if !within.list
+                && let Some(outline) = &mut self.outline
+            {
+                outline.end(inside.member, begin..self.scan.at());
             }
             if !self.scan.another(b'}')? {
                 return Some(());
@@ -252,14 +318,15 @@ impl<'a> Walk<'a> {
         self.tree.by_key(node, bytes, key.len())
     }
 
-    fn list(&mut self, node: &'a Node, member: usize) -> Option<()> {
+    fn list(&mut self, node: &'a Node, within: Within) -> Option<()> {
+        let within = Within { list: true, ..within };
         self.scan.step();
         if self.scan.eat(b']') {
             return Some(());
         }
         for place in 0.. {
             match self.tree.by_place(node, place) {
-                Some(child) => self.value(child, member)?,
+                Some(child) => self.value(child, within)?,
                 None => {
                     self.scan.skip()?;
                 }
@@ -291,7 +358,7 @@ mod tests {
         let ids: Vec<PathId> = paths.iter().map(|p| known.number(Path::parse(p).unwrap())).collect();
         let tree = Tree::new(ids.iter().map(|&id| (id, known.path(id).unwrap())));
         let mut picked = Picked::default();
-        tree.pick(text, &mut picked, known.len());
+        tree.pick(text, &mut picked, None, known.len());
         let values = Values::new("", text, &picked);
         ids.iter().map(|&id| values.at(id).map(|found| found.raw.to_owned())).collect()
     }

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use super::Origin;
 use super::condition::Condition;
 use super::field::Field;
+use super::outline::Outline;
 use super::path::PathId;
-use super::pick::{Found, Picked, Values};
+use super::pick::{Picked, Values};
 use super::template::{Buffers, Placeholder};
 use super::tree::Tree;
 use crate::cef::{Event, HeaderText, Key, Label, Misfit, Severity};
@@ -106,6 +107,8 @@ pub struct Plan {
     pub(super) severity: Choice<Severity>,
     /// In the order in which they are written.
     pub(super) fields: Box<[Slot]>,
+    /// Those that ask for what no other field took, written behind the others.
+    pub(super) rest: Box<[Slot]>,
 }
 
 /// The header's first fields.
@@ -135,6 +138,23 @@ pub(super) struct FieldPlan {
     /// Its place among the fields, see `order`.
     pub(super) place: usize,
     pub(super) choice: Choice<Arc<Field>>,
+}
+
+impl FieldPlan {
+    /// Whether it may ask for what no other field took.
+    pub(super) fn wants_rest(&self) -> bool {
+        self.choice.live().iter().any(|said| match &*said.what {
+            Field::Value { template, .. } => template.wants_rest(),
+            Field::Unset => false,
+        })
+    }
+
+    /// What an `unset` takes away: the paths of everything that it is stronger than.
+    pub(super) fn withheld(&self) -> impl Iterator<Item = PathId> {
+        let unset = self.choice.0.iter().rposition(|said| matches!(&*said.what, Field::Unset));
+        let weaker = self.choice.0.get(..unset.unwrap_or(0)).unwrap_or_default();
+        weaker.iter().flat_map(|said| said.what.paths())
+    }
 }
 
 /// Everything that is said of one thing, the strongest last.
@@ -173,6 +193,8 @@ impl<T> Choice<T> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     picked: Picked,
+    outline: Outline,
+    rest: String,
     applies: Vec<bool>,
     buffers: Buffers,
 }
@@ -238,10 +260,11 @@ impl Plan {
         event.clear();
         event.set_device(&self.device.vendor, &self.device.product, &self.device.version);
         event.set_class_id(entry.action().as_str());
-        let Scratch { picked, applies, buffers } = scratch;
+        let Scratch { picked, outline, rest, applies, buffers } = scratch;
         // An entry is UTF-8 by its making.
         let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
-        self.tree.pick(text, picked, self.paths);
+        let keeps_rest = !self.rest.is_empty();
+        self.tree.pick(text, picked, keeps_rest.then_some(&mut *outline), self.paths);
         let values = Values::new(entry.id().as_str(), text, picked);
         applies.clear();
         applies.resize(self.all_rules, false);
@@ -262,19 +285,14 @@ impl Plan {
             return Some(&drop.origin);
         }
         for slot in &self.fields {
-            match if W::SEES_ALL { Glance::LookCloser } else { slot.glance(values) } {
-                Glance::Absent => {}
-                Glance::Text(text) => {
-                    let pushed = event.push(&slot.field.key, slot.label.as_ref(), text);
-                    if let (Err(misfit), Some(only)) = (pushed, slot.field.only()) {
-                        watch.field(&slot.field, only, Fate::Misfit(text, misfit), applies);
-                    }
-                }
-                Glance::LookCloser => {
-                    let Some(chosen) = slot.field.choice.made(applies) else { continue };
-                    let fate = slot.field.fill(&chosen.what, values, buffers, event);
-                    watch.field(&slot.field, chosen, fate, applies);
-                }
+            slot.fill(values, keeps_rest.then_some(&mut *outline), applies, buffers, event, watch);
+        }
+        if keeps_rest {
+            rest.clear();
+            outline.write_rest(text, rest);
+            let values = values.with_rest(rest);
+            for slot in &self.rest {
+                slot.fill(values, None, applies, buffers, event, watch);
             }
         }
         None
@@ -312,16 +330,54 @@ impl Slot {
         Some((sources, direct))
     }
 
+    /// Adds the field to the event, where there is something to add, and marks in the outline what
+    /// it took.
+    fn fill<'p, W: Watch<'p>>(
+        &'p self,
+        values: Values<'_>,
+        outline: Option<&mut Outline>,
+        applies: &[bool],
+        buffers: &mut Buffers,
+        event: &mut Event,
+        watch: &mut W,
+    ) {
+        let field = &*self.field;
+        match if W::SEES_ALL { Glance::LookCloser } else { self.glance(values) } {
+            Glance::Absent => {}
+            Glance::Text(path, text) => match event.push(&field.key, self.label.as_ref(), text) {
+                Ok(()) => {
+                    if let Some((outline, member)) = outline.zip(values.member(path)) {
+                        outline.take(member);
+                    }
+                }
+                Err(misfit) => {
+                    if let Some(only) = field.only() {
+                        watch.field(field, only, Fate::Misfit(text, misfit), applies);
+                    }
+                }
+            },
+            Glance::LookCloser => {
+                let Some(chosen) = field.choice.made(applies) else { return };
+                let fate = field.fill(&chosen.what, values, buffers, event);
+                if let Some(outline) = outline {
+                    field.take(&chosen.what, &fate, values, outline);
+                }
+                watch.field(field, chosen, fate, applies);
+            }
+        }
+    }
+
     /// What the first source that is there makes of the field.
     fn glance<'a>(&self, values: Values<'a>) -> Glance<'a> {
         if self.sources == NO_SOURCES {
             return Glance::LookCloser;
         }
         let sources = self.sources.iter().take_while(|&&path| path != NO_SOURCE);
-        let found = sources.map(|&path| values.numbered(usize::from(path))).find(Option::is_some);
-        match found.flatten().map(Found::lent) {
+        let found =
+            sources.map(|&path| usize::from(path)).find_map(|path| Some((path, values.numbered(path)?)));
+        match found.map(|(path, found)| (path, found.lent())) {
             None => Glance::Absent,
-            Some(Some(text)) if self.direct => Glance::Text(text),
+            Some((path, Some(text))) if self.direct => Glance::Text(path, text),
             Some(_) => Glance::LookCloser,
         }
     }
@@ -334,7 +390,8 @@ const NO_SOURCES: [u16; 4] = [NO_SOURCE; 4];
 /// What can be told of a field without following it.
 enum Glance<'a> {
     Absent,
-    Text(&'a str),
+    /// The value, and the number of its path.
+    Text(usize, &'a str),
     LookCloser,
 }
 
@@ -361,6 +418,22 @@ impl FieldPlan {
                 Ok(()) => Fate::Pushed,
                 Err(misfit) => Fate::Misfit(text, misfit),
             },
+        }
+    }
+}
+
+impl FieldPlan {
+    /// Marks what the field took of the entry, or takes away from the event on purpose. A value
+    /// that did not fit stays unmarked, for it is nowhere else.
+    fn take(&self, field: &Field, fate: &Fate<'_>, values: Values<'_>, outline: &mut Outline) {
+        match (field, fate) {
+            (Field::Value { template, .. }, Fate::Pushed) => template.take(values, outline),
+            (Field::Unset, _) => {
+                for member in self.withheld().filter_map(|path| values.member_around(path.index())) {
+                    outline.take(member);
+                }
+            }
+            _ => {}
         }
     }
 }

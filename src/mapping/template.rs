@@ -3,18 +3,20 @@
 //! ```text
 //! template    = text with placeholders; `{{` and `}}` are braces
 //! placeholder = "{" source ("??" source)* ("|" filter)* "}"
-//! source      = path | text in quotes of either kind | @id
+//! source      = path | text in quotes of either kind | @id | @rest
 //! filter      = lower | upper | first | count | json | join("separator")
 //! ```
 //!
 //! Of the sources the first one counts that is there: neither absent, nor null, nor empty (a list
 //! or object of nothing else is empty too). `@id` is the entry's id as the forwarder knows it, which
-//! is made of the entry's text where Slack gave none. The filters work on it, from left to right. A template
+//! is made of the entry's text where Slack gave none. `@rest` is what no field took of the entry, see
+//! `outline`; a field that has it is filled after all others, and stands behind them. The filters work on it, from left to right. A template
 //! in which one placeholder finds nothing has no value at all.
 
 mod read;
 
 use super::json;
+use super::outline::Outline;
 use super::path::{PathId, Paths};
 use super::pick::{Found, Kind, Values};
 use super::text::Slip;
@@ -47,8 +49,10 @@ enum Source {
     Path(PathId),
     /// A constant, which is always there.
     Text(Box<str>),
-    /// The entry's id, which is always there too.
-    Id,
+    /// The entry's id, which is always there too, and the path at which Slack gives it.
+    Id(PathId),
+    /// What no field took.
+    Rest,
 }
 
 /// How a JSON value becomes text.
@@ -111,10 +115,23 @@ impl Template {
 
     /// Every path that the value may be read from.
     pub(super) fn paths(&self) -> impl Iterator<Item = PathId> {
-        self.placeholders().flat_map(|placeholder| &placeholder.sources).filter_map(|source| match source {
-            Source::Path(path) => Some(*path),
-            Source::Text(_) | Source::Id => None,
-        })
+        self.placeholders().flat_map(|placeholder| &placeholder.sources).filter_map(Source::path)
+    }
+
+    /// Whether it asks for what no other field took.
+    pub(super) fn wants_rest(&self) -> bool {
+        self.placeholders().any(|p| p.sources.iter().any(|source| matches!(source, Source::Rest)))
+    }
+
+    /// Marks what the value is made of, where the value shows all of it.
+    pub(super) fn take(&self, values: Values<'_>, outline: &mut Outline) {
+        for placeholder in self.placeholders().filter(|placeholder| placeholder.is_whole()) {
+            if let Some(path) = placeholder.chosen_source(values).and_then(|(source, _)| source.path())
+                && let Some(member) = values.member(path.index())
+            {
+                outline.take(member);
+            }
+        }
     }
 
     /// The paths of which one must be there for a value; `None` where a constant will do, or where
@@ -123,7 +140,7 @@ impl Template {
         let first = self.placeholders().next()?;
         let path = |source: &Source| match source {
             Source::Path(path) => Some(*path),
-            Source::Text(_) | Source::Id => None,
+            Source::Text(_) | Source::Id(_) | Source::Rest => None,
         };
         let always = first.sources.iter().any(|source| path(source).is_none());
         (!always).then(|| first.sources.iter().filter_map(path))
@@ -152,6 +169,16 @@ impl Template {
     }
 }
 
+impl Source {
+    /// Where in the entry it lies.
+    fn path(&self) -> Option<PathId> {
+        match self {
+            Self::Path(path) | Self::Id(path) => Some(*path),
+            Self::Text(_) | Self::Rest => None,
+        }
+    }
+}
+
 impl Placeholder {
     /// As it is written in the file, braces and all.
     pub(super) fn written(&self) -> &str {
@@ -165,16 +192,29 @@ impl Placeholder {
     fn constants(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().filter_map(|source| match source {
             Source::Text(text) => Some(&**text),
-            Source::Path(_) | Source::Id => None,
+            Source::Path(_) | Source::Id(_) | Source::Rest => None,
         })
+    }
+
+    /// Whether the text shows all that was chosen.
+    fn is_whole(&self) -> bool {
+        !self.first && self.shape != Shape::Count
     }
 
     /// The first source that is there.
     fn chosen<'a>(&'a self, values: Values<'a>) -> Option<Found<'a>> {
-        self.sources.iter().find_map(|source| match source {
-            Source::Path(path) => values.at(*path),
-            Source::Text(text) => Some(Found { raw: text, kind: Kind::Text }),
-            Source::Id => Some(Found { raw: values.id(), kind: Kind::Text }),
+        self.chosen_source(values).map(|(_, found)| found)
+    }
+
+    fn chosen_source<'a>(&'a self, values: Values<'a>) -> Option<(&'a Source, Found<'a>)> {
+        self.sources.iter().find_map(|source| {
+            let found = match source {
+                Source::Path(path) => values.at(*path)?,
+                Source::Text(text) => Found { raw: text, kind: Kind::Text },
+                Source::Id(_) => Found { raw: values.id(), kind: Kind::Text },
+                Source::Rest => Found { raw: values.rest()?, kind: Kind::Rest },
+            };
+            Some((source, found))
         })
     }
 
@@ -245,7 +285,7 @@ mod tests {
         let wanted: Vec<PathId> = template.paths().collect();
         let tree = Tree::new(wanted.iter().map(|&id| (id, paths.path(id).unwrap())));
         let mut picked = Picked::default();
-        tree.pick(ENTRY, &mut picked, paths.len());
+        tree.pick(ENTRY, &mut picked, None, paths.len());
         let mut buffers = Buffers::default();
         template
             .value(Values::new("e-1", ENTRY, &picked), &mut buffers)

@@ -17,11 +17,14 @@ mod endings;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod fuzz_corpus;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
 #[cfg(test)]
 mod mapping_tools;
+mod mapping_rest;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl Reader<'_, '_> {
                         .help("put it first, or take it away"),
                 );
             }
-            always |= !matches!(source, Source::Path(_));
+            always |= matches!(source, Source::Text(_) | Source::Id(_));
             sources.push(source);
             if !self.eat_spaced("??") {
                 return Ok(sources);
@@ -130,12 +130,21 @@ impl Reader<'_, '_> {
             Some('@') => {
                 self.text.next();
                 let name = self.text.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
-                if name == "id" {
-                    return Ok(Source::Id);
-                }
-                let what = format!("there is no `@{name}`");
-                return Err(Slip::new(start..self.text.at(), "bad-template", what)
-                    .help("`@id` is the entry's id; a key that begins with `@` is written in quotes"));
+                return match name {
+                    "id" => Ok(Source::Id(self.paths.number(Path::key("id")))),
+                    "rest" => Ok(Source::Rest),
+                    _ => {
+                        let slip = Slip::new(
+                            start..self.text.at(),
+                            "bad-template",
+                            format!("there is no `@{name}`"),
+                        );
+                        Err(slip.help(
+                            "`@id` is the entry's id, `@rest` what no field took; \
+                             a key that begins with `@` is written in quotes",
+                        ))
+                    }
+                };
             }
             Some('}') => {
                 let slip =

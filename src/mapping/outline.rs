@@ -1,0 +1,108 @@
+//! `{@rest}`: what an entry holds that no field took.
+//!
+//! While an entry is walked for the paths of its plan, every member that is passed is noted: where
+//! its key and its value lie, and which members lie inside it, as far as the walk went down. A
+//! field that takes a value marks that member. What is left unmarked is then written as one JSON
+//! object of the entry's own shape, without a second look at the entry.
+//!
+//! A list is one value: it is taken as a whole or not at all. A member that the plan asks for and
+//! that says nothing (null, empty) is left out here as it is in its field; what the plan knows
+//! nothing of is written as Slack sent it, nulls and all.
+//!
+//! **Invariant:** a member that says something is either taken or written. Of a key that stands
+//! twice in one object only the last can be taken.
+
+use std::ops::Range;
+
+use super::json;
+
+/// The members of one entry, each before those that lie inside it.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    /// The key with its quotes.
+    key: Range<usize>,
+    value: Range<usize>,
+    /// The number of the first member that does not lie inside this one.
+    after: usize,
+    /// Whether a path of the plan leads to it, or into it.
+    known: bool,
+    taken: bool,
+}
+
+/// The number of a member.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct MemberId(usize);
+
+impl Outline {
+    pub(super) fn clear(&mut self) {
+        self.members.clear();
+    }
+
+    /// Notes a member whose value is still to be read; `known`: a path of the plan leads there.
+    pub(super) fn begin(&mut self, key: Range<usize>, known: bool) -> MemberId {
+        let number = self.members.len();
+        // Until it ends it has no value, and so it stays where the entry breaks off.
+        self.members.push(Member { key, value: 0..0, after: number + 1, known, taken: false });
+        MemberId(number)
+    }
+
+    /// Notes where a member's value lies. What was begun since then lies inside it.
+    pub(super) fn end(&mut self, member: MemberId, value: Range<usize>) {
+        let after = self.members.len();
+        if let Some(member) = self.members.get_mut(member.0) {
+            member.value = value;
+            member.after = after;
+        }
+    }
+
+    /// Marks a member, and thereby all that lies inside it.
+    pub(super) fn take(&mut self, member: MemberId) {
+        if let Some(member) = self.members.get_mut(member.0) {
+            member.taken = true;
+        }
+    }
+
+    /// Writes the members that nothing took, as a JSON object; writes nothing where none is left.
+    ///
+    /// `text` is the entry that was walked.
+    pub(super) fn write_rest(&self, text: &str, out: &mut String) {
+        self.write_object(0..self.members.len(), text, out);
+    }
+
+    /// Recurses as deep as the longest path of a plan, and no deeper.
+    fn write_object(&self, numbers: Range<usize>, text: &str, out: &mut String) {
+        let begin = out.len();
+        let mut next = numbers.start;
+        while let Some(member) = self.members.get(next).filter(|_| next < numbers.end) {
+            let inside = next + 1..member.after;
+            next = member.after;
+            if member.taken {
+                continue;
+            }
+            let before = out.len();
+            out.push(if before == begin { '{' } else { ',' });
+            out.push_str(text.get(member.key.clone()).unwrap_or_default());
+            out.push(':');
+            let value = out.len();
+            if inside.is_empty() {
+                let raw = text.get(member.value.clone()).unwrap_or_default();
+                if !member.known || !json::is_nothing(raw) {
+                    json::write_compact(raw, out);
+                }
+            } else {
+                self.write_object(inside, text, out);
+            }
+            if out.len() == value {
+                out.truncate(before);
+            }
+        }
+        if out.len() > begin {
+            out.push('}');
+        }
+    }
+}
