@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Origin;
-use super::condition::Condition;
+use super::condition::{AtPath, Condition};
 use super::field::Field;
 use super::outline::Outline;
 use super::path::PathId;
@@ -101,7 +101,7 @@ pub struct Plan {
     pub(super) paths: usize,
     pub(super) all_rules: usize,
     /// The rules that may apply, by their number among all.
-    pub(super) rules: Box<[(usize, Arc<Condition>)]>,
+    pub(super) rules: Box<[(usize, Arc<Condition<AtPath>>)]>,
     pub(super) drop: Choice<bool>,
     pub(super) name: Choice<HeaderText>,
     pub(super) severity: Choice<Severity>,
@@ -196,6 +196,8 @@ pub struct Scratch {
     outline: Outline,
     rest: String,
     applies: Vec<bool>,
+    /// For the strings with escapes that conditions ask for.
+    spare: String,
     buffers: Buffers,
 }
 
@@ -260,7 +262,7 @@ impl Plan {
         event.clear();
         event.set_device(&self.device.vendor, &self.device.product, &self.device.version);
         event.set_class_id(entry.action().as_str());
-        let Scratch { picked, outline, rest, applies, buffers } = scratch;
+        let Scratch { picked, outline, rest, applies, spare, buffers } = scratch;
         // An entry is UTF-8 by its making.
         let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
         let keeps_rest = !self.rest.is_empty();
@@ -270,7 +272,7 @@ impl Plan {
         applies.resize(self.all_rules, false);
         for (rule, condition) in &self.rules {
             if let Some(place) = applies.get_mut(*rule) {
-                *place = condition.holds(values);
+                *place = condition.holds(values, spare);
             }
         }
         let name = self.name.made(applies);

@@ -23,7 +23,7 @@ impl Slip {
 }
 
 /// A position in a text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Cursor<'a> {
     text: &'a str,
     at: usize,
