@@ -30,7 +30,7 @@ impl Severity {
     }
 
     /// As it is written: `0` to `10`.
-    pub(super) const fn digits(self) -> &'static str {
+    pub const fn digits(self) -> &'static str {
         match self.0 {
             0 => "0",
             1 => "1",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::condition::{Condition, Pruned};
+use super::condition::{AtPath, Condition, Pruned};
 use super::field::{Field, Fields};
 use super::file::{self, Attributes, Document, Rule};
 use super::order;
@@ -306,7 +306,11 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
     }
 
     /// The tree of the paths that one plan reads.
-    fn tree(&mut self, conditions: &[(usize, Arc<Condition>)], fields: &[Arc<FieldPlan>]) -> Arc<Tree> {
+    fn tree(
+        &mut self,
+        conditions: &[(usize, Arc<Condition<AtPath>>)],
+        fields: &[Arc<FieldPlan>],
+    ) -> Arc<Tree> {
         let mut wanted = BTreeSet::new();
         for (_, condition) in conditions {
             condition.each_path(&mut |path| {

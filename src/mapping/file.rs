@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::condition::Condition;
+use super::condition::{AtPath, Condition};
 use super::field::Fields;
 use super::table::{Help, InFile, Member, Reading, Set, Value, listed, members};
 use crate::cef::{HeaderText, Severity};
@@ -35,7 +35,7 @@ pub(super) struct Attributes {
 /// One of `[[rules]]`.
 #[derive(Debug)]
 pub(super) struct Rule {
-    pub(super) when: Arc<Condition>,
+    pub(super) when: Arc<Condition<AtPath>>,
     pub(super) what: Attributes,
 }
 
@@ -102,7 +102,7 @@ impl InFile<'_, '_> {
     }
 
     /// Checks the version. `None` where nothing else in the file can be understood.
-    fn version(&mut self, table: &DeTable<'_>) -> Option<()> {
+    pub(super) fn version(&mut self, table: &DeTable<'_>) -> Option<()> {
         let Some(member) = find(table, "version") else {
             self.problem(
                 0..0,

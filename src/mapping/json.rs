@@ -201,7 +201,7 @@ pub(super) fn inside(raw: &str) -> Option<&str> {
 pub(super) fn write_text(raw: &str, separator: &str, out: &mut String) {
     match raw.as_bytes() {
         [b'"', ..] => unescape(inside(raw).unwrap_or_default(), out),
-        [b'[', ..] if elements(raw).all(is_scalar) => write_list(raw, separator, out),
+        [b'[', ..] if !elements(raw).any(is_container) => write_list(raw, separator, out),
         [b'[' | b'{', ..] => write_compact(raw, out),
         b"null" => {}
         _ => out.push_str(raw),
@@ -225,8 +225,9 @@ pub(super) fn write_list(raw: &str, separator: &str, out: &mut String) {
     }
 }
 
-fn is_scalar(raw: &str) -> bool {
-    !raw.starts_with(['[', '{'])
+/// Whether a value is a list or an object.
+pub(super) fn is_container(raw: &str) -> bool {
+    raw.starts_with(['[', '{'])
 }
 
 /// Appends the value without the white space between its tokens and with `\/`, which Slack writes

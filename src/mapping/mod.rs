@@ -49,6 +49,8 @@
 //! **Invariant:** nothing here knows what an action means: that stands in `mappings/`.
 
 mod builtin;
+pub mod cases;
+mod change;
 mod compile;
 mod condition;
 mod explain;
@@ -71,6 +73,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builtin::builtin;
+pub use change::{Change, Changed, changes};
 pub use compile::compile;
 pub use explain::{Explained, Outcome};
 pub use load::{LoadError, load};

@@ -10,11 +10,11 @@
 //! **Invariant:** once the buffers have grown, nothing is allocated, unless a value does not fit
 //! its key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Origin;
-use super::condition::Condition;
+use super::condition::{AtPath, Condition};
 use super::field::Field;
 use super::outline::Outline;
 use super::path::PathId;
@@ -64,6 +64,19 @@ impl Plans {
     }
 }
 
+impl Plans {
+    /// The keys and labels of every field of every plan.
+    pub(super) fn names(&self) -> BTreeSet<&str> {
+        let plans = self.logs.values().flat_map(|log| log.actions.values().chain([&log.unmapped]));
+        let mut names = BTreeSet::new();
+        for slot in plans.flat_map(|plan| &plan.fields) {
+            names.insert(slot.field.key.name());
+            names.extend(slot.field.choice.0.iter().filter_map(|said| Some(said.what.label()?.as_str())));
+        }
+        names
+    }
+}
+
 /// An action that a file maps, for lists of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Mapped<'p> {
@@ -88,7 +101,7 @@ pub struct Plan {
     pub(super) paths: usize,
     pub(super) all_rules: usize,
     /// The rules that may apply, by their number among all.
-    pub(super) rules: Box<[(usize, Arc<Condition>)]>,
+    pub(super) rules: Box<[(usize, Arc<Condition<AtPath>>)]>,
     pub(super) drop: Choice<bool>,
     pub(super) name: Choice<HeaderText>,
     pub(super) severity: Choice<Severity>,
@@ -183,6 +196,8 @@ pub struct Scratch {
     outline: Outline,
     rest: String,
     applies: Vec<bool>,
+    /// For the strings with escapes that conditions ask for.
+    spare: String,
     buffers: Buffers,
 }
 
@@ -247,7 +262,7 @@ impl Plan {
         event.clear();
         event.set_device(&self.device.vendor, &self.device.product, &self.device.version);
         event.set_class_id(entry.action().as_str());
-        let Scratch { picked, outline, rest, applies, buffers } = scratch;
+        let Scratch { picked, outline, rest, applies, spare, buffers } = scratch;
         // An entry is UTF-8 by its making.
         let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
         let keeps_rest = !self.rest.is_empty();
@@ -257,7 +272,7 @@ impl Plan {
         applies.resize(self.all_rules, false);
         for (rule, condition) in &self.rules {
             if let Some(place) = applies.get_mut(*rule) {
-                *place = condition.holds(values);
+                *place = condition.holds(values, spare);
             }
         }
         let name = self.name.made(applies);

@@ -26,6 +26,7 @@ mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
 #[cfg(test)]
+mod mapping_tools;
 mod mapping_rest;
 #[cfg(test)]
 mod problems;
