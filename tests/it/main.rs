@@ -1,6 +1,8 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod arcsight_categorizer;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod cef_dictionary;
@@ -28,6 +30,8 @@ mod mapping_properties;
 #[cfg(test)]
 mod mapping_tools;
 mod mapping_rest;
+#[cfg(test)]
+mod mapping_shipped;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
