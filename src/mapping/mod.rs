@@ -64,6 +64,7 @@ mod outline;
 mod path;
 mod pick;
 mod plan;
+pub mod schema;
 mod table;
 mod template;
 mod text;

@@ -15,6 +15,8 @@
 
 mod read;
 
+pub(super) use read::FILTERS;
+
 use super::json;
 use super::outline::Outline;
 use super::path::{PathId, Paths};

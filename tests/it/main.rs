@@ -18,20 +18,22 @@ mod commands;
 mod endings;
 #[cfg(test)]
 mod forward;
+mod fuzz_corpus;
 #[cfg(test)]
 mod map_last;
 #[cfg(test)]
 mod mapping_coverage;
-mod fuzz_corpus;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
-#[cfg(test)]
-mod mapping_tools;
 mod mapping_rest;
 #[cfg(test)]
+mod mapping_schema;
+#[cfg(test)]
 mod mapping_shipped;
+#[cfg(test)]
+mod mapping_tools;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]

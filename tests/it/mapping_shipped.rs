@@ -41,10 +41,7 @@ impl Mapped {
         for field in event.fields() {
             fields.insert(field.key.name().to_owned(), field.value.to_owned());
         }
-        Self {
-            severity: event.severity().to_string().parse().unwrap(),
-            fields,
-        }
+        Self { severity: event.severity().to_string().parse().unwrap(), fields }
     }
 
     /// The event of an entry that has nothing but its action and what every entry has.

@@ -4,6 +4,7 @@ mod coverage;
 mod diff;
 mod init;
 mod list;
+mod schema;
 mod test;
 
 use clap::{Args, Subcommand};
@@ -23,6 +24,7 @@ enum Command {
     List(list::Arguments),
     Test(test::Arguments),
     Diff(diff::Arguments),
+    Schema(schema::Arguments),
     Init(init::Arguments),
 }
 
@@ -32,6 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::List(arguments) => list::run(arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Schema(arguments) => schema::run(arguments),
         Command::Init(arguments) => init::run(arguments),
     }
 }

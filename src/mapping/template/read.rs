@@ -221,7 +221,7 @@ impl Reader<'_, '_> {
     }
 }
 
-const FILTERS: [&str; 6] = ["lower", "upper", "join", "first", "count", "json"];
+pub(in crate::mapping) const FILTERS: [&str; 6] = ["lower", "upper", "join", "first", "count", "json"];
 const LATER: [&str; 4] = ["domain", "mask", "pseudonym", "table"];
 const FILTERS_THERE_ARE: &str = "the filters are lower, upper, join(\", \"), first, count and json";
 
