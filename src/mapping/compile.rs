@@ -6,13 +6,16 @@ use std::sync::Arc;
 use super::condition::{AtPath, Condition, Pruned};
 use super::field::{Field, Fields};
 use super::file::{self, Attributes, Document, Rule};
+use super::lookup::Rows;
 use super::order;
 use super::path::PathId;
 use super::plan::{Candidate, Choice, Device, FieldPlan, LogPlans, Plan, Plans, Slot};
+use super::severity::Grade;
 use super::table::{At, Reading, Set};
+use super::template::Template;
 use super::tree::Tree;
 use super::{MappingFile, Origin};
-use crate::cef::{HeaderText, Key, Severity};
+use crate::cef::{HeaderText, Key};
 use crate::event::Log;
 use crate::problem::Problem;
 
@@ -25,7 +28,9 @@ pub fn compile(files: &[MappingFile]) -> Result<Plans, Vec<Problem>> {
     let read: Vec<Option<Document>> = (0..files.len()).map(|n| file::read(&mut reading, n)).collect();
     let whole = read.iter().all(Option::is_some);
     let mut books: BTreeMap<Log, Book> = BTreeMap::new();
-    for document in read.into_iter().flatten() {
+    let mut rows = Rows::default();
+    for mut document in read.into_iter().flatten() {
+        rows.add(std::mem::take(&mut document.tables), &mut reading);
         books.entry(document.log).or_default().add(document, &mut reading);
     }
     if books.is_empty() && whole {
@@ -39,13 +44,17 @@ pub fn compile(files: &[MappingFile]) -> Result<Plans, Vec<Problem>> {
             book.demand(&mut reading);
         }
     }
+    rows.settle(&mut reading, whole);
     let mut logs = HashMap::new();
     for (log, book) in &books {
         logs.extend(Binder::new(book, &mut reading).bind().map(|plans| (*log, plans)));
     }
     let nothing = logs.values().next().map(|plans| Plan::empty(plans.unmapped.device.clone()));
     match nothing {
-        Some(nothing) if reading.is_clean() => Ok(Plans { logs, nothing }),
+        Some(nothing) if reading.is_clean() => {
+            let wants_key = reading.wants_key.as_ref().map(|at| reading.origin(at));
+            Ok(Plans { logs, nothing, wants_key })
+        }
         _ => Err(reading.into_problems()),
     }
 }
@@ -65,7 +74,7 @@ struct Book {
 #[derive(Debug, Default)]
 struct Page {
     name: Layered<HeaderText>,
-    severity: Layered<Severity>,
+    severity: Layered<Grade>,
     drop: Layered<bool>,
     fields: LayeredFields,
     /// Where the action stands.
@@ -73,7 +82,7 @@ struct Page {
 }
 
 /// What is said of one thing, at most once a layer, the last layer last.
-type Layered<T> = Vec<Set<T>>;
+pub(super) type Layered<T> = Vec<Set<T>>;
 
 type LayeredFields = BTreeMap<String, (Key, Layered<Arc<Field>>)>;
 
@@ -117,7 +126,7 @@ impl Page {
 }
 
 /// Lays one more saying over the others, unless its own layer has said it already.
-fn lay<T>(layers: &mut Layered<T>, set: Option<Set<T>>, thing: &str, reading: &mut Reading<'_>) {
+pub(super) fn lay<T>(layers: &mut Layered<T>, set: Option<Set<T>>, thing: &str, reading: &mut Reading<'_>) {
     let Some(set) = set else { return };
     let layer = |set: &Set<T>| reading.files.get(set.at.file).map(|file| file.layer);
     match layers.last() {
@@ -204,7 +213,8 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
         // An action without a severity is as grave as one that no file names.
         let severities =
             book.unmapped.severity.iter().chain(page.into_iter().flat_map(|page| &page.severity));
-        let tree = self.tree(&conditions, &fields);
+        let severity = self.choice(severities, &applicable, |what| what.severity.as_ref());
+        let tree = self.tree(&conditions, &severity, &fields);
         let (rest, fields) = fields.into_iter().partition::<Vec<_>, _>(|field| field.wants_rest());
         Plan {
             origin: page
@@ -216,9 +226,10 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             rules: conditions.into(),
             drop: self.choice(&own.drop, &applicable, |what| what.drop.as_ref()),
             name: self.choice(&own.name, &applicable, |what| what.name.as_ref()),
-            severity: self.choice(severities, &applicable, |what| what.severity.as_ref()),
+            severity,
             fields: fields.into_iter().map(Slot::new).collect(),
             rest: rest.into_iter().map(Slot::new).collect(),
+            key: None,
         }
     }
 
@@ -309,6 +320,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
     fn tree(
         &mut self,
         conditions: &[(usize, Arc<Condition<AtPath>>)],
+        severity: &Choice<Grade>,
         fields: &[Arc<FieldPlan>],
     ) -> Arc<Tree> {
         let mut wanted = BTreeSet::new();
@@ -317,6 +329,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
                 wanted.insert(path);
             });
         }
+        wanted.extend(severity.0.iter().filter_map(|said| said.what.template()).flat_map(Template::paths));
         for field in fields {
             wanted.extend(field.choice.live().iter().flat_map(|said| said.what.paths()));
         }
@@ -348,6 +361,7 @@ impl Plan {
             severity: Choice(Box::default()),
             fields: Box::default(),
             rest: Box::default(),
+            key: None,
         }
     }
 }

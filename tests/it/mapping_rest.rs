@@ -71,10 +71,23 @@ fn a_value_counts_as_taken_where_the_event_shows_all_of_it() {
         ("{x | first}", Some(r#"{"x":["A","b"]}"#)),
         ("{x[0]}", Some(r#"{"x":["A","b"]}"#)),
         ("{x} {y}", Some(r#"{"x":["A","b"]}"#)),
+        ("{x | table(t)}", Some(r#"{"x":["A","b"]}"#)),
+        ("{x | mask}", None),
+        ("{x[0] | mask}", None),
+        ("{z ?? x | mask | lower}", None),
     ] {
-        assert_eq!(one(&format!("Acme = \"{field}\""), r#"{"x":["A","b"]}"#).as_deref(), left, "{field}");
+        assert_eq!(
+            one(&format!("Acme = \"{field}\"\n[tables.t]\nA = \"a\""), r#"{"x":["A","b"]}"#).as_deref(),
+            left,
+            "{field}"
+        );
     }
     assert_eq!(one("Acme = \"{a ?? b}\"", r#"{"a":1,"b":2}"#).as_deref(), Some(r#"{"b":2}"#));
+    // What is hidden is hidden with all that might have stood in its place, and with its list.
+    assert_eq!(
+        one("Acme = \"{a ?? b[0].c | mask}\"", r#"{"a":"x","b":[{"c":2}],"d":1}"#).as_deref(),
+        Some(r#"{"d":1}"#)
+    );
 }
 
 #[test]
