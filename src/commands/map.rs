@@ -59,11 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let form = match (&config, &arguments.destination) {
         (Some(config), Some(name)) => Form::of_destination(config, name)?,
-        _ => Form {
-            plans: pipeline::plans(arguments.mapping.as_deref()).map_err(setup_failure)?,
-            encoder: Encoder::default(),
-            budget: usize::try_from(arguments.max_message).unwrap_or(usize::MAX),
-        },
+        _ => Form::of_mapping(arguments)?,
     };
     let entries = match (&config, arguments.last) {
         (Some(config), Some(count)) => stored::last(config, count, arguments.source.as_deref())?,
@@ -73,18 +69,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 impl Form {
+    fn of_mapping(arguments: &Arguments) -> Result<Self, Failure> {
+        let plans = pipeline::plans(arguments.mapping.as_deref()).map_err(setup_failure)?;
+        if let Some(origin) = plans.wants_pseudonym_key() {
+            let told = format!("pseudonyms shown here are made with a key for tests ({origin} makes some)");
+            report::notes().line(told)?;
+        }
+        let budget = usize::try_from(arguments.max_message).unwrap_or(usize::MAX);
+        Ok(Self { plans, encoder: Encoder::default(), budget })
+    }
+
     fn of_destination(config: &Config, name: &str) -> Result<Self, Failure> {
         let Some(destination) = config.destinations.get(name) else {
             let names: Vec<_> = config.destinations.keys().map(String::as_str).collect();
             return Err(Failure::new(Exit::Usage, format!("there is no destination {name}"))
                 .help(format!("the configuration has {}", names.join(", "))));
         };
-        let dir = destination.mapping.as_ref().and_then(|mapping| config.mappings.get(mapping));
-        Ok(Self {
-            plans: pipeline::plans(dir.map(PathBuf::as_path)).map_err(setup_failure)?,
-            encoder: destination.encoder,
-            budget: pipeline::line_budget(destination),
-        })
+        let mapping = destination.mapping.as_deref();
+        let plans = pipeline::plans_of(config, mapping);
+        let plans = plans.and_then(|plans| pipeline::keyed(plans, config, mapping)).map_err(setup_failure)?;
+        Ok(Self { plans, encoder: destination.encoder, budget: pipeline::line_budget(destination) })
     }
 
     fn write(&self, entries: &[Entry], explain: bool) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::reader::{Section, Word};
-use super::{Source, not_yet, size};
+use super::{Mapping, Source, not_yet, size};
 use crate::cef;
 use crate::net::{Address, ClientCertificate, Limits, Roots};
 use crate::syslog::{Facility, Framing, Header, HeaderKind, Profile};
@@ -79,7 +79,7 @@ pub struct Tls {
 /// What a destination may refer to.
 pub(super) struct Names<'a> {
     pub(super) sources: &'a BTreeMap<String, Source>,
-    pub(super) mappings: &'a BTreeMap<String, PathBuf>,
+    pub(super) mappings: &'a BTreeMap<String, Mapping>,
 }
 
 pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Destination> {

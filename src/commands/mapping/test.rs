@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The folders of the mappings to be tested.
 fn folders(arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
     let Some(path) = &arguments.config else { return Ok(arguments.dir.clone().into_iter().collect()) };
-    let dirs: Vec<PathBuf> = load_config(path)?.mappings.into_values().collect();
+    let dirs: Vec<PathBuf> = load_config(path)?.mappings.into_values().map(|mapping| mapping.dir).collect();
     if dirs.is_empty() {
         let what = format!("{} names no mapping", path.display());
         let help = "add `[mappings.acme]` with `dir = \"…\"`, or give the folder itself";
