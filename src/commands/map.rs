@@ -9,9 +9,10 @@ use super::{ConfigFile, entries, setup_failure, stored};
 use crate::cef::{Cuts, Encoder, Event};
 use crate::config::{Config, size};
 use crate::event::Entry;
-use crate::mapping::{Plans, Scratch};
+use crate::mapping::{Plans, Scratch, When};
 use crate::pipeline;
 use crate::report::{self, Exit, Failure};
+use crate::store::SourceId;
 
 /// Turns Slack entries into CEF on standard output.
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ pub(super) struct Arguments {
     /// The longest line.
     #[arg(long, value_name = "SIZE", default_value = "8000B", value_parser = size)]
     max_message: u64,
-    /// As this destination of the configuration gets it: its mapping, its form of values, its longest line.
+    /// As this destination of the configuration gets it: its mapping, its form of values, its longest line, its `when`.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["mapping", "max_message"])]
     destination: Option<String>,
     #[command(flatten)]
@@ -50,6 +51,8 @@ struct Form {
     encoder: Encoder,
     /// The longest line in bytes.
     budget: usize,
+    /// Which events are wanted; all where there is none.
+    when: Option<When>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -63,7 +66,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let entries = match (&config, arguments.last) {
         (Some(config), Some(count)) => stored::last(config, count, arguments.source.as_deref())?,
-        _ => entries::read(&arguments.file)?,
+        _ => {
+            let entries = entries::read(&arguments.file)?;
+            // Whose they are is known where there is but one source.
+            let source = config.as_ref().filter(|config| config.sources.len() == 1);
+            let source = source.and_then(|config| config.sources.keys().next()).map_or("", String::as_str);
+            let source = SourceId::new(source);
+            entries.into_iter().map(|entry| (source.clone(), entry)).collect()
+        }
     };
     form.write(&entries, arguments.explain)
 }
@@ -76,7 +86,7 @@ impl Form {
             report::notes().line(told)?;
         }
         let budget = usize::try_from(arguments.max_message).unwrap_or(usize::MAX);
-        Ok(Self { plans, encoder: Encoder::default(), budget })
+        Ok(Self { plans, encoder: Encoder::default(), budget, when: None })
     }
 
     fn of_destination(config: &Config, name: &str) -> Result<Self, Failure> {
@@ -88,18 +98,21 @@ impl Form {
         let mapping = destination.mapping.as_deref();
         let plans = pipeline::plans_of(config, mapping);
         let plans = plans.and_then(|plans| pipeline::keyed(plans, config, mapping)).map_err(setup_failure)?;
-        Ok(Self { plans, encoder: destination.encoder, budget: pipeline::line_budget(destination) })
+        let budget = pipeline::line_budget(destination);
+        Ok(Self { plans, encoder: destination.encoder, budget, when: destination.when.clone() })
     }
 
-    fn write(&self, entries: &[Entry], explain: bool) -> Result<(), Failure> {
+    fn write(&self, entries: &[(SourceId, Entry)], explain: bool) -> Result<(), Failure> {
         let (mut out, mut notes) = (report::data(), report::notes());
         let (mut scratch, mut event, mut line) = (Scratch::new(), Event::new(), Vec::new());
-        for entry in entries {
+        for (source, entry) in entries {
             let plan = self.plans.plan(entry.log(), entry.action().as_str());
             let applied = plan.apply(entry, &mut scratch, &mut event);
             let mut cuts = Cuts::default();
             if let Some(rule) = applied.dropped {
                 notes.line(format!("dropped: {entry}, by {rule}"))?;
+            } else if !self.when.as_ref().is_none_or(|when| when.holds(&event, entry, source.as_str())) {
+                notes.line(format!("not for this destination: {entry}, by its `when`"))?;
             } else {
                 line.clear();
                 cuts = self.encoder.encode(&event, self.budget, &mut line);

@@ -14,15 +14,19 @@ pub(super) fn open(config: &Config) -> Result<Archive, Failure> {
     })
 }
 
-/// The last entries of the store, of one source or of all, the newest last.
-pub(super) fn last(config: &Config, count: usize, source: Option<&str>) -> Result<Vec<Entry>, Failure> {
+/// The last entries of the store, of one source or of all, each with its source; the newest last.
+pub(super) fn last(
+    config: &Config,
+    count: usize,
+    source: Option<&str>,
+) -> Result<Vec<(SourceId, Entry)>, Failure> {
     let mut archive = open(config)?;
     let last = archive.last(count, source.map(SourceId::new).as_ref()).map_err(|error| failed(&error))?;
     tell_of_damage(&archive)?;
     if last.is_empty() && count > 0 {
         tell_of_nothing(config, source)?;
     }
-    Ok(last.into_iter().map(|(_, entry)| entry).collect())
+    Ok(last)
 }
 
 /// Calls `each` with every entry that the store keeps, of one source or of all.

@@ -46,8 +46,8 @@
 //! which one placeholder finds nothing (absent, null, empty) is left out, and so is one whose
 //! value is not of its key's type, which is reported. `{@id}` is the entry's id, which the
 //! forwarder makes of the entry's text where Slack gave none: it is there for every entry. See
-//! `template` for `??` and filters, and `condition` for `when`. What a key `means` is for people
-//! who read events, and changes none.
+//! `template` for `??` and filters, `condition` for `when`, and `selection` for the `when` of a
+//! destination. What a key `means` is for people who read events, and changes none.
 //!
 //! **Tables** are known by their names in all files. A text that a table does not name yields
 //! nothing, unless the table has the row `"*"`; of a list each element is looked up. See `lookup`.
@@ -87,6 +87,7 @@ mod pick;
 mod plan;
 mod pseudonym;
 pub mod schema;
+mod selection;
 mod severity;
 mod table;
 mod template;
@@ -104,6 +105,7 @@ pub use fields::{FieldInfo, FieldOf};
 pub use load::{LoadError, load};
 pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
 pub use pseudonym::PseudonymKey;
+pub use selection::When;
 
 /// One mapping file, not yet understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -201,6 +201,7 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
 /// The converter of a destination.
 pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
     Converter::new(plans, destination.encoder, format(destination), destination.max_message)
+        .only(destination.when.clone())
 }
 
 /// The longest CEF line of a destination, in bytes: what its header leaves of a message.

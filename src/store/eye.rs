@@ -21,9 +21,9 @@ const LEASE_BYTES: usize = 1 << 20;
 /// A batch read, from some entry of it on.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) source: SourceId,
     pub(super) begin: Position,
     pub(super) end: Position,
+    pub(super) source: SourceId,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -104,7 +104,8 @@ impl Eye {
                     count = count.saturating_add(entries.len());
                     bytes = bytes.saturating_add(header.seal.size as usize);
                     if !entries.is_empty() {
-                        found.push(Loaded { source: header.source.clone(), begin: at, end, entries });
+                        let source = header.source.clone();
+                        found.push(Loaded { begin: at, end, source, entries });
                     }
                     at = end;
                     continue;

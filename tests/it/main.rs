@@ -22,6 +22,8 @@ mod fuzz_corpus;
 #[cfg(test)]
 mod map_last;
 #[cfg(test)]
+mod mapping_conditions;
+#[cfg(test)]
 mod mapping_coverage;
 #[cfg(test)]
 mod mapping_plans;

@@ -76,6 +76,14 @@ unset = ["AcmeActor"]
 name = "Seen"
 
 [[rules]]
+when = { action = { glob = ["*a*", "user_[!x]*"], none = ["quiet"] }, "details.reason" = { regex = "(?i)^T|o+r$" } }
+severity = 9
+
+[[rules]]
+when = { any = [{ "context.ip_address" = { cidr = ["10.0.0.0/8", "::1"] } }, { "details.n" = { at_least = -1, at_most = 9.5 } }] }
+fields = { AcmeNear = "near" }
+
+[[rules]]
 when = { "details.noise" = true }
 drop = true
 
