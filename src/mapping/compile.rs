@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::condition::{AtPath, Condition, Pruned};
 use super::field::{Field, Fields};
 use super::file::{self, Attributes, Document, Rule};
+use super::lookup::Rows;
 use super::order;
 use super::path::PathId;
 use super::plan::{Candidate, Choice, Device, FieldPlan, LogPlans, Plan, Plans, Slot};
@@ -25,7 +26,9 @@ pub fn compile(files: &[MappingFile]) -> Result<Plans, Vec<Problem>> {
     let read: Vec<Option<Document>> = (0..files.len()).map(|n| file::read(&mut reading, n)).collect();
     let whole = read.iter().all(Option::is_some);
     let mut books: BTreeMap<Log, Book> = BTreeMap::new();
-    for document in read.into_iter().flatten() {
+    let mut rows = Rows::default();
+    for mut document in read.into_iter().flatten() {
+        rows.add(std::mem::take(&mut document.tables), &mut reading);
         books.entry(document.log).or_default().add(document, &mut reading);
     }
     if books.is_empty() && whole {
@@ -39,13 +42,17 @@ pub fn compile(files: &[MappingFile]) -> Result<Plans, Vec<Problem>> {
             book.demand(&mut reading);
         }
     }
+    rows.settle(&mut reading, whole);
     let mut logs = HashMap::new();
     for (log, book) in &books {
         logs.extend(Binder::new(book, &mut reading).bind().map(|plans| (*log, plans)));
     }
     let nothing = logs.values().next().map(|plans| Plan::empty(plans.unmapped.device.clone()));
     match nothing {
-        Some(nothing) if reading.is_clean() => Ok(Plans { logs, nothing }),
+        Some(nothing) if reading.is_clean() => {
+            let wants_key = reading.wants_key.as_ref().map(|at| reading.origin(at));
+            Ok(Plans { logs, nothing, wants_key })
+        }
         _ => Err(reading.into_problems()),
     }
 }
@@ -73,7 +80,7 @@ struct Page {
 }
 
 /// What is said of one thing, at most once a layer, the last layer last.
-type Layered<T> = Vec<Set<T>>;
+pub(super) type Layered<T> = Vec<Set<T>>;
 
 type LayeredFields = BTreeMap<String, (Key, Layered<Arc<Field>>)>;
 
@@ -117,7 +124,7 @@ impl Page {
 }
 
 /// Lays one more saying over the others, unless its own layer has said it already.
-fn lay<T>(layers: &mut Layered<T>, set: Option<Set<T>>, thing: &str, reading: &mut Reading<'_>) {
+pub(super) fn lay<T>(layers: &mut Layered<T>, set: Option<Set<T>>, thing: &str, reading: &mut Reading<'_>) {
     let Some(set) = set else { return };
     let layer = |set: &Set<T>| reading.files.get(set.at.file).map(|file| file.layer);
     match layers.last() {
@@ -219,6 +226,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             severity: self.choice(severities, &applicable, |what| what.severity.as_ref()),
             fields: fields.into_iter().map(Slot::new).collect(),
             rest: rest.into_iter().map(Slot::new).collect(),
+            key: None,
         }
     }
 
@@ -348,6 +356,7 @@ impl Plan {
             severity: Choice(Box::default()),
             fields: Box::default(),
             rest: Box::default(),
+            key: None,
         }
     }
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::lookup::{Use, Wanted};
 use super::naming;
 use super::path::PathId;
 use super::table::{Help, InFile, Member, Set, Value, members};
-use super::template::Template;
+use super::template::{Filter, Step, Template};
 use crate::cef::{Event, Key, Label};
 
 /// What a file says of one CEF key.
@@ -174,15 +175,66 @@ impl InFile<'_, '_> {
     }
 
     fn template(&mut self, text: &str, span: &Range<usize>, key: Option<&Key>) -> Option<Template> {
-        let template = match Template::parse(text, &mut self.reading.paths) {
+        let wanted = |standing: bool| match key {
+            Some(key) if standing => Wanted::ValueOf(key.clone()),
+            _ => Wanted::Anything,
+        };
+        let template = self.read_template(text, span, wanted)?;
+        for constant in template.constants() {
+            self.constant(constant, span, key?)?;
+        }
+        if let Some(key) = key {
+            self.never_fits(&template, text, span, key)?;
+        }
+        Some(template)
+    }
+
+    /// Checks that what the filters leave can be a value of the key at all.
+    fn never_fits(&mut self, template: &Template, text: &str, span: &Range<usize>, key: &Key) -> Option<()> {
+        for placeholder in template.placeholders() {
+            // What a table makes of it is seen by the table's values.
+            let last = placeholder.filters().rsplit(|step| matches!(step.filter, Filter::Table(_))).next();
+            let never = |step: &Step| Some((step.filter.never(key.kind())?, step.at.clone()));
+            if let Some((left, at)) = last.unwrap_or_default().iter().find_map(never) {
+                let what = format!("`{key}` holds {}, which {left} is not", key.kind().described());
+                let help = "for text of any kind use a custom key such as `cs5`";
+                self.problem(self.within(span, text, &at), "wrong-kind", what, help);
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// Reads a template of any use, and notes the tables and the key that it wants. `wanted` says
+    /// what a table's values must be, which may stand as they are or not.
+    pub(super) fn read_template(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        wanted: impl Fn(bool) -> Wanted,
+    ) -> Option<Template> {
+        let template = match Template::parse(text, &mut self.reading.paths, &mut self.reading.tables) {
             Ok(template) => template,
             Err(slips) => {
                 self.slips(span, text, slips);
                 return None;
             }
         };
-        for constant in template.constants() {
-            self.constant(constant, span, key?)?;
+        for placeholder in template.placeholders() {
+            for (n, step) in placeholder.filters().iter().enumerate() {
+                let at = self.at(self.within(span, text, &step.at));
+                match &step.filter {
+                    Filter::Table(table) => {
+                        let standing = template.is_alone() && n + 1 == placeholder.filters().len();
+                        let (table, wanted) = (table.clone(), wanted(standing));
+                        self.reading.uses.push(Use { table, at, wanted });
+                    }
+                    Filter::Pseudonym => {
+                        self.reading.wants_key.get_or_insert(at);
+                    }
+                    Filter::Lower | Filter::Upper | Filter::Domain | Filter::Mask => {}
+                }
+            }
         }
         Some(template)
     }

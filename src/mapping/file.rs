@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::condition::{AtPath, Condition};
 use super::field::Fields;
+use super::lookup;
 use super::table::{Help, InFile, Member, Reading, Set, Value, listed, members};
 use crate::cef::{HeaderText, Severity};
 use crate::event::Log;
@@ -17,6 +18,7 @@ pub(super) struct Document {
     pub(super) vendor: Option<Set<HeaderText>>,
     pub(super) product: Option<Set<HeaderText>>,
     pub(super) fields: Fields,
+    pub(super) tables: Vec<lookup::Said>,
     pub(super) unmapped: Attributes,
     /// By name, with the place of the name.
     pub(super) actions: Vec<(Set<String>, Attributes)>,
@@ -42,8 +44,8 @@ pub(super) struct Rule {
 /// The version of the mapping language that this program reads.
 const VERSION: i64 = 1;
 
-const TOP: [&str; 9] =
-    ["version", "log", "category", "header", "fields", "unset", "unmapped", "actions", "rules"];
+const TOP: [&str; 10] =
+    ["version", "log", "category", "header", "fields", "unset", "tables", "unmapped", "actions", "rules"];
 const ATTRIBUTES: [&str; 6] = ["name", "severity", "category", "drop", "fields", "unset"];
 const RULE: [&str; 7] = ["when", "name", "severity", "category", "drop", "fields", "unset"];
 
@@ -70,6 +72,7 @@ impl InFile<'_, '_> {
             vendor: None,
             product: None,
             fields: Fields::new(),
+            tables: Vec::new(),
             unmapped: Attributes::default(),
             actions: Vec::new(),
             rules: Vec::new(),
@@ -88,10 +91,7 @@ impl InFile<'_, '_> {
                 }
                 "actions" => self.actions(member.value, &mut document.actions),
                 "rules" => self.rules(member.value, &mut document.rules),
-                "tables" => {
-                    let what = "`tables` is not in this version yet";
-                    self.problem(member.key.span(), "not-yet", what, Help::NONE);
-                }
+                "tables" => document.tables = self.tables(member.value),
                 _ => self.unknown(member, "a mapping file", &TOP),
             }
         }

@@ -58,12 +58,15 @@ mod field;
 mod file;
 mod json;
 mod load;
+mod lookup;
 mod naming;
 mod order;
 mod outline;
 mod path;
 mod pick;
 mod plan;
+mod pseudonym;
+mod severity;
 mod table;
 mod template;
 mod text;
@@ -78,6 +81,7 @@ pub use compile::compile;
 pub use explain::{Explained, Outcome};
 pub use load::{LoadError, load};
 pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
+pub use pseudonym::PseudonymKey;
 
 /// One mapping file, not yet understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use super::field::Field;
 use super::outline::Outline;
 use super::path::PathId;
 use super::pick::{Picked, Values};
+use super::pseudonym::PseudonymKey;
 use super::template::{Buffers, Placeholder};
 use super::tree::Tree;
 use crate::cef::{Event, HeaderText, Key, Label, Misfit, Severity};
@@ -30,6 +31,8 @@ pub struct Plans {
     pub(super) logs: HashMap<Log, LogPlans>,
     /// For a log that no file maps, which compiling refuses to yield.
     pub(super) nothing: Plan,
+    /// The first place that makes a pseudonym.
+    pub(super) wants_key: Option<Origin>,
 }
 
 /// The plans of one log.
@@ -46,6 +49,22 @@ impl Plans {
             Some(plans) => plans.actions.get(action).unwrap_or(&plans.unmapped),
             None => &self.nothing,
         }
+    }
+
+    /// The same plans, which make their pseudonyms with that key. Without one a field with a
+    /// pseudonym is left out.
+    #[must_use]
+    pub fn keyed(mut self, key: PseudonymKey) -> Self {
+        let key = Arc::new(key);
+        for plan in self.logs.values_mut().flat_map(LogPlans::all_mut) {
+            plan.key = Some(Arc::clone(&key));
+        }
+        self
+    }
+
+    /// The first place of the files that makes a pseudonym, for which there must be a key.
+    pub fn wants_pseudonym_key(&self) -> Option<&Origin> {
+        self.wants_key.as_ref()
     }
 
     /// Every action of a log that a file maps, by name.
@@ -69,11 +88,17 @@ impl Plans {
     pub(super) fn names(&self) -> BTreeSet<&str> {
         let plans = self.logs.values().flat_map(|log| log.actions.values().chain([&log.unmapped]));
         let mut names = BTreeSet::new();
-        for slot in plans.flat_map(|plan| &plan.fields) {
+        for slot in plans.flat_map(|plan| plan.fields.iter().chain(&plan.rest)) {
             names.insert(slot.field.key.name());
             names.extend(slot.field.choice.0.iter().filter_map(|said| Some(said.what.label()?.as_str())));
         }
         names
+    }
+}
+
+impl LogPlans {
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Plan> {
+        self.actions.values_mut().chain([&mut self.unmapped])
     }
 }
 
@@ -109,6 +134,8 @@ pub struct Plan {
     pub(super) fields: Box<[Slot]>,
     /// Those that ask for what no other field took, written behind the others.
     pub(super) rest: Box<[Slot]>,
+    /// What pseudonyms are made with.
+    pub(super) key: Option<Arc<PseudonymKey>>,
 }
 
 /// The header's first fields.
@@ -286,15 +313,16 @@ impl Plan {
         if let Some(drop) = self.drop.made(applies).filter(|drop| drop.what) {
             return Some(&drop.origin);
         }
+        let key = self.key.as_deref();
         for slot in &self.fields {
-            slot.fill(values, keeps_rest.then_some(&mut *outline), applies, buffers, event, watch);
+            slot.fill(values, key, keeps_rest.then_some(&mut *outline), applies, buffers, event, watch);
         }
         if keeps_rest {
             rest.clear();
             outline.write_rest(text, rest);
             let values = values.with_rest(rest);
             for slot in &self.rest {
-                slot.fill(values, None, applies, buffers, event, watch);
+                slot.fill(values, key, None, applies, buffers, event, watch);
             }
         }
         None
@@ -337,6 +365,7 @@ impl Slot {
     fn fill<'p, W: Watch<'p>>(
         &'p self,
         values: Values<'_>,
+        key: Option<&PseudonymKey>,
         outline: Option<&mut Outline>,
         applies: &[bool],
         buffers: &mut Buffers,
@@ -360,7 +389,7 @@ impl Slot {
             },
             Glance::LookCloser => {
                 let Some(chosen) = field.choice.made(applies) else { return };
-                let fate = field.fill(&chosen.what, values, buffers, event);
+                let fate = field.fill(&chosen.what, values, key, buffers, event);
                 if let Some(outline) = outline {
                     field.take(&chosen.what, &fate, values, outline);
                 }
@@ -410,11 +439,12 @@ impl FieldPlan {
         &self,
         field: &'a Field,
         values: Values<'a>,
+        key: Option<&PseudonymKey>,
         buffers: &'a mut Buffers,
         event: &mut Event,
     ) -> Fate<'a> {
         let Field::Value { label, template } = field else { return Fate::Unset };
-        match template.value(values, buffers) {
+        match template.value(values, key, buffers) {
             Err(placeholder) => Fate::Absent(placeholder),
             Ok(text) => match event.push(&self.key, label.as_ref(), text) {
                 Ok(()) => Fate::Pushed,
@@ -426,8 +456,11 @@ impl FieldPlan {
 
 impl FieldPlan {
     /// Marks what the field took of the entry, or takes away from the event on purpose. A value
-    /// that did not fit stays unmarked, for it is nowhere else.
+    /// that did not fit stays unmarked, for it is nowhere else, unless it shall be hidden.
     fn take(&self, field: &Field, fate: &Fate<'_>, values: Values<'_>, outline: &mut Outline) {
+        if let Field::Value { template, .. } = field {
+            template.take_hidden(values, outline);
+        }
         match (field, fate) {
             (Field::Value { template, .. }, Fate::Pushed) => template.take(values, outline),
             (Field::Unset, _) => {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::lookup::{Tables, Use};
 use super::path::Paths;
 use super::text::{self, Slip};
 use super::{MappingFile, Origin};
@@ -57,6 +58,11 @@ pub(super) struct Set<T> {
 pub(super) struct Reading<'f> {
     pub(super) files: &'f [MappingFile],
     pub(super) paths: Paths,
+    pub(super) tables: Tables,
+    /// Where the tables are looked into.
+    pub(super) uses: Vec<Use>,
+    /// The first place that makes a pseudonym.
+    pub(super) wants_key: Option<At>,
     problems: Vec<(At, Problem)>,
     /// Where each line of each file begins.
     lines: Vec<Vec<usize>>,
@@ -69,7 +75,15 @@ impl<'f> Reading<'f> {
             breaks.map(|(at, _)| at.saturating_add(1)).collect()
         };
         let lines = files.iter().map(starts).collect();
-        Self { files, paths: Paths::default(), problems: Vec::new(), lines }
+        Self {
+            files,
+            paths: Paths::default(),
+            tables: Tables::default(),
+            uses: Vec::new(),
+            wants_key: None,
+            problems: Vec::new(),
+            lines,
+        }
     }
 
     /// The file and line of a place.
@@ -157,10 +171,15 @@ impl InFile<'_, '_> {
         slips: impl IntoIterator<Item = Slip>,
     ) {
         for slip in slips {
-            let file = self.reading.files.get(self.file).map_or("", |file| &file.text);
-            let at = text::within_string(file, span, decoded, &slip.at);
+            let at = self.within(span, decoded, &slip.at);
             self.problem(at, slip.code, slip.what, slip.help.map_or(Help::NONE, Help::from));
         }
+    }
+
+    /// Where bytes of a string lie in the file, which lies at `span` and means `decoded`.
+    pub(super) fn within(&self, span: &Range<usize>, decoded: &str, at: &Range<usize>) -> Range<usize> {
+        let file = self.reading.files.get(self.file).map_or("", |file| &file.text);
+        text::within_string(file, span, decoded, at)
     }
 
     /// A key that the table does not have.

@@ -4,22 +4,47 @@
 //! template    = text with placeholders; `{{` and `}}` are braces
 //! placeholder = "{" source ("??" source)* ("|" filter)* "}"
 //! source      = path | text in quotes of either kind | @id | @rest
-//! filter      = lower | upper | first | count | json | join("separator")
+//! filter      = first | count | json | join("separator")
+//!             | lower | upper | domain | mask | pseudonym | table(name)
 //! ```
 //!
 //! Of the sources the first one counts that is there: neither absent, nor null, nor empty (a list
 //! or object of nothing else is empty too). `@id` is the entry's id as the forwarder knows it, which
 //! is made of the entry's text where Slack gave none. `@rest` is what no field took of the entry, see
-//! `outline`; a field that has it is filled after all others, and stands behind them. The filters work on it, from left to right. A template
-//! in which one placeholder finds nothing has no value at all.
+//! `outline`; a field that has it is filled after all others, and stands behind them. A template in
+//! which one placeholder finds nothing has no value at all.
+//!
+//! The filters work from left to right: first those that make one text of what Slack sent, then, in
+//! any order and number, those that change a text.
+//!
+//! | filter | what it makes |
+//! | --- | --- |
+//! | `first` | of a list its first element that says something |
+//! | `count` | how many elements or members; 1 of a single value |
+//! | `json` | compact JSON |
+//! | `join("; ")` | of a list its elements with this between them; without it there are commas |
+//! | `lower`, `upper` | the same in small or capital letters |
+//! | `domain` | of an e-mail address or a URL the domain in small letters; of anything else, an IP address too, nothing |
+//! | `mask` | `j***@example.com` of an e-mail address, `192.0.2.0` or `2001:db8:1::` of an IP address (its /24 or /48, which still fits a key of addresses), of anything else the first character and `***` |
+//! | `pseudonym` | 32 hexadecimal digits, the same for the same text under one key, with no way back without the key; put `lower` before it where case must not matter |
+//! | `table(name)` | what `[tables.name]` has for the text, else what it has for `"*"`, else nothing |
+//!
+//! Where the elements of a list are joined, the filters that change a text work on each of them
+//! before: `{details.emails | mask}`. An element of which a filter leaves nothing is left out;
+//! where nothing is left of all of them, the placeholder has no value. Nor has one with
+//! `pseudonym` where there is no key: the clear text never takes its place.
 
+mod filter;
 mod read;
 
 use super::json;
+use super::lookup::Tables;
 use super::outline::Outline;
 use super::path::{PathId, Paths};
 use super::pick::{Found, Kind, Values};
+use super::pseudonym::PseudonymKey;
 use super::text::Slip;
+pub(super) use filter::{Filter, Step};
 
 /// A value still to be filled in.
 #[derive(Debug)]
@@ -41,7 +66,8 @@ pub(super) struct Placeholder {
     sources: Box<[Source]>,
     first: bool,
     shape: Shape,
-    cases: Box<[Case]>,
+    /// What is done to the text, in this order.
+    filters: Box<[Step]>,
 }
 
 #[derive(Debug)]
@@ -64,12 +90,6 @@ enum Shape {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Case {
-    Lower,
-    Upper,
-}
-
 /// Text buffers that are used again and again.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
@@ -82,14 +102,16 @@ impl Template {
     ///
     /// # Errors
     /// Every mistake in it.
-    pub(super) fn parse(text: &str, paths: &mut Paths) -> Result<Self, Vec<Slip>> {
-        read::parts(text, paths).map(|parts| Self { parts: parts.into() })
+    pub(super) fn parse(text: &str, paths: &mut Paths, tables: &mut Tables) -> Result<Self, Vec<Slip>> {
+        read::parts(text, paths, tables).map(|parts| Self { parts: parts.into() })
     }
 
-    /// The value, where every placeholder finds something; else the first that does not.
+    /// The value, where every placeholder finds something; else the first that does not. `key` is
+    /// what pseudonyms are made with.
     pub(super) fn value<'a>(
         &'a self,
         values: Values<'a>,
+        key: Option<&PseudonymKey>,
         buffers: &'a mut Buffers,
     ) -> Result<&'a str, &'a Placeholder> {
         match &*self.parts {
@@ -107,7 +129,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => buffers.text.push_str(text),
-                Part::Value(placeholder) => placeholder.write(values, buffers)?,
+                Part::Value(placeholder) => placeholder.write(values, key, buffers)?,
             }
         }
         Ok(&buffers.text)
@@ -134,6 +156,17 @@ impl Template {
         }
     }
 
+    /// Marks everything that a filter shall hide, whether or not the value is made of it: it stands
+    /// nowhere in the clear.
+    pub(super) fn take_hidden(&self, values: Values<'_>, outline: &mut Outline) {
+        for placeholder in self.placeholders().filter(|placeholder| placeholder.hides()) {
+            let paths = placeholder.sources.iter().filter_map(Source::path);
+            for member in paths.filter_map(|path| values.member_around(path.index())) {
+                outline.take(member);
+            }
+        }
+    }
+
     /// The paths of which one must be there for a value; `None` where a constant will do, or where
     /// there is no saying.
     pub(super) fn needs(&self) -> Option<impl Iterator<Item = PathId>> {
@@ -151,6 +184,11 @@ impl Template {
         matches!(&*self.parts, [Part::Value(placeholder)] if placeholder.is_plain())
     }
 
+    /// Whether it is one placeholder and nothing else.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(&*self.parts, [Part::Value(_)])
+    }
+
     /// Every value that is known without an entry.
     pub(super) fn constants(&self) -> Vec<&str> {
         match &*self.parts {
@@ -161,7 +199,7 @@ impl Template {
         }
     }
 
-    fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
         self.parts.iter().filter_map(|part| match part {
             Part::Value(placeholder) => Some(placeholder),
             Part::Text(_) => None,
@@ -185,8 +223,18 @@ impl Placeholder {
         &self.written
     }
 
+    /// Whether a filter hides something of what Slack sent: `domain`, `mask` or `pseudonym`.
+    pub(super) fn hides(&self) -> bool {
+        self.filters.iter().any(|step| step.filter.hides())
+    }
+
+    /// What is done to the text, in this order.
+    pub(super) fn filters(&self) -> &[Step] {
+        &self.filters
+    }
+
     fn is_plain(&self) -> bool {
-        !self.first && self.shape == Shape::Plain && self.cases.is_empty()
+        !self.first && self.shape == Shape::Plain && self.filters.is_empty()
     }
 
     fn constants(&self) -> impl Iterator<Item = &str> {
@@ -198,7 +246,8 @@ impl Placeholder {
 
     /// Whether the text shows all that was chosen.
     fn is_whole(&self) -> bool {
-        !self.first && self.shape != Shape::Count
+        let looked_up = self.filters.iter().any(|step| matches!(step.filter, Filter::Table(_)));
+        !self.first && self.shape != Shape::Count && !looked_up
     }
 
     /// The first source that is there.
@@ -218,10 +267,20 @@ impl Placeholder {
         })
     }
 
-    fn write<'a>(&'a self, values: Values<'a>, buffers: &mut Buffers) -> Result<(), &'a Self> {
+    fn write<'a>(
+        &'a self,
+        values: Values<'a>,
+        key: Option<&PseudonymKey>,
+        buffers: &mut Buffers,
+    ) -> Result<(), &'a Self> {
         let Found { mut raw, kind } = self.chosen(values).ok_or(self)?;
         if self.first && kind == Kind::List {
             raw = json::elements(raw).find(|element| !json::is_nothing(element)).ok_or(self)?;
+        }
+        if kind != Kind::Text
+            && let Some(separator) = self.separator(raw)
+        {
+            return self.write_each(raw, separator, key, buffers).ok_or(self);
         }
         let start = buffers.text.len();
         let out = &mut buffers.text;
@@ -233,10 +292,52 @@ impl Placeholder {
             Shape::Join(separator) if raw.starts_with('[') => json::write_list(raw, separator, out),
             Shape::Plain | Shape::Join(_) => json::write_text(raw, ",", out),
         }
-        for case in &self.cases {
-            case.apply(start, buffers);
+        self.filtered(start, key, buffers).ok_or(self)
+    }
+
+    /// What stands between a list's elements, where each of them is filtered by itself.
+    fn separator(&self, raw: &str) -> Option<&str> {
+        if self.filters.is_empty() || !raw.starts_with('[') {
+            return None;
         }
-        Ok(())
+        match &self.shape {
+            Shape::Plain if !json::elements(raw).any(json::is_container) => Some(","),
+            Shape::Join(separator) => Some(separator),
+            Shape::Plain | Shape::Count | Shape::Json => None,
+        }
+    }
+
+    /// Writes a list's elements, each filtered. `None` where nothing is left of any.
+    fn write_each(
+        &self,
+        raw: &str,
+        separator: &str,
+        key: Option<&PseudonymKey>,
+        buffers: &mut Buffers,
+    ) -> Option<()> {
+        let mut some = None;
+        for element in json::elements(raw).filter(|element| !json::is_nothing(element)) {
+            let end = buffers.text.len();
+            if some.is_some() {
+                buffers.text.push_str(separator);
+            }
+            let start = buffers.text.len();
+            if json::is_container(element) {
+                json::write_compact(element, &mut buffers.text);
+            } else {
+                json::write_text(element, separator, &mut buffers.text);
+            }
+            match self.filtered(start, key, buffers) {
+                Some(()) => some = Some(()),
+                None => buffers.text.truncate(end),
+            }
+        }
+        some
+    }
+
+    /// Does to the text from `start` on what the filters say. `None` where they leave nothing.
+    fn filtered(&self, start: usize, key: Option<&PseudonymKey>, buffers: &mut Buffers) -> Option<()> {
+        self.filters.iter().try_for_each(|step| step.filter.apply(start, key, buffers))
     }
 }
 
@@ -255,21 +356,6 @@ fn write_number(number: usize, out: &mut String) {
     write!(out, "{number}").unwrap_or_default();
 }
 
-impl Case {
-    /// Changes the case of the text from `start` on.
-    fn apply(self, start: usize, buffers: &mut Buffers) {
-        let Buffers { text, spare } = buffers;
-        spare.clear();
-        let changed = text.get(start..).unwrap_or_default().chars();
-        match self {
-            Self::Lower => spare.extend(changed.flat_map(char::to_lowercase)),
-            Self::Upper => spare.extend(changed.flat_map(char::to_uppercase)),
-        }
-        text.truncate(start);
-        text.push_str(spare);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::pick::Picked;
@@ -277,18 +363,28 @@ mod tests {
     use super::*;
 
     const ENTRY: &str = r#"{"s":"Tor Exit","e":"","n":12,"b":false,"l":["a","","B"],"o":{ "k" : [1, 2] },
-        "x":"\u00c9\/t\ud800","d":"acme","nothing":[null],"lo":[{"a": 1},"b"]}"#;
+        "x":"\u00c9\/t\ud800","d":"acme","nothing":[null],"lo":[{"a": 1},"b"],
+        "mail":"Ada@Example.com","mails":["ada@example.com","bob",null,"eve@x.example"],"ip":"192.0.2.77",
+        "ips":["192.0.2.77","2001:db8:1:2::3"],"url":"https:\/\/a.example:1\/x","why":["tor","asn","?"]}"#;
+
+    fn tables() -> Tables {
+        Tables::of("why", &[("tor", "9"), ("asn", "5"), ("Ada", "*"), ("true", "yes"), ("12", "a dozen")])
+    }
 
     fn value(template: &str) -> Result<String, String> {
+        value_under(template, Some(&PseudonymKey::for_tests()))
+    }
+
+    fn value_under(template: &str, key: Option<&PseudonymKey>) -> Result<String, String> {
         let mut paths = Paths::default();
-        let template = Template::parse(template, &mut paths).unwrap();
+        let template = Template::parse(template, &mut paths, &mut tables()).unwrap();
         let wanted: Vec<PathId> = template.paths().collect();
         let tree = Tree::new(wanted.iter().map(|&id| (id, paths.path(id).unwrap())));
         let mut picked = Picked::default();
         tree.pick(ENTRY, &mut picked, None, paths.len());
         let mut buffers = Buffers::default();
         template
-            .value(Values::new("e-1", ENTRY, &picked), &mut buffers)
+            .value(Values::new("e-1", ENTRY, &picked), key, &mut buffers)
             .map(str::to_owned)
             .map_err(|placeholder| placeholder.written().to_owned())
     }
@@ -339,6 +435,84 @@ mod tests {
     }
 
     #[test]
+    fn filters_change_texts_in_any_order() {
+        for (template, meant) in [
+            ("{mail | domain}", "example.com"),
+            ("{url | domain | upper}", "A.EXAMPLE"),
+            ("{mail | mask}", "A***@Example.com"),
+            ("{mail | lower | mask}", "a***@example.com"),
+            ("{mail | mask | lower}", "a***@example.com"),
+            ("{mail | mask | domain}", "example.com"),
+            ("{ip | mask}", "192.0.2.0"),
+            ("from {ip | mask} by {mail | mask}", "from 192.0.2.0 by A***@Example.com"),
+            ("{n | mask}", "1***"),
+            ("{e ?? 'nobody' | mask}", "n***"),
+            ("{n | table(why)}", "a dozen"),
+            ("{why[0] | table(why)}", "9"),
+            ("{why[0] | upper | lower | table( 'why' ) | mask}", "9***"),
+            ("{e ?? 'Ada' | table(why)}", "*"),
+        ] {
+            assert_eq!(value(template).as_deref(), Ok(meant), "{template}");
+        }
+    }
+
+    #[test]
+    fn filters_work_on_each_element_of_a_list() {
+        for (template, meant) in [
+            ("{mails | mask}", "a***@example.com,b***,e***@x.example"),
+            ("{mails | domain}", "example.com,x.example"),
+            ("{mails | join('; ') | domain | upper}", "EXAMPLE.COM; X.EXAMPLE"),
+            ("{ips | mask}", "192.0.2.0,2001:db8:1::"),
+            ("{why | table(why)}", "9,5"),
+            ("<{why | join(' ') | table(why)}>", "<9 5>"),
+            ("{l | join(' and ') | upper}", "A and B"),
+            ("{mails | first | mask}", "a***@example.com"),
+            ("{mails | count | mask}", "3***"),
+            // What is not joined is one text.
+            ("{lo | mask}", "[***"),
+            ("{lo | join(' ') | mask}", "{*** b***"),
+            ("{mails | json | mask}", "[***"),
+            ("{o | mask}", "{***"),
+        ] {
+            assert_eq!(value(template).as_deref(), Ok(meant), "{template}");
+        }
+        for none in ["{l | domain}", "{l | table(why)}", "{s} {l | join('-') | domain}", "{s | domain}"] {
+            assert!(value(none).is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn pseudonyms_stay_the_same_and_never_fall_back_to_the_clear_text() {
+        let ada = value("{mails[0] | pseudonym}").unwrap();
+        assert_eq!(ada.len(), 32);
+        assert!(ada.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{ada}");
+        assert_eq!(value("{mail | lower | pseudonym}"), Ok(ada.clone()));
+        assert_ne!(value("{mail | pseudonym}"), Ok(ada.clone()));
+        assert_eq!(value("{mails | pseudonym}").unwrap().split(',').next(), Some(ada.as_str()));
+        let other = PseudonymKey::new(b"another key of ours").unwrap();
+        assert_ne!(value_under("{mails[0] | pseudonym}", Some(&other)), Ok(ada));
+        for template in
+            ["{mail | pseudonym}", "{mails | pseudonym}", "{mails | join(' ') | pseudonym | upper}"]
+        {
+            assert_eq!(value_under(template, None), Err(template.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_placeholder_knows_whether_it_hides() {
+        for (template, hides) in [
+            ("{a}", false),
+            ("{a | lower | table(t)}", false),
+            ("{a | join(' ') | mask}", true),
+            ("{a | domain | upper}", true),
+            ("{a | pseudonym}", true),
+        ] {
+            let template = Template::parse(template, &mut Paths::default(), &mut Tables::default()).unwrap();
+            assert_eq!(template.placeholders().next().unwrap().hides(), hides, "{template:?}");
+        }
+    }
+
+    #[test]
     fn one_placeholder_without_a_value_leaves_none() {
         assert_eq!(value("{absent}"), Err("{absent}".into()));
         assert_eq!(value("{s} {e ?? nothing} {absent}"), Err("{e ?? nothing}".into()));
@@ -348,7 +522,7 @@ mod tests {
     #[test]
     fn constants_are_known_beforehand() {
         let constants = |text| {
-            let template = Template::parse(text, &mut Paths::default()).unwrap();
+            let template = Template::parse(text, &mut Paths::default(), &mut Tables::default()).unwrap();
             template.constants().into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(constants("text"), ["text"]);
@@ -361,7 +535,7 @@ mod tests {
     #[test]
     fn every_mistake_is_found_and_placed() {
         let slips = |text: &str| -> Vec<(&'static str, std::ops::Range<usize>)> {
-            let slips = Template::parse(text, &mut Paths::default()).unwrap_err();
+            let slips = Template::parse(text, &mut Paths::default(), &mut Tables::default()).unwrap_err();
             slips.into_iter().map(|slip| (slip.code, slip.at)).collect()
         };
         assert_eq!(slips("a {b"), [("unclosed-brace", 2..3)]);
@@ -371,12 +545,16 @@ mod tests {
         assert_eq!(slips("{}"), [("bad-template", 0..2)]);
         assert_eq!(slips("{a b}"), [("bad-template", 3..4)]);
         assert_eq!(
-            slips("{a | lowr} {b..c} {d | mask}"),
-            [("unknown-filter", 5..9), ("bad-path", 14..15), ("not-yet", 23..27)]
+            slips("{a | lowr} {b..c} {d | table}"),
+            [("unknown-filter", 5..9), ("bad-path", 14..15), ("bad-filter", 23..28)]
         );
         assert_eq!(slips("{a | lower | join(',')}"), [("bad-filter", 13..22)]);
         assert_eq!(slips("{a | join}"), [("bad-filter", 5..9)]);
         assert_eq!(slips("{a | lower(1)}"), [("bad-filter", 11..12)]);
+        assert_eq!(slips("{a | table()}"), [("bad-filter", 5..12)]);
+        assert_eq!(slips("{a | table('t'}"), [("bad-filter", 11..14)]);
+        assert_eq!(slips("{a | mask(1)}"), [("bad-filter", 10..11)]);
+        assert_eq!(slips("{a | pseudonym | first}"), [("bad-filter", 17..22)]);
         assert_eq!(slips("{a | }"), [("bad-filter", 5..6)]);
         assert_eq!(slips("{a ?? 'x' ?? b}"), [("unreachable", 13..14)]);
         assert_eq!(slips("{@id ?? b}"), [("unreachable", 8..9)]);

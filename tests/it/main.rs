@@ -22,9 +22,9 @@ mod fuzz_corpus;
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
+mod mapping_rest;
 #[cfg(test)]
 mod mapping_tools;
-mod mapping_rest;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::commands::{entries, setup_failure};
 use crate::event::Entry;
-use crate::mapping::{Change, Changed, Origin, Plans, cases, changes};
+use crate::mapping::{Change, Changed, Origin, Plans, PseudonymKey, cases, changes};
 use crate::pipeline;
 use crate::report::{self, Exit, Failure, Style};
 
@@ -78,7 +78,9 @@ struct Side<'a> {
 impl<'a> Side<'a> {
     fn read(dir: &'a Path) -> Result<Self, Failure> {
         let dir = (dir != Path::new(SHIPPED)).then_some(dir);
-        Ok(Self { dir, plans: pipeline::plans(dir).map_err(setup_failure)? })
+        let plans = pipeline::plans(dir).map_err(setup_failure)?;
+        // One key for both sides: what differs is the mapping.
+        Ok(Self { dir, plans: plans.keyed(PseudonymKey::for_tests()) })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Case, Part, Placeholder, Shape, Source};
+use super::{Filter, Part, Placeholder, Shape, Source, Step};
+use crate::mapping::lookup::Tables;
 use crate::mapping::path::{Path, Paths};
 use crate::mapping::text::{Cursor, Slip};
 use crate::problem::closest;
@@ -11,8 +12,8 @@ use crate::problem::closest;
 ///
 /// # Errors
 /// Every mistake in it.
-pub(super) fn parts(text: &str, paths: &mut Paths) -> Result<Vec<Part>, Vec<Slip>> {
-    let mut reader = Reader { text: Cursor::new(text), whole: text, paths, slips: Vec::new() };
+pub(super) fn parts(text: &str, paths: &mut Paths, tables: &mut Tables) -> Result<Vec<Part>, Vec<Slip>> {
+    let mut reader = Reader { text: Cursor::new(text), whole: text, paths, tables, slips: Vec::new() };
     let parts = reader.parts();
     if reader.slips.is_empty() { Ok(parts) } else { Err(reader.slips) }
 }
@@ -22,6 +23,7 @@ struct Reader<'t, 'p> {
     text: Cursor<'t>,
     whole: &'t str,
     paths: &'p mut Paths,
+    tables: &'p mut Tables,
     slips: Vec<Slip>,
 }
 
@@ -74,11 +76,13 @@ impl Reader<'_, '_> {
             sources: sources.into(),
             first: false,
             shape: Shape::Plain,
-            cases: Box::default(),
+            filters: Box::default(),
         };
+        let mut filters = Vec::new();
         while self.eat_spaced("|") {
-            self.filter(&mut made)?;
+            self.filter(&mut made, &mut filters)?;
         }
+        made.filters = filters.into();
         match self.text.peek() {
             Some('}') => self.text.next(),
             Some(c) => {
@@ -156,17 +160,23 @@ impl Reader<'_, '_> {
         Ok(Source::Path(self.paths.number(Path::read(&mut self.text)?)))
     }
 
-    fn filter(&mut self, made: &mut Placeholder) -> Result<(), Slip> {
+    /// Reads one filter: into `made` what makes a text, into `filters` what changes one.
+    fn filter(&mut self, made: &mut Placeholder, filters: &mut Vec<Step>) -> Result<(), Slip> {
         self.text.skip_spaces();
         let start = self.text.at();
         let name = self.text.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
-        let argument = if self.text.eat('(') { Some(self.argument()?) } else { None };
+        let named = start..self.text.at().max(start + 1);
+        let argument = if self.text.eat('(') { Some(self.argument(name)?) } else { None };
         let at = start..self.text.at().max(start + 1);
         let refuse = |what: String, help: &str| Err(Slip::new(at.clone(), "bad-filter", what).help(help));
-        let is_list = made.shape == Shape::Plain && made.cases.is_empty();
+        let is_list = made.shape == Shape::Plain && filters.is_empty();
         match (name, argument) {
-            ("lower" | "upper" | "first" | "count" | "json", Some((_, extra))) => {
-                return Err(Slip::new(extra, "bad-filter", format!("`{name}` takes nothing in brackets")));
+            (
+                "lower" | "upper" | "domain" | "mask" | "pseudonym" | "first" | "count" | "json",
+                Some((_, extra)),
+            ) => {
+                let what = format!("`{name}` takes nothing in brackets");
+                return Err(Slip::new(extra, "bad-filter", what).help(format!("write `{name}`")));
             }
             ("first" | "join" | "count" | "json", _) if !is_list => {
                 let what =
@@ -178,40 +188,48 @@ impl Reader<'_, '_> {
             ("json", _) => made.shape = Shape::Json,
             ("join", Some((separator, _))) => made.shape = Shape::Join(separator.into()),
             ("join", None) => {
-                return refuse("`join` wants a separator".into(), "write `join(\", \")`");
+                return refuse("`join` wants a separator".into(), JOIN);
             }
-            ("lower", _) => made.cases = with(&made.cases, Case::Lower),
-            ("upper", _) => made.cases = with(&made.cases, Case::Upper),
-            (later, _) if LATER.contains(&later) => {
-                let what = format!("the filter `{later}` is not in this version yet");
-                return Err(Slip::new(at, "not-yet", what).help(FILTERS_THERE_ARE));
+            ("lower", _) => filters.push(Step { filter: Filter::Lower, at }),
+            ("upper", _) => filters.push(Step { filter: Filter::Upper, at }),
+            ("domain", _) => filters.push(Step { filter: Filter::Domain, at }),
+            ("mask", _) => filters.push(Step { filter: Filter::Mask, at }),
+            ("pseudonym", _) => filters.push(Step { filter: Filter::Pseudonym, at }),
+            ("table", Some((table, at))) if !table.is_empty() => {
+                filters.push(Step { filter: Filter::Table(self.tables.named(&table)), at });
+            }
+            ("table", _) => {
+                return refuse("`table` wants the name of a table".into(), TABLE);
             }
             ("", _) => return refuse("a filter's name is missing after `|`".into(), FILTERS_THERE_ARE),
             (unknown, _) => {
                 let help = closest(unknown, FILTERS)
                     .map_or_else(|| FILTERS_THERE_ARE.into(), |meant| format!("did you mean `{meant}`?"));
-                return Err(
-                    Slip::new(at, "unknown-filter", format!("there is no filter `{unknown}`")).help(help)
-                );
+                let what = format!("there is no filter `{unknown}`");
+                return Err(Slip::new(named, "unknown-filter", what).help(help));
             }
         }
         Ok(())
     }
 
-    /// What stands in a filter's brackets, and where.
-    fn argument(&mut self) -> Result<(String, Range<usize>), Slip> {
+    /// What stands in the brackets of the filter `name`, and where.
+    fn argument(&mut self, name: &str) -> Result<(String, Range<usize>), Slip> {
         self.text.skip_spaces();
         let start = self.text.at();
         let text = match self.text.peek() {
             Some('"' | '\'') => self.text.quoted()?,
-            _ => self.text.take_while(|c| !matches!(c, ')' | '}' | '|')),
+            _ => self.text.take_while(|c| !matches!(c, ')' | '}' | '|')).trim_end(),
         };
         let at = start..self.text.at().max(start + 1);
         self.text.skip_spaces();
         if self.text.eat(')') {
             return Ok((text.to_owned(), at));
         }
-        Err(Slip::new(at, "bad-filter", "the bracket is not closed").help("write `join(\", \")`"))
+        Err(Slip::new(at, "bad-filter", "the bracket is not closed").help(if name == "table" {
+            TABLE
+        } else {
+            JOIN
+        }))
     }
 
     /// Reads `symbol` with the spaces before it.
@@ -221,13 +239,11 @@ impl Reader<'_, '_> {
     }
 }
 
-const FILTERS: [&str; 6] = ["lower", "upper", "join", "first", "count", "json"];
-const LATER: [&str; 4] = ["domain", "mask", "pseudonym", "table"];
-const FILTERS_THERE_ARE: &str = "the filters are lower, upper, join(\", \"), first, count and json";
-
-fn with(cases: &[Case], case: Case) -> Box<[Case]> {
-    cases.iter().copied().chain([case]).collect()
-}
+const FILTERS: [&str; 10] =
+    ["lower", "upper", "join", "first", "count", "json", "domain", "mask", "pseudonym", "table"];
+const FILTERS_THERE_ARE: &str = "the filters are first, count, json and join(\", \"), and behind them lower, upper, domain, mask, pseudonym and table(name)";
+const JOIN: &str = "write `join(\", \")`";
+const TABLE: &str = "write `table(name)`, where a file has `[tables.name]`";
 
 fn unclosed(start: usize) -> Slip {
     Slip::new(start..start + 1, "unclosed-brace", "the brace is not closed")
