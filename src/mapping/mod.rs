@@ -66,6 +66,7 @@ mod path;
 mod pick;
 mod plan;
 mod pseudonym;
+mod samples;
 mod severity;
 mod table;
 mod template;
@@ -82,6 +83,7 @@ pub use explain::{Explained, Outcome};
 pub use load::{LoadError, load};
 pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
 pub use pseudonym::PseudonymKey;
+pub use samples::samples;
 
 /// One mapping file, not yet understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

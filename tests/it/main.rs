@@ -18,6 +18,7 @@ mod endings;
 mod forward;
 #[cfg(test)]
 mod fuzz_corpus;
+mod golden;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
@@ -27,6 +28,8 @@ mod mapping_rest;
 mod mapping_tools;
 #[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod real_entries;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
