@@ -20,6 +20,8 @@ mod forward;
 mod fuzz_corpus;
 mod golden;
 #[cfg(test)]
+mod mapping_examples;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
