@@ -86,6 +86,7 @@ mod path;
 mod pick;
 mod plan;
 mod pseudonym;
+mod samples;
 pub mod schema;
 mod selection;
 mod severity;
@@ -105,6 +106,7 @@ pub use fields::{FieldInfo, FieldOf};
 pub use load::{LoadError, load};
 pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
 pub use pseudonym::PseudonymKey;
+pub use samples::samples;
 pub use selection::When;
 
 /// One mapping file, not yet understood.

@@ -19,12 +19,15 @@ mod endings;
 #[cfg(test)]
 mod forward;
 mod fuzz_corpus;
+mod golden;
 #[cfg(test)]
 mod map_last;
 #[cfg(test)]
 mod mapping_conditions;
 #[cfg(test)]
 mod mapping_coverage;
+#[cfg(test)]
+mod mapping_examples;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
@@ -38,6 +41,8 @@ mod mapping_shipped;
 mod mapping_tools;
 #[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod real_entries;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

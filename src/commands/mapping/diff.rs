@@ -3,26 +3,28 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use clap::Args;
 use serde_json::json;
 
 use crate::commands::{entries, setup_failure};
-use crate::event::Entry;
-use crate::mapping::{Change, Changed, Origin, Plans, cases, changes};
+use crate::event::{Entry, Log, UnixTime};
+use crate::mapping::{self, Change, Changed, Origin, Plans, PseudonymKey, cases, changes};
 use crate::pipeline;
 use crate::report::{self, Exit, Failure, Style};
 
 /// Shows which events change from one mapping to another, field by field.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  slackcef mapping diff shipped ./mappings/acme               what the folder changes, by its own cases\n  slackcef mapping diff /etc/slackcef/mappings/acme ./acme-new entries.ndjson\n  slackcef mapping diff shipped ./acme entries.ndjson --json | jq -r .action | sort | uniq -c"
+    after_help = "Examples:\n  slackcef mapping diff shipped ./mappings/acme               what the folder changes, by its cases and samples\n  slackcef mapping diff /etc/slackcef/mappings/acme ./acme-new entries.ndjson\n  slackcef mapping diff shipped ./acme entries.ndjson --json | jq -r .action | sort | uniq -c"
 )]
 pub(super) struct Arguments {
     /// A folder of mapping files, or `shipped`: the shipped mapping alone.
     old: PathBuf,
     /// Another folder, or `shipped`.
     new: PathBuf,
-    /// Entries, as `slackcef map` takes them; `-` for standard input. Without: those of both folders' cases.
+    /// Entries, as `slackcef map` takes them; `-` for standard input. Without: those of both
+    /// folders' cases, and a sample of every action.
     #[arg(value_name = "ENTRIES")]
     entries: Option<PathBuf>,
     /// Ends with 1 where any event changes.
@@ -40,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (old, new) = (Side::read(&arguments.old)?, Side::read(&arguments.new)?);
     let entries = match &arguments.entries {
         Some(path) => entries::read(path)?,
-        None => entries_of_cases(&old, &new)?,
+        None => known_entries(&old, &new)?,
     };
     let mut out = report::data();
     let mut blocks = Blocks::default();
@@ -78,12 +80,14 @@ struct Side<'a> {
 impl<'a> Side<'a> {
     fn read(dir: &'a Path) -> Result<Self, Failure> {
         let dir = (dir != Path::new(SHIPPED)).then_some(dir);
-        Ok(Self { dir, plans: pipeline::plans(dir).map_err(setup_failure)? })
+        let plans = pipeline::plans(dir).map_err(setup_failure)?;
+        // One key for both sides: what differs is the mapping.
+        Ok(Self { dir, plans: plans.keyed(PseudonymKey::for_tests()) })
     }
 }
 
-/// The entries of the cases of both mappings, each once.
-fn entries_of_cases(old: &Side<'_>, new: &Side<'_>) -> Result<Vec<Entry>, Failure> {
+/// The entries of the cases of both mappings, each once, and the shipped samples.
+fn known_entries(old: &Side<'_>, new: &Side<'_>) -> Result<Vec<Entry>, Failure> {
     let mut found: Vec<Entry> = Vec::new();
     for side in [old, new] {
         let Some(dir) = side.dir else { continue };
@@ -91,12 +95,13 @@ fn entries_of_cases(old: &Side<'_>, new: &Side<'_>) -> Result<Vec<Entry>, Failur
         let cases = cases::read(&files, &side.plans).map_err(Failure::of_problems)?;
         found.extend(cases.into_iter().map(|case| case.entry));
     }
+    let never = UnixTime::from_seconds(0);
+    let sample = |(_, json): (_, &'static str)| {
+        Entry::from_raw(Log::Audit, Bytes::from_static(json.as_bytes()), never, 0).ok()
+    };
+    found.extend(mapping::samples().filter_map(sample));
     let mut seen = BTreeSet::new();
     found.retain(|entry| seen.insert(entry.raw().clone()));
-    if found.is_empty() {
-        let help = "give a file of entries: `slackcef mapping diff OLD NEW entries.ndjson`";
-        return Err(Failure::new(Exit::Usage, "neither folder has a case to compare by").help(help));
-    }
     Ok(found)
 }
 

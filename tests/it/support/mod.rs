@@ -7,5 +7,6 @@ pub(crate) mod entries;
 pub(crate) mod events;
 pub(crate) mod forwarder;
 pub(crate) mod hostile;
+pub(crate) mod kept;
 pub(crate) mod rsyslog;
 pub(crate) mod syslog_ng;

@@ -1,0 +1,94 @@
+//! A sample of each action, embedded in the program: to try SIEM content before the first real
+//! event, and to see what a change of the mapping changes.
+//!
+//! The files are `mappings/samples/*.ndjson`, one entry a line, shaped as Slack sends them: which
+//! keys an action brings, of which type, with escapes, numbers for ids and values that are empty or
+//! null. The people, the names and the organization are made up, the addresses are those that are
+//! kept for examples (RFC 5737, RFC 3849).
+//!
+//! **Invariant:** nothing here is of a real organization.
+
+/// Every sample, by file and then in its order there: the file's name and one entry's JSON.
+///
+/// An action whose entries vary has several.
+pub fn samples() -> impl Iterator<Item = (&'static str, &'static str)> {
+    EMBEDDED.iter().flat_map(|&(name, text)| text.lines().map(move |entry| (name, entry)))
+}
+
+/// Names the files of `mappings/samples/` once, for their names and their texts.
+macro_rules! embedded {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_str!(concat!("../../", $path)))),*]
+    };
+}
+
+const EMBEDDED: &[(&str, &str)] = embedded![
+    "mappings/samples/ai.ndjson",
+    "mappings/samples/anomaly.ndjson",
+    "mappings/samples/app.ndjson",
+    "mappings/samples/canvas.ndjson",
+    "mappings/samples/channel.ndjson",
+    "mappings/samples/compliance.ndjson",
+    "mappings/samples/export.ndjson",
+    "mappings/samples/file.ndjson",
+    "mappings/samples/huddle.ndjson",
+    "mappings/samples/list.ndjson",
+    "mappings/samples/message.ndjson",
+    "mappings/samples/organization.ndjson",
+    "mappings/samples/preference.ndjson",
+    "mappings/samples/role.ndjson",
+    "mappings/samples/salesforce.ndjson",
+    "mappings/samples/user.ndjson",
+    "mappings/samples/workflow.ndjson",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashSet};
+    use std::path::Path;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::event::{Entry, Log, UnixTime};
+
+    fn entry(json: &'static str) -> Entry {
+        let raw = Bytes::from_static(json.as_bytes());
+        Entry::from_raw(Log::Audit, raw, UnixTime::from_seconds(0), 0)
+            .unwrap_or_else(|error| panic!("{error}: {json}"))
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_embedded() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/samples");
+        let mut there: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| format!("mappings/samples/{}", file.unwrap().file_name().to_str().unwrap()))
+            .collect();
+        there.sort();
+        let embedded: Vec<_> = EMBEDDED.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(embedded, there, "list in src/mapping/samples.rs the files of mappings/samples/");
+    }
+
+    #[test]
+    fn every_sample_is_an_entry_with_an_id_of_its_own_and_a_time() {
+        let mut ids = HashSet::new();
+        for (file, json) in samples() {
+            let entry = entry(json);
+            assert!(!entry.id().has_derived_form(), "no id in {file}: {json}");
+            assert!(ids.insert(entry.id().clone()), "an id twice, in {file}: {json}");
+            assert_ne!(entry.at(), UnixTime::from_seconds(0), "no time in {file}: {json}");
+        }
+    }
+
+    #[test]
+    fn every_action_of_slacks_has_a_sample_and_no_other_has() {
+        let list = include_str!("../../mappings/actions.tsv");
+        let named: BTreeSet<_> = list.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
+        let entries: Vec<_> = samples().map(|(_, json)| entry(json)).collect();
+        let sampled: BTreeSet<_> = entries.iter().map(|entry| entry.action().as_str()).collect();
+        assert!(named.len() >= 772, "only {} actions", named.len());
+        assert_eq!(named.difference(&sampled).collect::<Vec<_>>(), [&""; 0], "without a sample");
+        assert_eq!(sampled.difference(&named).collect::<Vec<_>>(), [&""; 0], "not in mappings/actions.tsv");
+    }
+}
