@@ -28,6 +28,9 @@ mod mapping_conditions;
 mod mapping_coverage;
 #[cfg(test)]
 mod mapping_examples;
+mod mapping_conditions;
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
