@@ -59,6 +59,9 @@
 //! **Pseudonyms** are made with a key that is no part of the files, see [`Plans::keyed`]. Without
 //! one their fields are left out.
 //!
+//! **What is left over** (`{@rest}`) is what no field took of an entry, in the entry's own shape. See
+//! `outline`.
+//!
 //! **Who wins**: `[fields]` is weaker than an action's fields, and these are weaker than rules, of
 //! which the later wins. Within each of the three the customer's file wins over the shipped one,
 //! key by key, and within a table row by row. One layer saying the same thing twice is a mistake.

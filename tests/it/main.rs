@@ -18,7 +18,9 @@ mod commands;
 mod endings;
 #[cfg(test)]
 mod forward;
+#[cfg(test)]
 mod fuzz_corpus;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod map_last;
@@ -28,13 +30,11 @@ mod mapping_conditions;
 mod mapping_coverage;
 #[cfg(test)]
 mod mapping_examples;
-mod mapping_conditions;
-#[cfg(test)]
-mod golden;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
+#[cfg(test)]
 mod mapping_rest;
 #[cfg(test)]
 mod mapping_schema;
