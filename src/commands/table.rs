@@ -11,7 +11,8 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let last = N.saturating_sub(1);
     let line = |row: &[String; N]| {
         let cells = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| {
-            let number = !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
+            let number = cell.starts_with(|c: char| c.is_ascii_digit())
+                && cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
             match at {
                 _ if number => format!("{cell:>width$}"),
                 at if at == last => cell.clone(),

@@ -77,6 +77,17 @@ impl Plans {
         self.logs.get(&log).map_or(&[], |plans| &plans.fields)
     }
 
+    /// The actions in whose events what is said there of a field can count, by where it is said.
+    pub fn reach(&self, log: Log) -> HashMap<&Origin, BTreeSet<&str>> {
+        let mut reach: HashMap<&Origin, BTreeSet<&str>> = HashMap::new();
+        for (action, plan) in self.logs.get(&log).into_iter().flat_map(|log| &log.actions) {
+            for candidate in plan.fields.iter().chain(&plan.rest).flat_map(|slot| slot.field.choice.live()) {
+                reach.entry(&candidate.origin).or_default().insert(action);
+            }
+        }
+        reach
+    }
+
     /// Every action of a log that a file maps, by name.
     pub fn actions(&self, log: Log) -> Vec<Mapped<'_>> {
         let plans = self.logs.get(&log).into_iter().flat_map(|plans| &plans.actions);

@@ -31,6 +31,8 @@ mod mapping_coverage;
 #[cfg(test)]
 mod mapping_examples;
 #[cfg(test)]
+mod mapping_list;
+#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;

@@ -18,6 +18,8 @@ pub(super) struct Row {
     pub(super) from: Vec<String>,
     pub(super) means: String,
     pub(super) of: Of,
+    /// The actions that have it; none where all have.
+    pub(super) actions: BTreeSet<String>,
     /// The types of entity that the value is read from; `*` for any.
     pub(super) entities: BTreeSet<String>,
     pub(super) hides: bool,
@@ -30,24 +32,32 @@ pub(super) struct Row {
 pub(super) enum Of {
     Every,
     Unmapped,
-    Actions(Vec<String>),
+    /// Of these actions.
+    Actions,
+    /// Of these actions, where one of these rules applies.
     Rules(Vec<Origin>),
 }
 
 /// The fields of a log, those alike in one row: in the order of events, every entry's own first.
 pub(super) fn rows(plans: &Plans, log: Log) -> Vec<Row> {
+    let reach = plans.reach(log);
     let mut rows: Vec<Row> = Vec::new();
     for field in plans.fields(log) {
+        let actions = match &field.of {
+            FieldOf::Every | FieldOf::Unmapped => Vec::new(),
+            FieldOf::Action(action) => vec![&**action],
+            FieldOf::Rule { .. } => reach.get(&field.origin).into_iter().flatten().copied().collect(),
+        };
         match rows.iter_mut().find(|row| row.is_alike(field)) {
-            Some(row) => row.add(field),
-            None => rows.push(Row::new(field)),
+            Some(row) => row.add(field, actions),
+            None => rows.push(Row::new(field, actions)),
         }
     }
     rows
 }
 
 impl Row {
-    fn new(field: &FieldInfo) -> Self {
+    fn new(field: &FieldInfo, actions: Vec<&str>) -> Self {
         let label = field.label.as_ref().map(|label| label.as_str().to_owned());
         Self {
             means: field.means.as_deref().map_or_else(|| named(&field.key, label.as_deref()), str::to_owned),
@@ -57,9 +67,10 @@ impl Row {
             of: match &field.of {
                 FieldOf::Every => Of::Every,
                 FieldOf::Unmapped => Of::Unmapped,
-                FieldOf::Action(action) => Of::Actions(vec![action.to_string()]),
+                FieldOf::Action(_) => Of::Actions,
                 FieldOf::Rule { origin, .. } => Of::Rules(vec![origin.clone()]),
             },
+            actions: actions.into_iter().map(str::to_owned).collect(),
             entities: entities(&field.value),
             hides: field.hides,
             origin: field.origin.clone(),
@@ -70,7 +81,7 @@ impl Row {
     fn is_alike(&self, field: &FieldInfo) -> bool {
         let of = matches!(
             (&self.of, &field.of),
-            (Of::Actions(_), FieldOf::Action(_)) | (Of::Rules(_), FieldOf::Rule { .. })
+            (Of::Actions, FieldOf::Action(_)) | (Of::Rules(_), FieldOf::Rule { .. })
         );
         let label = field.label.as_ref().map(crate::cef::Label::as_str);
         let constants = is_constant(&field.value) && self.from.iter().all(|from| is_constant(from));
@@ -79,12 +90,11 @@ impl Row {
             && (constants || self.from.iter().any(|from| **from == *field.value))
     }
 
-    fn add(&mut self, field: &FieldInfo) {
-        match (&mut self.of, &field.of) {
-            (Of::Actions(actions), FieldOf::Action(action)) => actions.push(action.to_string()),
-            (Of::Rules(rules), FieldOf::Rule { origin, .. }) => rules.push(origin.clone()),
-            _ => {}
+    fn add(&mut self, field: &FieldInfo, actions: Vec<&str>) {
+        if let (Of::Rules(rules), FieldOf::Rule { origin, .. }) = (&mut self.of, &field.of) {
+            rules.push(origin.clone());
         }
+        self.actions.extend(actions.into_iter().map(str::to_owned));
         if !self.from.iter().any(|from| **from == *field.value) {
             self.from.push(field.value.to_string());
         }
@@ -102,10 +112,9 @@ impl Row {
                 }
             }
             Of::Unmapped => "unmapped actions".to_owned(),
-            Of::Actions(actions) => some(actions, 2, "actions"),
-            Of::Rules(rules) => {
-                let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
-                format!("rule {}", some(&rules, 1, "rules"))
+            Of::Actions | Of::Rules(_) => {
+                let actions: Vec<_> = self.actions.iter().cloned().collect();
+                some(&actions, 2, "actions")
             }
         }
     }
@@ -136,8 +145,13 @@ fn entities(value: &str) -> BTreeSet<String> {
     let mut rest = value;
     while let Some((before, after)) = rest.split_once("entity.") {
         rest = after;
-        let kind = after.split(|c| !path(c)).next().unwrap_or_default();
-        if let Some((kind, _)) = kind.split_once('.').filter(|_| !before.ends_with(path)) {
+        let names = after.split(|c| !path(c)).next().unwrap_or_default();
+        let kind = match names.split_once('.') {
+            Some((kind, _)) => kind,
+            None if names == "type" => "*",
+            None => continue,
+        };
+        if !before.ends_with(path) {
             found.insert(kind.to_owned());
         }
     }
@@ -181,10 +195,10 @@ pub(super) fn listed(rows: &[Row], as_json: bool) -> Vec<String> {
 }
 
 fn json(row: &Row) -> String {
-    let (scope, of) = match &row.of {
+    let (scope, rules) = match &row.of {
         Of::Every => ("every", Vec::new()),
         Of::Unmapped => ("unmapped", Vec::new()),
-        Of::Actions(actions) => ("actions", actions.clone()),
+        Of::Actions => ("actions", Vec::new()),
         Of::Rules(rules) => ("rules", rules.iter().map(ToString::to_string).collect()),
     };
     json!({
@@ -195,7 +209,8 @@ fn json(row: &Row) -> String {
         "from": row.from,
         "means": row.means,
         "scope": scope,
-        "of": of,
+        "actions": row.actions,
+        "rules": rules,
         "entities": row.entities,
         "hides": row.hides,
         "file": &*row.origin.file,
@@ -213,7 +228,7 @@ mod tests {
         let of = |value| entities(value).into_iter().collect::<Vec<_>>();
         assert_eq!(of("{entity.file.name ?? entity.file.title ?? entity.canvas.title}"), ["canvas", "file"]);
         assert_eq!(of("{entity.*.id}"), ["*"]);
-        assert_eq!(of("{entity.type}"), [""; 0]);
+        assert_eq!(of("{entity.type}"), ["*"]);
         assert_eq!(of("{details.entity.file.id} {identity.file.id}"), [""; 0]);
         assert_eq!(of("a{entity.user.id}b{entity.app.id|lower}"), ["app", "user"]);
     }
