@@ -13,7 +13,7 @@ use super::convert::Converter;
 use super::forward::Outlet;
 use super::poll::Source as PollSource;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
-use crate::mapping::{self, LoadError, Origin, Plans, PseudonymKey};
+use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{ClientTls, Rate, Roots, TlsClient, TlsError};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
@@ -89,14 +89,14 @@ pub enum SetupError {
 /// # Errors
 /// The folder cannot be read, or its files hold mistakes.
 pub fn plans(dir: Option<&Path>) -> Result<Plans, SetupError> {
-    compiled(dir).map(|plans| plans.keyed(PseudonymKey::for_tests()))
+    let customers = dir.map(mapping::load).transpose()?;
+    compiled(&customers.unwrap_or_default()).map(|plans| plans.keyed(PseudonymKey::for_tests()))
 }
 
-fn compiled(dir: Option<&Path>) -> Result<Plans, SetupError> {
+/// The plans of the shipped mapping, with a customer's files laid over it.
+fn compiled(customers: &[MappingFile]) -> Result<Plans, SetupError> {
     let mut files = mapping::builtin();
-    if let Some(dir) = dir {
-        files.extend(mapping::load(dir)?);
-    }
+    files.extend_from_slice(customers);
     mapping::compile(&files).map_err(SetupError::Mapping)
 }
 
@@ -108,7 +108,8 @@ fn compiled(dir: Option<&Path>) -> Result<Plans, SetupError> {
 /// configuration has no key for that.
 pub fn plans_of(config: &Config, name: Option<&str>) -> Result<Plans, SetupError> {
     let mapping = name.and_then(|name| config.mappings.get(name));
-    let plans = compiled(mapping.map(|mapping| mapping.dir.as_path()))?;
+    let customers = mapping.map(|mapping| mapping::load(&mapping.dir)).transpose()?;
+    let plans = compiled(&customers.unwrap_or_default())?;
     match plans.wants_pseudonym_key() {
         Some(origin) if mapping.is_none_or(|mapping| mapping.pseudonym_key.is_none()) => {
             let origin = origin.clone();

@@ -117,7 +117,7 @@ fn the_outcome_is_the_one_that_is_sent() {
         match significance {
             "/Informational" => assert!(severity <= 3, "`{class}` has severity {severity}"),
             "/Informational/Warning" => {
-                assert!((4..=7).contains(&severity), "`{class}` has severity {severity}")
+                assert!((4..=7).contains(&severity), "`{class}` has severity {severity}");
             }
             "/Informational/Alert" => assert!(severity >= 8, "`{class}` has severity {severity}"),
             "/Informational/Error" => assert_eq!(outcome, "/Failure", "`{class}`"),

@@ -11,6 +11,8 @@ use slackcef::cef::Event;
 use slackcef::event::{Entry, Log, UnixTime};
 use slackcef::mapping::{self, Layer, MappingFile, Plans, Scratch};
 
+use crate::support::entries;
+
 static PLANS: LazyLock<Plans> = LazyLock::new(|| compiled(mapping::builtin()));
 
 /// The severity from which somebody should look the same day, and from which `cat` has a topic.
@@ -496,4 +498,45 @@ fn an_entity_of_a_group_lands_in_the_keys_of_that_group() {
             format!(r#"{{"id":"e","action":"{action}","entity":{{"type":"{kind}","{kind}":{{{entity}}}}}}}"#);
         assert_eq!(Mapped::of(&PLANS, &json).get(key), value, "{action}: {key}");
     }
+}
+
+// ---- What Slack really sent -------------------------------------------------------------------
+
+#[test]
+fn what_slack_sent_has_no_unmapped_action_and_no_value_in_a_wrong_key() {
+    let Some(entries) = entries::real() else { return };
+    let (mut scratch, mut event, mut wrong) = (Scratch::new(), Event::new(), String::new());
+    assert!(entries.len() > 100, "only {} entries", entries.len());
+    for line in entries {
+        let json = Bytes::from(line.clone());
+        let entry = Entry::from_raw(Log::Audit, json, UnixTime::from_seconds(0), 0).unwrap();
+        let plan = PLANS.plan(Log::Audit, entry.action().as_str());
+        let applied = plan.apply(&entry, &mut scratch, &mut event);
+        if applied.unmapped || !applied.misfits.is_empty() {
+            writeln!(wrong, "{}: {:?} {line}", entry.action().as_str(), applied.misfits).unwrap();
+        }
+    }
+    assert_eq!(wrong, "");
+}
+
+// ---- What a key means -------------------------------------------------------------------------
+
+#[test]
+fn every_key_says_what_it_means_and_means_the_same_everywhere() {
+    let mut meanings = BTreeMap::new();
+    for field in PLANS.fields(Log::Audit) {
+        let key = field.key.name();
+        if !field.value.contains('{') {
+            continue;
+        }
+        let means =
+            field.means.as_deref().unwrap_or_else(|| panic!("{}: what does {key} mean?", field.origin));
+        let first = meanings.entry(key).or_insert(means);
+        assert!(
+            *first == means || field.key.definition().is_some(),
+            "{}: {key} means {means:?}, and elsewhere {first:?}",
+            field.origin
+        );
+    }
+    assert!(meanings.len() > 100);
 }
