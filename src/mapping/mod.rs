@@ -71,6 +71,8 @@
 //! **Invariant:** nothing here knows what an action means: that stands in `mappings/`.
 
 mod builtin;
+pub mod cases;
+mod change;
 mod compile;
 mod condition;
 mod explain;
@@ -89,6 +91,7 @@ mod plan;
 mod plans;
 mod pseudonym;
 mod samples;
+pub mod schema;
 mod selection;
 mod severity;
 mod slot;
@@ -101,6 +104,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builtin::builtin;
+pub use change::{Change, Changed, changes};
 pub use compile::compile;
 pub use explain::{Explained, Outcome};
 pub use fields::{FieldInfo, FieldOf};

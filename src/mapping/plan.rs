@@ -152,6 +152,11 @@ impl Plan {
         self.origin.as_ref()
     }
 
+    /// All fields, in the order in which they are written.
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.fields.iter().chain(&self.rest)
+    }
+
     /// The value of a key that every entry gets alike.
     pub(super) fn constant(&self, key: &str) -> Option<&str> {
         let slot = self.fields.iter().find(|slot| slot.field.key.name() == key)?;

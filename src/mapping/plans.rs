@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** there is a plan for every entry, whatever its log and action.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Origin;
@@ -60,6 +60,28 @@ impl Plans {
     /// by name, of each rule in order.
     pub fn fields(&self, log: Log) -> &[FieldInfo] {
         self.logs.get(&log).map_or(&[], |plans| &plans.fields)
+    }
+
+    /// The actions in whose events what is said there of a field can count, by where it is said.
+    pub fn reach(&self, log: Log) -> HashMap<&Origin, BTreeSet<&str>> {
+        let mut reach: HashMap<&Origin, BTreeSet<&str>> = HashMap::new();
+        for (action, plan) in self.logs.get(&log).into_iter().flat_map(|log| &log.actions) {
+            for candidate in plan.slots().flat_map(|slot| slot.field.choice.live()) {
+                reach.entry(&candidate.origin).or_default().insert(action);
+            }
+        }
+        reach
+    }
+
+    /// The keys and labels of every field of every plan.
+    pub(super) fn names(&self) -> BTreeSet<&str> {
+        let plans = self.logs.values().flat_map(|log| log.actions.values().chain([&log.unmapped]));
+        let mut names = BTreeSet::new();
+        for slot in plans.flat_map(Plan::slots) {
+            names.insert(slot.field.key.name());
+            names.extend(slot.field.choice.0.iter().filter_map(|said| Some(said.what.label()?.as_str())));
+        }
+        names
     }
 
     /// Every action of a log that a file maps, by name.

@@ -47,6 +47,7 @@ use super::pick::{Found, Kind, Values};
 use super::pseudonym::PseudonymKey;
 use super::text::Slip;
 pub(super) use filter::{Filter, Step};
+pub(super) use read::FILTERS;
 
 /// A value still to be filled in.
 #[derive(Debug)]
