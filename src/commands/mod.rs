@@ -4,12 +4,16 @@
 
 mod check;
 mod demo;
+mod entries;
+mod explained;
 mod map;
 mod mapping;
 mod run;
 mod simulate;
+mod stored;
+mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -100,12 +104,16 @@ impl Cli {
 
 impl ConfigFile {
     fn load(&self) -> Result<Config, Failure> {
-        Config::load(&self.config).map_err(|error| match error {
-            ConfigError::Problems(problems) => Failure::of_problems(problems),
-            ConfigError::Read { .. } => Failure::of_error(Exit::Configuration, &error)
-                .help("name the file by --config FILE; the README has a whole one in ten lines"),
-        })
+        load_config(&self.config)
     }
+}
+
+fn load_config(path: &Path) -> Result<Config, Failure> {
+    Config::load(path).map_err(|error| match error {
+        ConfigError::Problems(problems) => Failure::of_problems(problems),
+        ConfigError::Read { .. } => Failure::of_error(Exit::Configuration, &error)
+            .help("name the file by --config FILE; the README has a whole one in ten lines"),
+    })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -22,17 +22,28 @@ const BESIDE: [&str; 2] = ["tests", "examples"];
 /// # Errors
 /// The first file or folder that can't be read.
 pub fn load(dir: &Path) -> Result<Vec<MappingFile>, LoadError> {
+    let paths = toml_files(dir, &BESIDE)?;
+    let file = |path: PathBuf| {
+        let text = text(&path)?;
+        Ok(MappingFile::new(path.display().to_string(), Layer::Customer, text))
+    };
+    paths.into_iter().map(file).collect()
+}
+
+/// Every `*.toml` of a folder and its sub-folders less those named in `beside`, in the order of
+/// their names.
+pub(super) fn toml_files(dir: &Path, beside: &[&str]) -> Result<Vec<PathBuf>, LoadError> {
     let mut files = Vec::new();
-    let mut seen = HashSet::new();
-    folder(dir, 0, &mut seen, &mut files)?;
+    folder(dir, beside, 0, &mut HashSet::new(), &mut files)?;
     Ok(files)
 }
 
 fn folder(
     dir: &Path,
+    beside: &[&str],
     depth: usize,
     seen: &mut HashSet<PathBuf>,
-    files: &mut Vec<MappingFile>,
+    files: &mut Vec<PathBuf>,
 ) -> Result<(), LoadError> {
     let failed = |source| LoadError::Folder { path: dir.to_owned(), source };
     if depth > DEEPEST || !seen.insert(dir.canonicalize().map_err(failed)?) {
@@ -48,23 +59,22 @@ fn folder(
         if name.starts_with('.') {
             continue;
         }
-        let kind = fs::metadata(&path);
-        if kind.as_ref().is_ok_and(fs::Metadata::is_dir) {
-            if !BESIDE.contains(&name.as_str()) {
-                folder(&path, depth.saturating_add(1), seen, files)?;
+        if path.is_dir() {
+            if !beside.contains(&name.as_str()) {
+                folder(&path, beside, depth.saturating_add(1), seen, files)?;
             }
         } else if path.extension().is_some_and(|extension| extension == "toml") {
-            let kind = kind.map_err(|source| LoadError::File { path: path.clone(), source })?;
-            files.push(file(&path, &kind)?);
+            files.push(path);
         }
     }
     Ok(())
 }
 
-fn file(path: &Path, kind: &fs::Metadata) -> Result<MappingFile, LoadError> {
+/// The text of a file that is no larger than a mapping may be.
+pub(super) fn text(path: &Path) -> Result<String, LoadError> {
     let failed = |source| LoadError::File { path: path.to_owned(), source };
     // Reading a pipe could wait for ever.
-    if !kind.is_file() {
+    if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(failed(io::Error::other("it is not a regular file")));
     }
     let mut bytes = Vec::new();
@@ -72,8 +82,7 @@ fn file(path: &Path, kind: &fs::Metadata) -> Result<MappingFile, LoadError> {
     if bytes.len() as u64 > LARGEST {
         return Err(LoadError::TooLarge { path: path.to_owned() });
     }
-    let text = String::from_utf8(bytes).map_err(|_| LoadError::NotUtf8 { path: path.to_owned() })?;
-    Ok(MappingFile::new(path.display().to_string(), Layer::Customer, text))
+    String::from_utf8(bytes).map_err(|_| LoadError::NotUtf8 { path: path.to_owned() })
 }
 
 /// Why a folder of mapping files can't be read.

@@ -71,6 +71,8 @@
 //! **Invariant:** nothing here knows what an action means: that stands in `mappings/`.
 
 mod builtin;
+pub mod cases;
+mod change;
 mod compile;
 mod condition;
 mod explain;
@@ -86,10 +88,13 @@ mod outline;
 mod path;
 mod pick;
 mod plan;
+mod plans;
 mod pseudonym;
 mod samples;
+pub mod schema;
 mod selection;
 mod severity;
+mod slot;
 mod table;
 mod template;
 mod text;
@@ -99,11 +104,13 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builtin::builtin;
+pub use change::{Change, Changed, changes};
 pub use compile::compile;
 pub use explain::{Explained, Outcome};
 pub use fields::{FieldInfo, FieldOf};
 pub use load::{LoadError, load};
-pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
+pub use plan::{Applied, Plan, Scratch, Unfit};
+pub use plans::{Mapped, Plans};
 pub use pseudonym::PseudonymKey;
 pub use samples::samples;
 pub use selection::When;

@@ -104,6 +104,11 @@ impl<'f> Reading<'f> {
         self.problems.push((at, problem));
     }
 
+    /// Notes a mistake in a file that the one at `at` names.
+    pub(super) fn problem_beyond(&mut self, at: At, problem: Problem) {
+        self.problems.push((at, problem));
+    }
+
     pub(super) fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }

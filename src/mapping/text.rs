@@ -115,8 +115,12 @@ pub(super) fn within_string(
 
 /// How far into the string's source the decoded byte `wanted` lies.
 fn raw_offset(raw: &str, decoded: &str, wanted: usize) -> Option<usize> {
-    if raw.starts_with("\"\"\"") || raw.starts_with("'''") {
-        return None;
+    for quotes in ["'''", "\"\"\""] {
+        if let Some(inner) = raw.strip_prefix(quotes) {
+            // A line break behind the opening quotes is no part of the text.
+            let body = inner.strip_prefix("\r\n").or_else(|| inner.strip_prefix('\n')).unwrap_or(inner);
+            return body.starts_with(decoded).then(|| raw.len() - body.len() + wanted);
+        }
     }
     let literal = raw.starts_with('\'');
     if !literal && !raw.starts_with('"') {
@@ -162,8 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn finds_the_place_in_a_text_of_many_lines() {
+        let file = "a = '''\n{\n  x | lowr}'''";
+        let decoded = "{\n  x | lowr}";
+        let at = decoded.find("lowr").unwrap();
+        let found = within_string(file, &(4..file.len()), decoded, &(at..at + 4));
+        assert_eq!(file.get(found), Some("lowr"));
+    }
+
+    #[test]
     fn answers_the_whole_string_where_it_cannot_tell() {
-        let file = "a = \"\"\"\n{x\"\"\"";
+        let file = "a = \"\"\"\n\\u007Bx\"\"\"";
         assert_eq!(within_string(file, &(4..file.len()), "{x", &(1..2)), 4..file.len());
         assert_eq!(within_string(file, &(4..999), "{x", &(1..2)), 4..999);
     }

@@ -42,7 +42,7 @@ use own::OwnEvent;
 pub use convert::Converter;
 pub use forward::Forwarded;
 pub use poll::{Polled, Reading};
-pub use setup::{SetupError, keyed, plans, plans_of, poller, sink};
+pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
 pub use tally::Counts;
 
 /// Everything that is needed, checked and opened; nothing moves yet.

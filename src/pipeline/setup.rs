@@ -220,13 +220,22 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
 
 /// The converter of a destination.
 pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
-    let format = Format::new(
+    Converter::new(plans, destination.encoder, format(destination), destination.max_message)
+        .only(destination.when.clone())
+}
+
+/// The longest CEF line of a destination, in bytes: what its header leaves of a message.
+pub fn line_budget(destination: &Destination) -> usize {
+    format(destination).budget(destination.max_message)
+}
+
+fn format(destination: &Destination) -> Format {
+    Format::new(
         destination.header.clone(),
         destination.facility,
         destination.hostname.as_deref(),
         &destination.app_name,
-    );
-    Converter::new(plans, destination.encoder, format, destination.max_message).only(destination.when.clone())
+    )
 }
 
 pub(super) async fn app(config: &Config) -> Result<App, SetupError> {

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Everything asked for was done.
     Ok,
+    /// Two things differ, and the difference was asked for as an exit code.
+    Differs,
     /// The command line or the data given to it is wrong.
     Usage,
     /// Something the program needs is not there: Slack, a receiver, the store.
@@ -24,6 +26,7 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
+            Self::Differs => 1,
             Self::Usage => 64,
             Self::Unavailable => 69,
             Self::Bug => 70,

@@ -54,7 +54,7 @@ fn map_shows_what_could_command_a_terminal() {
     .unwrap();
     let entry = entry.to_str().unwrap();
     for (arguments, notes) in [
-        (vec!["map", "--explain", entry], "cut to fit"),
+        (vec!["map", entry], "cut to fit"),
         (vec!["map", "--mapping", dir.path().to_str().unwrap(), entry], "dropped: "),
     ] {
         let output = slackcef(&arguments);
@@ -118,9 +118,18 @@ fn mapping_init_makes_a_folder_that_check_takes() {
 
 #[test]
 fn help_ends_with_an_example() {
-    for command in
-        ["run", "demo", "check", "map", "mapping list", "mapping init", "simulate slack", "simulate receiver"]
-    {
+    for command in [
+        "run",
+        "demo",
+        "check",
+        "map",
+        "mapping list",
+        "mapping init",
+        "mapping test",
+        "mapping diff",
+        "simulate slack",
+        "simulate receiver",
+    ] {
         let mut words: Vec<_> = command.split(' ').collect();
         words.push("--help");
         let help = printed(&slackcef(&words));

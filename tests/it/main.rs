@@ -23,7 +23,15 @@ mod fuzz_corpus;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod map_last;
+#[cfg(test)]
 mod mapping_conditions;
+#[cfg(test)]
+mod mapping_coverage;
+#[cfg(test)]
+mod mapping_examples;
+#[cfg(test)]
+mod mapping_list;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
@@ -31,7 +39,11 @@ mod mapping_properties;
 #[cfg(test)]
 mod mapping_rest;
 #[cfg(test)]
+mod mapping_schema;
+#[cfg(test)]
 mod mapping_shipped;
+#[cfg(test)]
+mod mapping_tools;
 #[cfg(test)]
 mod problems;
 mod real_entries;
@@ -43,6 +55,8 @@ mod restart;
 mod simulate_slack;
 #[cfg(test)]
 mod slack_poll;
+#[cfg(test)]
+mod store_archive;
 #[cfg(test)]
 mod store_contract;
 #[cfg(test)]

@@ -4,12 +4,15 @@
 //! over a small mapping without mistakes, as a customer's over the shipped one, unless it begins
 //! with `#! alone`. What begins with `#! config` is a configuration. A line `#! file NAME` begins another file of the same folder.
 //!
+//! `tests/problems/cases/` holds files of cases for `mapping test` in the same manner.
+//!
 //! After a change of messages, `BLESS=1 cargo test problems` writes the files anew: read the diff.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use slackcef::config::Config;
+use slackcef::mapping::cases::{self, CaseFile};
 use slackcef::mapping::{self, Layer, MappingFile};
 use slackcef::problem::Problem;
 
@@ -32,14 +35,35 @@ SlackAuditTeam = "{actor.user.team}"
 
 #[test]
 fn every_mistake_earns_its_message() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/problems");
+    compare("tests/problems", 30, |_, text| shown(text));
+}
+
+#[test]
+fn every_mistake_in_a_file_of_cases_earns_its_message() {
+    let files = [
+        ("shipped.toml", Layer::Shipped, BASE),
+        ("acme.toml", Layer::Customer, "version = 1\nlog = \"audit\"\n"),
+    ];
+    let plans =
+        mapping::compile(&files.map(|(name, layer, text)| MappingFile::new(name, layer, text))).unwrap();
+    compare("tests/problems/cases", 8, |path, text| {
+        // Beside the package's root, where the tests run, so that the entries are found.
+        let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_owned();
+        let file = CaseFile { path, text: text.into() };
+        rendered(&cases::read(&[file], &plans).expect_err("a case without a mistake"))
+    });
+}
+
+/// Compares what `shown` makes of every `*.toml` of a folder with the text beside it.
+fn compare(folder: &str, at_least: usize, shown: impl Fn(&Path, &str) -> String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut cases: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     cases.sort();
-    assert!(cases.len() >= 30, "only {} cases in {}", cases.len(), folder.display());
+    assert!(cases.len() >= at_least, "only {} cases in {}", cases.len(), folder.display());
     let mut wrong = String::new();
     for case in cases {
-        let shown = shown(&std::fs::read_to_string(&case).unwrap());
+        let shown = shown(&case, &std::fs::read_to_string(&case).unwrap());
         let expected = case.with_extension("txt");
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(&expected, &shown).unwrap();
@@ -56,8 +80,7 @@ fn every_mistake_earns_its_message() {
 /// What is shown for a case.
 fn shown(case: &str) -> String {
     let problems = if case.starts_with("#! config\n") { of_configuration(case) } else { of_mapping(case) };
-    let rendered: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
-    rendered.join("\n\n") + "\n"
+    rendered(&problems)
 }
 
 fn of_configuration(case: &str) -> Vec<Problem> {
@@ -74,6 +97,11 @@ fn of_mapping(case: &str) -> Vec<Problem> {
         files.push(MappingFile::new(name.trim(), Layer::Customer, text));
     }
     mapping::compile(&files).expect_err("a case without a mistake")
+}
+
+fn rendered(problems: &[Problem]) -> String {
+    let rendered: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
+    rendered.join("\n\n") + "\n"
 }
 
 /// The lines that differ, in the manner of `diff`.

@@ -2,13 +2,13 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::report::{self, Exit, Failure};
 
-/// Makes a folder with a commented mapping file to begin with.
+/// Makes a folder with a commented mapping, a first case, and a page that says how to go on.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  slackcef mapping init /etc/slackcef/mappings/acme")]
 pub(super) struct Arguments {
@@ -16,48 +16,84 @@ pub(super) struct Arguments {
     dir: PathBuf,
 }
 
-const STARTER: &str = include_str!("starter.toml");
-const STARTER_NAME: &str = "audit.toml";
+/// What is made, with its text; `DIR` stands for the folder, `NAME` for its name.
+const STARTER: [(&str, &str); 3] = [
+    ("audit.toml", include_str!("starter/audit.toml")),
+    ("tests/first.toml", include_str!("starter/tests/first.toml")),
+    ("README.md", include_str!("starter/README.md")),
+];
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let dir = arguments.dir.as_path();
-    let path = dir.join(STARTER_NAME);
-    let made = fs::create_dir_all(dir)
-        .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path))
-        .and_then(|mut file| file.write_all(STARTER.as_bytes()));
-    made.map_err(|error| {
-        let failure = Failure::new(Exit::Usage, format!("cannot make {}", path.display())).because(&error);
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                failure.help("choose a folder without it, or edit the one that is there")
-            }
-            _ => failure,
-        }
-    })?;
-    let shown = dir.display();
+    // The name goes into a table of the configuration.
+    let plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let name = dir.file_name().and_then(|name| name.to_str()).filter(plain).unwrap_or("acme");
+    let shown = dir.display().to_string();
+    // Before anything is made, so that all is made or nothing.
+    if let Some((there, _)) = STARTER.iter().find(|(path, _)| fs::symlink_metadata(dir.join(path)).is_ok()) {
+        let what = format!("{} is there already", dir.join(there).display());
+        return Err(Failure::new(Exit::Usage, what).help("choose another folder, or edit what is there"));
+    }
+    for (path, text) in STARTER {
+        let path = dir.join(path);
+        make(&path, &text.replace("DIR", &shown).replace("NAME", name)).map_err(|error| {
+            Failure::new(Exit::Usage, format!("cannot make {}", path.display())).because(&error)
+        })?;
+    }
     let told = format!(
-        "made {}: edit it, try it with `slackcef map --mapping {shown} --explain FILE`, and name the folder in slackcef.toml:\n\n\
-         [mappings.acme]\ndir = \"{shown}\"\n\n[destinations.siem]\nmapping = \"acme\"",
-        path.display()
+        "made {shown}: edit audit.toml, run `slackcef mapping test {shown}`, and name the folder in slackcef.toml:\n\n\
+         [mappings.{name}]\ndir = \"{shown}\"\n\n[destinations.siem]\nmapping = \"{name}\""
     );
     report::notes().line(told)
+}
+
+fn make(path: &Path, text: &str) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::setup_failure;
-    use crate::pipeline;
+    use crate::mapping::cases::{self, Verdict};
+    use crate::mapping::{self, Layer, MappingFile};
+
+    fn rendered(problems: &[crate::problem::Problem]) -> String {
+        problems.iter().map(|problem| problem.render(false)).collect::<Vec<_>>().join("\n")
+    }
 
     #[test]
-    fn the_starter_is_a_mapping_without_mistakes() {
+    fn the_starter_is_a_mapping_without_mistakes_and_its_case_passes() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("acme");
-        let arguments = Arguments { dir: dir.clone() };
-        run(&arguments).unwrap();
-        if let Err(error) = pipeline::plans(Some(&dir)) {
-            panic!("{}", setup_failure(error).render(report::Style::PLAIN));
-        }
-        assert_eq!(run(&arguments).unwrap_err().exit(), Exit::Usage, "what is there is not overwritten");
+        run(&Arguments { dir: dir.clone() }).unwrap();
+        let mut files = mapping::builtin();
+        files.extend(mapping::load(&dir).unwrap());
+        let plans = mapping::compile(&files).map_err(|problems| rendered(&problems)).unwrap();
+        let files = cases::load(&dir).unwrap();
+        let read = cases::read(&files, &plans).map_err(|problems| rendered(&problems)).unwrap();
+        assert_eq!(read.len(), 1);
+        assert_eq!(cases::run(&read[0], &plans), Verdict::Passed);
+    }
+
+    /// A line that begins with `#` and no space is an example.
+    #[test]
+    fn every_example_of_the_starter_is_right() {
+        let (_, text) = STARTER[0];
+        let mut examples = 0;
+        let lines: Vec<_> = text
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(example) if !example.is_empty() && !example.starts_with([' ', ':']) => {
+                    examples += 1;
+                    example
+                }
+                _ => line,
+            })
+            .collect();
+        let mut files = mapping::builtin();
+        files.push(MappingFile::new("audit.toml", Layer::Customer, lines.join("\n")));
+        mapping::compile(&files).map_err(|problems| rendered(&problems)).unwrap();
+        assert!(examples >= 20, "{examples} lines of examples");
     }
 }

@@ -1,13 +1,17 @@
-//! `mapping`: look at mapping files, and begin a folder of one's own.
+//! `mapping`: begin a folder of mapping files, test it, look at it, compare it with another.
 
+mod coverage;
+mod diff;
 mod init;
 mod list;
+mod schema;
+mod test;
 
 use clap::{Args, Subcommand};
 
 use crate::report::Failure;
 
-/// Lists what actions are mapped to, or begins a folder of mapping files.
+/// Begins a folder of mapping files, tests it, compares it with another, or lists what is mapped.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -16,13 +20,21 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Coverage(coverage::Arguments),
     List(list::Arguments),
+    Test(test::Arguments),
+    Diff(diff::Arguments),
+    Schema(schema::Arguments),
     Init(init::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
+        Command::Coverage(arguments) => coverage::run(arguments),
         Command::List(arguments) => list::run(arguments),
+        Command::Test(arguments) => test::run(arguments),
+        Command::Diff(arguments) => diff::run(arguments),
+        Command::Schema(arguments) => schema::run(arguments),
         Command::Init(arguments) => init::run(arguments),
     }
 }
