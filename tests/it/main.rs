@@ -33,8 +33,6 @@ mod mapping_examples;
 #[cfg(test)]
 mod mapping_list;
 #[cfg(test)]
-mod mapping_conditions;
-#[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
