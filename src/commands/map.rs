@@ -64,16 +64,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (Some(config), Some(name)) => Form::of_destination(config, name)?,
         _ => Form::of_mapping(arguments)?,
     };
-    let entries = match (&config, arguments.last) {
-        (Some(config), Some(count)) => stored::last(config, count, arguments.source.as_deref())?,
-        _ => {
-            let entries = entries::read(&arguments.file)?;
-            // Whose they are is known where there is but one source.
-            let source = config.as_ref().filter(|config| config.sources.len() == 1);
-            let source = source.and_then(|config| config.sources.keys().next()).map_or("", String::as_str);
-            let source = SourceId::new(source);
-            entries.into_iter().map(|entry| (source.clone(), entry)).collect()
-        }
+    let entries = if let (Some(config), Some(count)) = (&config, arguments.last) {
+        stored::last(config, count, arguments.source.as_deref())?
+    } else {
+        // Whose they are is known where there is but one source.
+        let only = config.as_ref().filter(|config| config.sources.len() == 1);
+        let only = only.and_then(|config| config.sources.keys().next()).map_or("", String::as_str);
+        let source = SourceId::new(only);
+        entries::read(&arguments.file)?.into_iter().map(|entry| (source.clone(), entry)).collect()
     };
     form.write(&entries, arguments.explain)
 }

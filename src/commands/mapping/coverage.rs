@@ -87,7 +87,7 @@ fn of_json(value: &serde_json::Value) -> String {
 
 /// What was seen, where that is asked for.
 fn seen(arguments: &Arguments, plans: &Plans) -> Result<Option<Seen>, Failure> {
-    let mut seen = Seen::default();
+    let mut seen = Seen::new(plans);
     if arguments.seen {
         let config = arguments.config.load()?;
         stored::each(&config, arguments.source.as_deref(), |entry| seen.add(entry, plans))?;

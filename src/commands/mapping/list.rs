@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cef::Severity;
 use crate::commands::setup_failure;
 use crate::commands::table::table;
 use crate::event::Log;
@@ -60,7 +61,7 @@ fn json(log: Log, mapped: &Mapped<'_>) -> String {
         "log": log.name(),
         "action": mapped.action,
         "severity": mapped.severity.get(),
-        "severity_up_to": mapped.up_to.map(|severity| severity.get()),
+        "severity_up_to": mapped.up_to.map(Severity::get),
         "category": mapped.category,
         "outcome": mapped.outcome,
         "name": mapped.name.unwrap_or_default(),

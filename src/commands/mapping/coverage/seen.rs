@@ -8,13 +8,15 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::stub;
-use crate::event::{Entry, UnixTime};
-use crate::mapping::Plans;
+use crate::event::{Entry, Log, UnixTime};
+use crate::mapping::{FieldOf, Plans};
 
 /// What was seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Seen {
     entries: u64,
+    /// The paths that every event's fields are read from.
+    taken: BTreeSet<String>,
     unmapped: BTreeMap<String, Sighting>,
     /// Entries of further actions, of which nothing is kept.
     beyond: u64,
@@ -37,6 +39,15 @@ const ACTIONS: usize = 10_000;
 const SHAPES: usize = 50;
 
 impl Seen {
+    /// Nothing yet; what `plans` put into every event is nothing to propose.
+    pub(super) fn new(plans: &Plans) -> Self {
+        let path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '"');
+        let every = plans.fields(Log::Audit).iter().filter(|field| field.of == FieldOf::Every);
+        let paths = every.flat_map(|field| field.value.split(|c| !path(c)));
+        let taken = paths.filter(|path| path.starts_with("details.")).map(str::to_owned).collect();
+        Self { entries: 0, taken, unmapped: BTreeMap::new(), beyond: 0 }
+    }
+
     /// Takes one more entry into account.
     pub(super) fn add(&mut self, entry: &Entry, plans: &Plans) {
         self.entries = self.entries.saturating_add(1);
@@ -55,7 +66,7 @@ impl Seen {
             entities: BTreeSet::new(),
             details: BTreeSet::new(),
         });
-        sighting.add(entry);
+        sighting.add(entry, &self.taken);
     }
 
     /// How many actions no file maps.
@@ -110,7 +121,7 @@ impl Seen {
 }
 
 impl Sighting {
-    fn add(&mut self, entry: &Entry) {
+    fn add(&mut self, entry: &Entry, taken: &BTreeSet<String>) {
         self.count = self.count.saturating_add(1);
         self.first = self.first.min(entry.at());
         self.last = self.last.max(entry.at());
@@ -122,18 +133,19 @@ impl Sighting {
             self.entities.insert(kind.to_owned());
         }
         if let Some(details) = json.get("details") {
-            self.add_details(details, &mut Vec::new());
+            self.add_details(details, &mut Vec::new(), taken);
         }
     }
 
-    /// Notes what lies in `details`, down to the second name.
-    fn add_details(&mut self, value: &Value, names: &mut Vec<String>) {
+    /// Notes what lies in `details`, down to the second name, and is not taken.
+    fn add_details(&mut self, value: &Value, names: &mut Vec<String>, taken: &BTreeSet<String>) {
         match value {
             Value::Null => {}
+            _ if taken.contains(&stub::path(names)) => {}
             Value::Object(members) if names.len() < 2 => {
                 for (name, member) in members {
                     names.push(name.clone());
-                    self.add_details(member, names);
+                    self.add_details(member, names, taken);
                     names.pop();
                 }
             }
