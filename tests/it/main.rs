@@ -46,6 +46,7 @@ mod mapping_shipped;
 mod mapping_tools;
 #[cfg(test)]
 mod problems;
+#[cfg(test)]
 mod real_entries;
 #[cfg(test)]
 mod reload;
