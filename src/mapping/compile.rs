@@ -10,10 +10,12 @@ use super::lookup::Rows;
 use super::order;
 use super::path::PathId;
 use super::plan::{Candidate, Choice, Device, FieldPlan, LogPlans, Plan, Plans, Slot};
+use super::severity::Grade;
 use super::table::{At, Reading, Set};
+use super::template::Template;
 use super::tree::Tree;
 use super::{MappingFile, Origin};
-use crate::cef::{HeaderText, Key, Severity};
+use crate::cef::{HeaderText, Key};
 use crate::event::Log;
 use crate::problem::Problem;
 
@@ -72,7 +74,7 @@ struct Book {
 #[derive(Debug, Default)]
 struct Page {
     name: Layered<HeaderText>,
-    severity: Layered<Severity>,
+    severity: Layered<Grade>,
     drop: Layered<bool>,
     fields: LayeredFields,
     /// Where the action stands.
@@ -211,7 +213,8 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
         // An action without a severity is as grave as one that no file names.
         let severities =
             book.unmapped.severity.iter().chain(page.into_iter().flat_map(|page| &page.severity));
-        let tree = self.tree(&conditions, &fields);
+        let severity = self.choice(severities, &applicable, |what| what.severity.as_ref());
+        let tree = self.tree(&conditions, &severity, &fields);
         let (rest, fields) = fields.into_iter().partition::<Vec<_>, _>(|field| field.wants_rest());
         Plan {
             origin: page
@@ -223,7 +226,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             rules: conditions.into(),
             drop: self.choice(&own.drop, &applicable, |what| what.drop.as_ref()),
             name: self.choice(&own.name, &applicable, |what| what.name.as_ref()),
-            severity: self.choice(severities, &applicable, |what| what.severity.as_ref()),
+            severity,
             fields: fields.into_iter().map(Slot::new).collect(),
             rest: rest.into_iter().map(Slot::new).collect(),
             key: None,
@@ -317,6 +320,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
     fn tree(
         &mut self,
         conditions: &[(usize, Arc<Condition<AtPath>>)],
+        severity: &Choice<Grade>,
         fields: &[Arc<FieldPlan>],
     ) -> Arc<Tree> {
         let mut wanted = BTreeSet::new();
@@ -325,6 +329,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
                 wanted.insert(path);
             });
         }
+        wanted.extend(severity.0.iter().filter_map(|said| said.what.template()).flat_map(Template::paths));
         for field in fields {
             wanted.extend(field.choice.live().iter().flat_map(|said| said.what.paths()));
         }

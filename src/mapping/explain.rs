@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Origin;
 use super::field::Field;
 use super::plan::{Candidate, Choice, Fate, FieldPlan, Plan, Scratch, Watch};
+use super::severity::{self, Grade, Lacking};
 use crate::cef::{Event, HeaderText, Severity};
 use crate::event::Entry;
 
@@ -87,25 +88,37 @@ struct Explaining<'p> {
 impl<'p> Watch<'p> for Explaining<'p> {
     const SEES_ALL: bool = true;
 
-    fn header(
-        &mut self,
-        name: Option<&'p Candidate<HeaderText>>,
-        severity: Option<&'p Candidate<Severity>>,
-        applies: &[bool],
-    ) {
+    fn name(&mut self, chosen: Option<&'p Candidate<HeaderText>>, applies: &[bool]) {
         self.done.push(Explained {
             key: "name".into(),
             label: None,
             outcome: Outcome::Value(String::new()),
-            set_by: name.map(|chosen| chosen.origin.clone()),
-            overrode: overridden(&self.plan.name, name, applies),
+            set_by: chosen.map(|chosen| chosen.origin.clone()),
+            overrode: overridden(&self.plan.name, chosen, applies),
         });
+    }
+
+    fn no_severity(&mut self, candidate: &'p Candidate<Grade>, lacking: Lacking<'_>) {
+        let outcome = match lacking {
+            Lacking::Absent(placeholder) => Outcome::Absent { placeholder: placeholder.written().to_owned() },
+            Lacking::Misfit(text) => Outcome::Misfit { text: text.to_owned(), wanted: severity::WANTED },
+        };
         self.done.push(Explained {
             key: "severity".into(),
             label: None,
-            outcome: Outcome::Value(severity.map_or_else(Severity::default, |s| s.what).to_string()),
-            set_by: severity.map(|chosen| chosen.origin.clone()),
-            overrode: overridden(&self.plan.severity, severity, applies),
+            outcome,
+            set_by: Some(candidate.origin.clone()),
+            overrode: Vec::new(),
+        });
+    }
+
+    fn severity(&mut self, severity: Severity, chosen: Option<&'p Candidate<Grade>>, applies: &[bool]) {
+        self.done.push(Explained {
+            key: "severity".into(),
+            label: None,
+            outcome: Outcome::Value(severity.to_string()),
+            set_by: chosen.map(|chosen| chosen.origin.clone()),
+            overrode: overridden(&self.plan.severity, chosen, applies),
         });
     }
 

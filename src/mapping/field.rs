@@ -225,7 +225,7 @@ impl InFile<'_, '_> {
                 let at = self.at(self.within(span, text, &step.at));
                 match &step.filter {
                     Filter::Table(table) => {
-                        let standing = template.is_alone() && n + 1 == placeholder.filters().len();
+                        let standing = template.alone().is_some() && n + 1 == placeholder.filters().len();
                         let (table, wanted) = (table.clone(), wanted(standing));
                         self.reading.uses.push(Use { table, at, wanted });
                     }

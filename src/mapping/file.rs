@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::condition::{AtPath, Condition};
 use super::field::Fields;
 use super::lookup;
+use super::severity::Grade;
 use super::table::{Help, InFile, Member, Reading, Set, Value, listed, members};
-use crate::cef::{HeaderText, Severity};
+use crate::cef::HeaderText;
 use crate::event::Log;
 
 /// What one file says.
@@ -29,7 +30,7 @@ pub(super) struct Document {
 #[derive(Debug, Default)]
 pub(super) struct Attributes {
     pub(super) name: Option<Set<HeaderText>>,
-    pub(super) severity: Option<Set<Severity>>,
+    pub(super) severity: Option<Set<Grade>>,
     pub(super) drop: Option<Set<bool>>,
     pub(super) fields: Fields,
 }
@@ -249,30 +250,6 @@ impl InFile<'_, '_> {
             }
         }
         made
-    }
-
-    fn severity(&mut self, member: Member<'_, '_>) -> Option<Set<Severity>> {
-        match member.value.get_ref() {
-            DeValue::String(text) if text.contains('{') => {
-                let what = "a severity from a template is not in this version yet";
-                self.problem(member.value.span(), "not-yet", what, "write a whole number from 0 to 10");
-                return None;
-            }
-            DeValue::Table(_) => {
-                let what = "a severity from a table is not in this version yet";
-                self.problem(member.value.span(), "not-yet", what, "write a whole number from 0 to 10");
-                return None;
-            }
-            _ => {}
-        }
-        let number = self.integer("severity", member.value)?;
-        let severity = u8::try_from(number).ok().and_then(Severity::new);
-        if severity.is_none() {
-            let what = "a severity is a whole number from 0 to 10";
-            let help = "0 to 3 is low, 4 to 6 medium, 7 and 8 high, 9 and 10 very high";
-            self.problem(member.value.span(), "severity-range", what, help);
-        }
-        severity.map(|severity| self.set(member.key.span(), severity))
     }
 
     /// The file's category, for the actions that have none of their own.

@@ -13,7 +13,7 @@
 //!
 //! **Invariant:** looking up allocates nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use toml::de::DeValue;
@@ -37,6 +37,11 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// The name by which files know it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What stands for the text.
     pub(super) fn find(&self, text: &str) -> Option<&str> {
         let rows = self.rows.get()?;
@@ -127,10 +132,12 @@ impl Rows {
     /// Gives every table that is named its rows, and checks each use. `whole`: every file was read,
     /// so that a table which is not there is missing.
     pub(super) fn settle(self, reading: &mut Reading<'_>, whole: bool) {
+        // A row that several uses would refuse is told of once.
+        let mut told = BTreeSet::new();
         for used in std::mem::take(&mut reading.uses) {
             let name = &*used.table.name;
             match self.0.get(name) {
-                Some(rows) => check(&used, rows, reading),
+                Some(rows) => check(&used, rows, &mut told, reading),
                 None if whole => self.missing(name, used.at, reading),
                 None => {}
             }
@@ -158,10 +165,12 @@ impl Rows {
 }
 
 /// Whether each value that counts is what this use of the table wants.
-fn check(used: &Use, rows: &LayeredRows, reading: &mut Reading<'_>) {
+fn check(used: &Use, rows: &LayeredRows, told: &mut BTreeSet<(At, String)>, reading: &mut Reading<'_>) {
     let origin = reading.origin(&used.at);
     for Row { value, at } in rows.values().filter_map(|said| Some(&said.last()?.what)) {
-        if let Some((what, help)) = used.wanted.refusal(value, &used.table.name, &origin) {
+        if let Some((what, help)) = used.wanted.refusal(value, &used.table.name, &origin)
+            && told.insert((at.clone(), what.clone()))
+        {
             reading.problem(at.clone(), "wrong-kind", what, help.into());
         }
     }

@@ -15,6 +15,7 @@ use std::ops::Range;
 use super::json::{self, Scanner};
 use super::outline::{MemberId, Outline};
 use super::path::PathId;
+use super::pseudonym::PseudonymKey;
 use super::tree::{End, Node, Number, Tree};
 
 impl Tree {
@@ -144,6 +145,7 @@ pub(super) struct Values<'a> {
     id: &'a str,
     text: &'a str,
     rest: &'a str,
+    key: Option<&'a PseudonymKey>,
     spots: &'a [Spot],
     entry: u32,
 }
@@ -151,12 +153,22 @@ pub(super) struct Values<'a> {
 impl<'a> Values<'a> {
     /// `id` is the entry's id as the forwarder knows it, `text` what `picked` was picked from.
     pub(super) fn new(id: &'a str, text: &'a str, picked: &'a Picked) -> Self {
-        Self { id, text, rest: "", spots: &picked.spots, entry: picked.entry }
+        Self { id, text, rest: "", key: None, spots: &picked.spots, entry: picked.entry }
     }
 
     /// The same with what no field took.
     pub(super) fn with_rest(self, rest: &'a str) -> Self {
         Self { rest, ..self }
+    }
+
+    /// The same with what pseudonyms are made with.
+    pub(super) fn keyed(self, key: Option<&'a PseudonymKey>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// What pseudonyms are made with.
+    pub(super) fn key(self) -> Option<&'a PseudonymKey> {
+        self.key
     }
 
     /// What no field took, as JSON; `None` where nothing is left, or where fields are still to be

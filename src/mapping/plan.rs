@@ -20,6 +20,7 @@ use super::outline::Outline;
 use super::path::PathId;
 use super::pick::{Picked, Values};
 use super::pseudonym::PseudonymKey;
+use super::severity::{self, Grade, Lacking};
 use super::template::{Buffers, Placeholder};
 use super::tree::Tree;
 use crate::cef::{Event, HeaderText, Key, Label, Misfit, Severity};
@@ -72,10 +73,16 @@ impl Plans {
         let plans = self.logs.get(&log).into_iter().flat_map(|plans| &plans.actions);
         let mut mapped: Vec<_> = plans
             .filter_map(|(action, plan)| {
-                let origin = plan.origin.as_ref()?;
-                let severity = plan.severity.settled().map_or_else(Severity::default, |s| s.what);
-                let name = plan.name.settled().map(|name| name.what.as_str());
-                Some(Mapped { action, name, severity, origin })
+                let (severity, highest) = (plan.severity.usual(), plan.severity.highest());
+                Some(Mapped {
+                    action,
+                    name: plan.name.settled().map(|name| name.what.as_str()),
+                    severity,
+                    up_to: Some(highest).filter(|&highest| highest > severity),
+                    category: plan.constant("cat"),
+                    outcome: plan.constant("outcome"),
+                    origin: plan.origin.as_ref()?,
+                })
             })
             .collect();
         mapped.sort_by_key(|mapped| mapped.action);
@@ -109,8 +116,14 @@ pub struct Mapped<'p> {
     pub action: &'p str,
     /// What the event is called, where no rule says otherwise; `None`: as the action.
     pub name: Option<&'p str>,
-    /// How grave it is, where no rule says otherwise.
+    /// How grave it is, where neither a rule nor the entry says otherwise.
     pub severity: Severity,
+    /// The highest that a rule or the entry can make it, where that is more.
+    pub up_to: Option<Severity>,
+    /// Its category, where that depends neither on a rule nor on the entry.
+    pub category: Option<&'p str>,
+    /// Its outcome, where that depends neither on a rule nor on the entry.
+    pub outcome: Option<&'p str>,
     /// Where the action stands, in the last file that names it.
     pub origin: &'p Origin,
 }
@@ -129,7 +142,7 @@ pub struct Plan {
     pub(super) rules: Box<[(usize, Arc<Condition<AtPath>>)]>,
     pub(super) drop: Choice<bool>,
     pub(super) name: Choice<HeaderText>,
-    pub(super) severity: Choice<Severity>,
+    pub(super) severity: Choice<Grade>,
     /// In the order in which they are written.
     pub(super) fields: Box<[Slot]>,
     /// Those that ask for what no other field took, written behind the others.
@@ -199,7 +212,12 @@ pub(super) struct Candidate<T> {
 impl<T> Choice<T> {
     /// The candidate that counts.
     pub(super) fn made(&self, applies: &[bool]) -> Option<&Candidate<T>> {
-        self.0.iter().rev().find(|candidate| {
+        self.counting(applies).next()
+    }
+
+    /// Those that count, or would without the ones before them, the strongest first.
+    pub(super) fn counting<'c>(&'c self, applies: &[bool]) -> impl Iterator<Item = &'c Candidate<T>> {
+        self.0.iter().rev().filter(|candidate| {
             candidate.rule.is_none_or(|rule| applies.get(rule).copied().unwrap_or_default())
         })
     }
@@ -246,15 +264,15 @@ pub struct Applied<'p> {
     pub misfits: Vec<Unfit<'p>>,
 }
 
-/// A field that was left out for its value.
+/// A field that was left out for its value, or a severity that was passed over for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Unfit<'p> {
-    /// The key.
-    pub key: &'p Key,
+    /// The CEF key, or `severity`.
+    pub key: &'p str,
     /// Who set it.
     pub origin: &'p Origin,
-    /// What the value should have been.
-    pub misfit: Misfit,
+    /// What the value should have been: `an IP address`.
+    pub wanted: &'static str,
 }
 
 impl Plan {
@@ -273,6 +291,15 @@ impl Plan {
     /// Where the action stands, in the last file that names it.
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
+    }
+
+    /// The value of a key that every entry gets alike.
+    fn constant(&self, key: &str) -> Option<&str> {
+        let slot = self.fields.iter().find(|slot| slot.field.key.name() == key)?;
+        match &*slot.field.only()?.what {
+            Field::Value { template, .. } => template.constant(),
+            Field::Unset => None,
+        }
     }
 
     /// Follows the plan and tells `watch` how it went with each field.
@@ -294,7 +321,7 @@ impl Plan {
         let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
         let keeps_rest = !self.rest.is_empty();
         self.tree.pick(text, picked, keeps_rest.then_some(&mut *outline), self.paths);
-        let values = Values::new(entry.id().as_str(), text, picked);
+        let values = Values::new(entry.id().as_str(), text, picked).keyed(self.key.as_deref());
         applies.clear();
         applies.resize(self.all_rules, false);
         for (rule, condition) in &self.rules {
@@ -307,25 +334,49 @@ impl Plan {
             Some(name) => event.set_name(&name.what),
             None => event.set_name_from_class_id(),
         }
-        let severity = self.severity.made(applies);
-        event.set_severity(severity.map_or_else(Severity::default, |severity| severity.what));
-        watch.header(name, severity, applies);
+        watch.name(name, applies);
+        event.set_severity(self.grade(values, values.key(), applies, buffers, watch));
         if let Some(drop) = self.drop.made(applies).filter(|drop| drop.what) {
             return Some(&drop.origin);
         }
-        let key = self.key.as_deref();
         for slot in &self.fields {
-            slot.fill(values, key, keeps_rest.then_some(&mut *outline), applies, buffers, event, watch);
+            slot.fill(values, keeps_rest.then_some(&mut *outline), applies, buffers, event, watch);
         }
         if keeps_rest {
             rest.clear();
             outline.write_rest(text, rest);
             let values = values.with_rest(rest);
             for slot in &self.rest {
-                slot.fill(values, key, None, applies, buffers, event, watch);
+                slot.fill(values, None, applies, buffers, event, watch);
             }
         }
         None
+    }
+
+    /// How grave an entry is, by the strongest of those who say something that it has.
+    fn grade<'p, W: Watch<'p>>(
+        &'p self,
+        values: Values<'_>,
+        key: Option<&PseudonymKey>,
+        applies: &[bool],
+        buffers: &mut Buffers,
+        watch: &mut W,
+    ) -> Severity {
+        for candidate in self.severity.counting(applies) {
+            let severity = match candidate.what.read(values, key, buffers) {
+                Ok(severity) => Some(severity),
+                Err(lacking) => {
+                    watch.no_severity(candidate, lacking);
+                    candidate.what.otherwise()
+                }
+            };
+            if let Some(severity) = severity {
+                watch.severity(severity, Some(candidate), applies);
+                return severity;
+            }
+        }
+        watch.severity(Severity::default(), None, applies);
+        Severity::default()
     }
 }
 
@@ -365,7 +416,6 @@ impl Slot {
     fn fill<'p, W: Watch<'p>>(
         &'p self,
         values: Values<'_>,
-        key: Option<&PseudonymKey>,
         outline: Option<&mut Outline>,
         applies: &[bool],
         buffers: &mut Buffers,
@@ -389,7 +439,7 @@ impl Slot {
             },
             Glance::LookCloser => {
                 let Some(chosen) = field.choice.made(applies) else { return };
-                let fate = field.fill(&chosen.what, values, key, buffers, event);
+                let fate = field.fill(&chosen.what, values, values.key(), buffers, event);
                 if let Some(outline) = outline {
                     field.take(&chosen.what, &fate, values, outline);
                 }
@@ -489,12 +539,12 @@ pub(super) trait Watch<'p> {
     /// taken then.
     const SEES_ALL: bool;
 
-    fn header(
-        &mut self,
-        name: Option<&'p Candidate<HeaderText>>,
-        severity: Option<&'p Candidate<Severity>>,
-        applies: &[bool],
-    );
+    fn name(&mut self, chosen: Option<&'p Candidate<HeaderText>>, applies: &[bool]);
+
+    /// A candidate that the entry has no severity for.
+    fn no_severity(&mut self, candidate: &'p Candidate<Grade>, lacking: Lacking<'_>);
+
+    fn severity(&mut self, severity: Severity, chosen: Option<&'p Candidate<Grade>>, applies: &[bool]);
 
     fn field(
         &mut self,
@@ -508,17 +558,20 @@ pub(super) trait Watch<'p> {
 impl<'p> Watch<'p> for Vec<Unfit<'p>> {
     const SEES_ALL: bool = false;
 
-    fn header(
-        &mut self,
-        _: Option<&'p Candidate<HeaderText>>,
-        _: Option<&'p Candidate<Severity>>,
-        _: &[bool],
-    ) {
+    fn name(&mut self, _: Option<&'p Candidate<HeaderText>>, _: &[bool]) {}
+
+    fn no_severity(&mut self, candidate: &'p Candidate<Grade>, lacking: Lacking<'_>) {
+        if let Lacking::Misfit(_) = lacking {
+            self.push(Unfit { key: "severity", origin: &candidate.origin, wanted: severity::WANTED });
+        }
     }
+
+    fn severity(&mut self, _: Severity, _: Option<&'p Candidate<Grade>>, _: &[bool]) {}
 
     fn field(&mut self, field: &'p FieldPlan, chosen: &'p Candidate<Arc<Field>>, fate: Fate<'_>, _: &[bool]) {
         if let Fate::Misfit(_, misfit) = fate {
-            self.push(Unfit { key: &field.key, origin: &chosen.origin, misfit });
+            let wanted = misfit.wanted.described();
+            self.push(Unfit { key: field.key.name(), origin: &chosen.origin, wanted });
         }
     }
 }

@@ -37,10 +37,12 @@
 mod filter;
 mod read;
 
+use std::sync::Arc;
+
 use super::json;
-use super::lookup::Tables;
+use super::lookup::{Table, Tables};
 use super::outline::Outline;
-use super::path::{PathId, Paths};
+use super::path::{Path, PathId, Paths};
 use super::pick::{Found, Kind, Values};
 use super::pseudonym::PseudonymKey;
 use super::text::Slip;
@@ -106,6 +108,23 @@ impl Template {
         read::parts(text, paths, tables).map(|parts| Self { parts: parts.into() })
     }
 
+    /// What is at a path, looked up in a table.
+    pub(super) fn looked_up(path: Path, table: Option<Arc<Table>>, paths: &mut Paths) -> Self {
+        let written = match &table {
+            Some(table) => format!("{{{path} | table({})}}", table.name()),
+            None => format!("{{{path}}}"),
+        };
+        let step = |table| Step { filter: Filter::Table(table), at: 0..0 };
+        let placeholder = Placeholder {
+            written: written.into(),
+            sources: [Source::Path(paths.number(path))].into(),
+            first: false,
+            shape: Shape::Plain,
+            filters: table.into_iter().map(step).collect(),
+        };
+        Self { parts: [Part::Value(placeholder)].into() }
+    }
+
     /// The value, where every placeholder finds something; else the first that does not. `key` is
     /// what pseudonyms are made with.
     pub(super) fn value<'a>(
@@ -145,9 +164,10 @@ impl Template {
         self.placeholders().any(|p| p.sources.iter().any(|source| matches!(source, Source::Rest)))
     }
 
-    /// Marks what the value is made of, where the value shows all of it.
+    /// Marks what the value is made of, where the value shows all of it, or hides it on purpose.
     pub(super) fn take(&self, values: Values<'_>, outline: &mut Outline) {
-        for placeholder in self.placeholders().filter(|placeholder| placeholder.is_whole()) {
+        let shown = |placeholder: &&Placeholder| placeholder.is_whole() && !placeholder.hides();
+        for placeholder in self.placeholders().filter(shown) {
             if let Some(path) = placeholder.chosen_source(values).and_then(|(source, _)| source.path())
                 && let Some(member) = values.member(path.index())
             {
@@ -156,8 +176,8 @@ impl Template {
         }
     }
 
-    /// Marks everything that a filter shall hide, whether or not the value is made of it: it stands
-    /// nowhere in the clear.
+    /// Marks everything that a filter shall hide, the sources that were not chosen too and whether or
+    /// not there is a value: without a key, say, nothing of it may stand in the clear.
     pub(super) fn take_hidden(&self, values: Values<'_>, outline: &mut Outline) {
         for placeholder in self.placeholders().filter(|placeholder| placeholder.hides()) {
             let paths = placeholder.sources.iter().filter_map(Source::path);
@@ -171,6 +191,10 @@ impl Template {
     /// there is no saying.
     pub(super) fn needs(&self) -> Option<impl Iterator<Item = PathId>> {
         let first = self.placeholders().next()?;
+        if self.placeholders().skip(1).any(Placeholder::hides) {
+            // It hides its sources even where the first placeholder finds nothing.
+            return None;
+        }
         let path = |source: &Source| match source {
             Source::Path(path) => Some(*path),
             Source::Text(_) | Source::Id(_) | Source::Rest => None,
@@ -184,9 +208,20 @@ impl Template {
         matches!(&*self.parts, [Part::Value(placeholder)] if placeholder.is_plain())
     }
 
-    /// Whether it is one placeholder and nothing else.
-    pub(super) fn is_alone(&self) -> bool {
-        matches!(&*self.parts, [Part::Value(_)])
+    /// The one placeholder that it is, with nothing beside it.
+    pub(super) fn alone(&self) -> Option<&Placeholder> {
+        match &*self.parts {
+            [Part::Value(placeholder)] => Some(placeholder),
+            _ => None,
+        }
+    }
+
+    /// The value, where it is the same for every entry.
+    pub(super) fn constant(&self) -> Option<&str> {
+        match &*self.parts {
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
     }
 
     /// Every value that is known without an entry.
@@ -223,6 +258,11 @@ impl Placeholder {
         &self.written
     }
 
+    /// Whether a list's elements are joined by what the mapping says.
+    pub(super) fn is_joined(&self) -> bool {
+        matches!(self.shape, Shape::Join(_))
+    }
+
     /// Whether a filter hides something of what Slack sent: `domain`, `mask` or `pseudonym`.
     pub(super) fn hides(&self) -> bool {
         self.filters.iter().any(|step| step.filter.hides())
@@ -246,8 +286,8 @@ impl Placeholder {
 
     /// Whether the text shows all that was chosen.
     fn is_whole(&self) -> bool {
-        let looked_up = self.filters.iter().any(|step| matches!(step.filter, Filter::Table(_)));
-        !self.first && self.shape != Shape::Count && !looked_up
+        let looks_up = |step: &Step| matches!(step.filter, Filter::Table(_));
+        !self.first && self.shape != Shape::Count && !self.filters.iter().any(looks_up)
     }
 
     /// The first source that is there.

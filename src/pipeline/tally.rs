@@ -59,10 +59,10 @@ impl Tally {
         }
         for unfit in &applied.misfits {
             self.counts.misfits += 1;
-            if self.is_news(unfit.key.name(), entry.action().as_str()) {
+            if self.is_news(unfit.key, entry.action().as_str()) {
                 warn!(
-                    key = unfit.key.name(), set_by = %unfit.origin, action = ?entry.action().as_str(), id = ?entry.id().as_str(),
-                    "a value was left out: {}", unfit.misfit
+                    key = unfit.key, set_by = %unfit.origin, action = ?entry.action().as_str(), id = ?entry.id().as_str(),
+                    "a value was left out: not {}", unfit.wanted
                 );
             }
         }

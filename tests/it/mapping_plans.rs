@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use slackcef::cef::Event;
 use slackcef::event::{Entry, Log, UnixTime};
-use slackcef::mapping::{self, Layer, MappingFile, Outcome, Plans, Scratch};
+use slackcef::mapping::{self, Layer, MappingFile, Outcome, Plans, PseudonymKey, Scratch};
 
 const SHIPPED: &str = r#"
 version = 1
@@ -256,6 +256,143 @@ fn a_value_of_the_wrong_type_is_left_out_and_reported() {
 }
 
 #[test]
+fn the_customers_rows_lie_over_the_shipped_ones() {
+    let shipped = |rows: &str| {
+        let text = format!(
+            "{SHIPPED}\n[tables.roles]\n{rows}\n[[rules]]\nwhen = {{}}\nfields = {{ spriv = \"{{details.role | table(roles)}}\" }}\n"
+        );
+        MappingFile::new("shipped.toml", Layer::Shipped, text)
+    };
+    let customer = MappingFile::new(
+        "acme.toml",
+        Layer::Customer,
+        "version = 1\nlog = \"audit\"\n[tables.roles]\nowner = \"Boss\"\n7 = 0x10\ntrue = false\n",
+    );
+    let plans = |files: &[MappingFile]| mapping::compile(files).unwrap();
+    let role = |plans: &Plans, role: &str| {
+        let event = mapped(plans, &format!(r#"{{"action":"quiet","details":{{"role":{role}}}}}"#));
+        event.split('|').find_map(|field| field.strip_prefix("spriv=")).map(str::to_owned)
+    };
+    let both = plans(&[shipped("owner = \"Owner\"\nadmin = \"Admin\""), customer.clone()]);
+    for (sent, meant) in [
+        ("\"owner\"", Some("Boss")),
+        ("\"admin\"", Some("Admin")),
+        ("\"Admin\"", None),
+        ("7", Some("16")),
+        ("true", Some("false")),
+        ("\"*\"", None),
+        ("[\"owner\",null,\"x\",\"admin\"]", Some("Boss,Admin")),
+        ("{\"owner\":1}", None),
+    ] {
+        assert_eq!(role(&both, sent).as_deref(), meant, "{sent}");
+    }
+    let any = plans(&[shipped("owner = \"Owner\"\n\"*\" = \"Someone\""), customer]);
+    assert_eq!(role(&any, "[\"owner\",\"x\"]").as_deref(), Some("Boss,Someone"));
+    assert_eq!(role(&any, "[]"), None);
+}
+
+#[test]
+fn a_severity_is_read_from_the_entry() {
+    let plans = plans(
+        r#"
+        [tables.risks]
+        tor = 9
+        asn = 5
+        ua = "7"
+        [actions.user_login]
+        severity = "{details.risk ?? details.score}"
+        [actions.quiet]
+        severity = { of = "details.reason", table = "risks", otherwise = 6 }
+        [actions.new]
+        severity = "{details.reason | lower | table(risks)}"
+        [[rules]]
+        when = { action = "new", "details.up" = true }
+        severity = { of = "details.risk" }
+        "#,
+    );
+    let said = |json: &str| {
+        let event = mapped(&plans, json);
+        let misfit = event.split_once("|!").map(|(_, misfit)| misfit.to_owned());
+        (event.split('|').nth(2).unwrap().parse::<u8>().unwrap(), misfit)
+    };
+    let severity =
+        |action: &str, details: &str| said(&format!(r#"{{"action":"{action}","details":{details}}}"#));
+    let misfit = |severity: u8, line: u32| (severity, Some(format!("severity@acme.toml:{line}")));
+    // A template, over the shipped 2.
+    assert_eq!(severity("user_login", r#"{"risk":8}"#), (8, None));
+    assert_eq!(severity("user_login", r#"{"risk":"","score":"10"}"#), (10, None));
+    assert_eq!(severity("user_login", r#"{"risk":[3,"7",null]}"#), (7, None));
+    assert_eq!(severity("user_login", "{}"), (2, None));
+    for none in ["11", "-1", "7.5", "\"high\"", "true", "[3,\"x\"]", "[[3]]", "{\"a\":3}"] {
+        assert_eq!(severity("user_login", &format!("{{\"risk\":{none}}}")), misfit(2, 9), "{none}");
+    }
+    // A table with something to fall back on.
+    assert_eq!(severity("quiet", r#"{"reason":["asn","tor","x"]}"#), (9, None));
+    assert_eq!(severity("quiet", r#"{"reason":"ua"}"#), (7, None));
+    assert_eq!(severity("quiet", r#"{"reason":["x"]}"#), (6, None));
+    assert_eq!(severity("quiet", "{}"), (6, None));
+    // An action that nothing else grades falls back on the unmapped; a rule on the action.
+    assert_eq!(severity("new", r#"{"reason":["ASN"]}"#), (5, None));
+    assert_eq!(severity("new", "{}"), (4, None));
+    assert_eq!(severity("new", r#"{"up":true,"risk":10,"reason":"asn"}"#), (10, None));
+    assert_eq!(severity("new", r#"{"up":true,"reason":"asn"}"#), (5, None));
+    assert_eq!(severity("new", r#"{"up":true,"risk":"?","reason":"asn"}"#), misfit(5, 16));
+}
+
+#[test]
+fn the_account_names_every_severity_that_was_tried() {
+    let plans = plans(
+        r#"
+        [actions.user_login]
+        severity = "{details.risk}"
+        [[rules]]
+        when = { "details.up" = true }
+        severity = "{details.score}"
+        "#,
+    );
+    let entry = entry(r#"{"action":"user_login","details":{"up":true,"risk":"high"}}"#);
+    let account = plans.plan(Log::Audit, "user_login").explain(&entry);
+    let severities: Vec<_> = account
+        .iter()
+        .filter(|said| said.key == "severity")
+        .map(|said| {
+            (said.outcome.clone(), said.set_by.as_ref().map(ToString::to_string), said.overrode.len())
+        })
+        .collect();
+    let by = |origin: &str| Some(origin.to_owned());
+    assert_eq!(
+        severities,
+        [
+            (Outcome::Absent { placeholder: "{details.score}".into() }, by("acme.toml:8"), 0),
+            (
+                Outcome::Misfit { text: "high".into(), wanted: "a whole number from 0 to 10" },
+                by("acme.toml:5"),
+                0
+            ),
+            (Outcome::Value("2".into()), by("shipped.toml:28"), 1),
+        ]
+    );
+}
+
+#[test]
+fn pseudonyms_want_a_key_and_are_left_out_without_one() {
+    let said = "[fields]\nsuser = \"{actor.user.email | lower | pseudonym}\"\nduser = \"{a}\"\n";
+    let json = r#"{"action":"else","actor":{"user":{"email":"Ada@example.com"}}}"#;
+    let unkeyed = plans(said);
+    assert_eq!(unkeyed.wants_pseudonym_key().map(ToString::to_string).as_deref(), Some("acme.toml:4"));
+    assert_eq!(mapped(&unkeyed, json), "else|Else|4|msg=unmapped|?");
+    let keyed = unkeyed.keyed(PseudonymKey::new(b"0123456789abcdef").unwrap());
+    let once = mapped(&keyed, json);
+    assert_eq!(once.matches("suser=").count(), 1, "{once}");
+    assert!(!once.contains("example"), "{once}");
+    let again = mapped(&keyed, &json.replace("Ada", "aDA"));
+    assert_eq!(once, again);
+    let rekeyed = keyed.keyed(PseudonymKey::for_tests());
+    assert_ne!(mapped(&rekeyed, json), once);
+    assert_eq!(plans("").wants_pseudonym_key(), None);
+}
+
+#[test]
 fn hostile_json_loses_nothing_else() {
     let plans = plans("");
     let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
@@ -330,18 +467,39 @@ fn the_account_names_who_set_what() {
 
 #[test]
 fn mapped_actions_can_be_listed() {
-    let plans = plans("[[rules]]\nwhen = { action = \"only_ruled\" }\nseverity = 1\n");
+    let plans = plans(
+        r#"
+        [tables.risks]
+        tor = 9
+        asn = 3
+        [actions.quiet]
+        severity = { of = "details.reason", table = "risks", otherwise = 5 }
+        [actions.read]
+        severity = "{details.risk}"
+        category = "{actor.type}"
+        [[rules]]
+        when = { action = "only_ruled" }
+        severity = 1
+        "#,
+    );
     let listed: Vec<_> = plans
         .actions(Log::Audit)
         .iter()
-        .map(|mapped| format!("{} {:?} {} {}", mapped.action, mapped.name, mapped.severity, mapped.origin))
+        .map(|mapped| {
+            let up_to = mapped.up_to.map(|severity| format!("-{severity}")).unwrap_or_default();
+            let [name, category, outcome] =
+                [mapped.name, mapped.category, mapped.outcome].map(|text| text.unwrap_or("?"));
+            let (action, severity, origin) = (mapped.action, mapped.severity, mapped.origin);
+            format!("{action} {severity}{up_to} {name}, {category}, {outcome}, {origin}")
+        })
         .collect();
     assert_eq!(
         listed,
         [
-            "anomaly Some(\"Anomaly\") 6 shipped.toml:31",
-            "quiet None 1 shipped.toml:36",
-            "user_login Some(\"User logged in\") 2 shipped.toml:26",
+            "anomaly 6-9 Anomaly, anomaly, ?, shipped.toml:31",
+            "quiet 5-9 ?, user, ?, acme.toml:7",
+            "read 4-10 ?, ?, ?, acme.toml:9",
+            "user_login 2 User logged in, user, success, shipped.toml:26",
         ]
     );
 }

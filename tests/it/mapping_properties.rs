@@ -87,7 +87,7 @@ fn follow(plans: &Plans, entry: &Entry, scratch: &mut Scratch, event: &mut Event
     done.extend(event.fields().map(|field| (field.key.name(), field.value)));
     done.extend(applied.dropped.map(|_| ("drop", "true")));
     assert_eq!(done, said);
-    let misfits: Vec<&str> = applied.misfits.iter().map(|misfit| misfit.key.name()).collect();
+    let misfits: Vec<&str> = applied.misfits.iter().map(|misfit| misfit.key).collect();
     let said: Vec<&str> = account
         .iter()
         .filter(|said| matches!(said.outcome, Outcome::Misfit { .. }))

@@ -71,10 +71,23 @@ fn a_value_counts_as_taken_where_the_event_shows_all_of_it() {
         ("{x | first}", Some(r#"{"x":["A","b"]}"#)),
         ("{x[0]}", Some(r#"{"x":["A","b"]}"#)),
         ("{x} {y}", Some(r#"{"x":["A","b"]}"#)),
+        ("{x | table(t)}", Some(r#"{"x":["A","b"]}"#)),
+        ("{x | mask}", None),
+        ("{x[0] | mask}", None),
+        ("{z ?? x | mask | lower}", None),
     ] {
-        assert_eq!(one(&format!("Acme = \"{field}\""), r#"{"x":["A","b"]}"#).as_deref(), left, "{field}");
+        assert_eq!(
+            one(&format!("Acme = \"{field}\"\n[tables.t]\nA = \"a\""), r#"{"x":["A","b"]}"#).as_deref(),
+            left,
+            "{field}"
+        );
     }
     assert_eq!(one("Acme = \"{a ?? b}\"", r#"{"a":1,"b":2}"#).as_deref(), Some(r#"{"b":2}"#));
+    // What is hidden is hidden with all that might have stood in its place, and with its list.
+    assert_eq!(
+        one("Acme = \"{a ?? b[0].c | mask}\"", r#"{"a":"x","b":[{"c":2}],"d":1}"#).as_deref(),
+        Some(r#"{"d":1}"#)
+    );
 }
 
 #[test]
@@ -104,6 +117,23 @@ fn what_is_unset_is_withheld_and_not_left_over() {
     // Part of a list, taken away: the list is one value.
     let part = "[fields]\nAcme = \"{a.list[0].x}\"\n[[rules]]\nwhen = {}\nunset = [\"Acme\"]";
     assert_eq!(with(part).as_deref(), Some(r#"{"a":{"name":"n"}}"#));
+}
+
+#[test]
+fn what_shall_be_hidden_is_not_left_over_even_where_nothing_comes_of_it() {
+    let json = r#"{"a":{"mail":"ann@example.com","name":"Ann","ip":"nowhere","n":1}}"#;
+    for field in [
+        // Without a key there is no pseudonym.
+        "suser = \"{a.mail ?? a.name | pseudonym}\"",
+        "suser = \"{a.zz}: {a.mail ?? a.name | pseudonym}\"",
+        "suser = \"{a.mail ?? a.name | domain}\"",
+        "cs1 = { label = \"L\", value = \"{a.name ?? a.mail | domain}\" }",
+        // No address, masked, is no address either.
+        "src = \"{a.name ?? a.mail | mask}\"",
+    ] {
+        let left = one(&format!("{field}\nAcmeAddress = \"{{a.ip | mask}}\""), json);
+        assert_eq!(left.as_deref(), Some(r#"{"a":{"n":1}}"#), "{field}");
+    }
 }
 
 #[test]
