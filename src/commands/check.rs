@@ -33,7 +33,7 @@ struct Finding {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.file.load()?;
-    let mut findings = mappings(&config)?;
+    let mut findings = mappings(&config, arguments.offline)?;
     if !arguments.offline {
         let online = runtime()?.block_on(async {
             let mut found = sources(&config).await;
@@ -54,7 +54,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Each mapping that a destination uses, compiled; all mistakes of all of them at once.
-fn mappings(config: &Config) -> Result<Vec<Finding>, Failure> {
+///
+/// `offline`: no key for pseudonyms is fetched; where one is must be said all the same.
+fn mappings(config: &Config, offline: bool) -> Result<Vec<Finding>, Failure> {
     let mut used: Vec<_> =
         config.destinations.values().map(|destination| destination.mapping.as_ref()).collect();
     used.sort();
@@ -62,9 +64,12 @@ fn mappings(config: &Config) -> Result<Vec<Finding>, Failure> {
     let mut problems = Vec::new();
     let mut findings = Vec::new();
     for name in used {
-        let dir = name.and_then(|name| config.mappings.get(name));
+        let name = name.map(String::as_str);
         let what = name.map_or_else(|| "shipped mapping".to_owned(), |name| format!("mapping {name}"));
-        match pipeline::plans(dir.map(std::path::PathBuf::as_path)) {
+        let plans = pipeline::plans_of(config, name);
+        let plans =
+            if offline { plans } else { plans.and_then(|plans| pipeline::keyed(plans, config, name)) };
+        match plans {
             Ok(plans) => {
                 let actions = plans.actions(crate::event::Log::Audit).len();
                 findings.push(Finding {

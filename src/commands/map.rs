@@ -35,6 +35,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plans = pipeline::plans(arguments.mapping.as_deref()).map_err(setup_failure)?;
     let entries = entries::read(&arguments.file)?;
     let (mut out, mut notes) = (report::data(), report::notes());
+    if let Some(origin) = plans.wants_pseudonym_key() {
+        notes.line(format!("pseudonyms shown here are made with a key for tests ({origin} makes some)"))?;
+    }
     let encoder = Encoder::default();
     let budget = usize::try_from(arguments.max_message).unwrap_or(usize::MAX);
     let (mut scratch, mut event, mut line) = (Scratch::new(), Event::new(), Vec::new());

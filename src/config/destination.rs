@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::reader::{Section, Word};
-use super::{Source, not_yet, size};
+use super::{Mapping, Source, not_yet, size};
 use crate::cef;
+use crate::mapping::When;
 use crate::net::{Address, ClientCertificate, Limits, Roots};
 use crate::syslog::{Facility, Framing, Header, HeaderKind, Profile};
 
@@ -22,6 +23,8 @@ pub struct Destination {
     pub mapping: Option<String>,
     /// The sources whose entries go here; `None` for all.
     pub sources: Option<Vec<String>>,
+    /// Which events go here; `None` for all.
+    pub when: Option<When>,
     /// How fast it may go.
     pub limits: Limits,
     /// The longest message in bytes, header included.
@@ -79,7 +82,7 @@ pub struct Tls {
 /// What a destination may refer to.
 pub(super) struct Names<'a> {
     pub(super) sources: &'a BTreeMap<String, Source>,
-    pub(super) mappings: &'a BTreeMap<String, PathBuf>,
+    pub(super) mappings: &'a BTreeMap<String, Mapping>,
 }
 
 pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Destination> {
@@ -91,9 +94,11 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
         None => (None, true),
     };
     let max_message = section.parsed("max_message", message_size).unwrap_or(profile.max_message);
+    let sources = read_sources(section, names);
     let destination = Destination {
         mapping: defined(section, section.text("mapping"), names.mappings, "[mappings.…]"),
-        sources: read_sources(section, names),
+        when: read_when(section, sources.as_deref(), names),
+        sources,
         limits: read_limits(section, max_message),
         max_message,
         header: read_header(section, &profile, stream),
@@ -107,15 +112,6 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
         encoder: read_encoder(section, &profile),
         transport: transport.clone().unwrap_or(Transport::Stdout),
     };
-    if let Some(place) = section.place("when") {
-        section.skip("when");
-        not_yet(
-            section,
-            &place,
-            "`when` for destinations",
-            "drop what is not wanted by a rule of the mapping",
-        );
-    }
     section.finish();
     transport?;
     Some(destination)
@@ -129,6 +125,14 @@ fn read_sources(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Vec<Stri
     }
     let found = |word| defined(section, Some(word), names.sources, "[sources.…]");
     Some(listed.into_iter().filter_map(found).collect())
+}
+
+fn read_when(section: &Section<'_, '_>, sources: Option<&[String]>, names: &Names<'_>) -> Option<When> {
+    let sources: Vec<&str> = match sources {
+        Some(sources) => sources.iter().map(String::as_str).collect(),
+        None => names.sources.keys().map(String::as_str).collect(),
+    };
+    section.read_by("when", |file, text, value| When::read(file, text, value, &sources))
 }
 
 /// The transport, and whether it is one that wants a syslog header by itself.

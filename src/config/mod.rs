@@ -34,9 +34,18 @@ pub struct Config {
     /// Where it goes, by name.
     pub destinations: BTreeMap<String, Destination>,
     /// Folders of mapping files that lie over the shipped ones, by name.
-    pub mappings: BTreeMap<String, PathBuf>,
+    pub mappings: BTreeMap<String, Mapping>,
     /// Settings that this version knows but does not act on yet, in words.
     pub remarks: Vec<String>,
+}
+
+/// `[mappings.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// The folder of its files.
+    pub dir: PathBuf,
+    /// Where the key is that its pseudonyms are made with.
+    pub pseudonym_key: Option<SecretFrom>,
 }
 
 /// `[state]`.
@@ -188,7 +197,7 @@ fn read_state(section: &Section<'_, '_>) -> State {
 /// Below this a full page of entries, its ids and the write-ahead log leave no room to work.
 const LEAST_STORE: u64 = 64 << 20;
 
-fn read_mappings(top: &Section<'_, '_>) -> BTreeMap<String, PathBuf> {
+fn read_mappings(top: &Section<'_, '_>) -> BTreeMap<String, Mapping> {
     let read = |(name, section): (reader::Word<'_>, Section<'_, '_>)| {
         let dir = section.text("dir");
         if dir.is_none() && section.place("dir").is_none() {
@@ -199,10 +208,19 @@ fn read_mappings(top: &Section<'_, '_>) -> BTreeMap<String, PathBuf> {
                 "name the folder of its files",
             );
         }
+        let pseudonym_key = read_pseudonym_key(&section);
         section.finish();
-        Some((checked_name(top, &name)?, PathBuf::from(dir?.text)))
+        let mapping = Mapping { dir: PathBuf::from(dir?.text), pseudonym_key };
+        Some((checked_name(top, &name)?, mapping))
     };
     top.sections("mappings").into_iter().filter_map(read).collect()
+}
+
+fn read_pseudonym_key(section: &Section<'_, '_>) -> Option<SecretFrom> {
+    const HELP: &str = "write `pseudonym_key = { credential = \"…\" }`, `{ file = \"…\" }` or `{ env = \"SLACKCEF_PSEUDONYM_KEY\" }`";
+    let place = section.place("pseudonym_key")?;
+    let given = section.section("pseudonym_key")?;
+    secret::read(section, "pseudonym_key", &place, &given, HELP)
 }
 
 /// Names go into file names, log fields and CEF: letters, digits, `-`, `_`, `.`.

@@ -178,6 +178,18 @@ impl<'r, 'i> Section<'r, 'i> {
         Some(words.collect())
     }
 
+    /// The value of `key`, read by a module that finds its own mistakes in the file of that name
+    /// and text.
+    pub(super) fn read_by<T>(
+        &self,
+        key: &'static str,
+        read: impl FnOnce(&Arc<str>, &Arc<str>, &Spanned<DeValue<'_>>) -> Result<T, Vec<Problem>>,
+    ) -> Option<T> {
+        let (_, value) = self.entry(key)?;
+        let Reader { file, text, problems } = self.reader;
+        read(file, text, value).map_err(|found| problems.borrow_mut().extend(found)).ok()
+    }
+
     /// The table of `key`.
     pub(super) fn section(&self, key: &'static str) -> Option<Section<'r, 'i>> {
         let (place, value) = self.entry(key)?;

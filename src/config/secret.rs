@@ -3,10 +3,13 @@
 //! **Invariant:** the secret itself is in no error, no log line and no `Debug` output.
 
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+
+use super::reader::Section;
 
 /// A place that holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +34,7 @@ impl SecretFrom {
             Self::Credential(name) => {
                 let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
                     .ok_or_else(|| SecretError::NoCredentials { name: name.clone() })?;
-                read(&Path::new(&folder).join(name))?
+                read_file(&Path::new(&folder).join(name))?
             }
         };
         let text = text.trim();
@@ -39,6 +42,35 @@ impl SecretFrom {
             return Err(SecretError::Empty { place: self.to_string() });
         }
         Ok(SecretString::from(text))
+    }
+}
+
+/// Reads `{ env = "…" }`, `{ file = "…" }` or `{ credential = "…" }`: what is given for `key`, which
+/// stands at `place` of `section`.
+pub(super) fn read(
+    section: &Section<'_, '_>,
+    key: &str,
+    place: &Range<usize>,
+    given: &Section<'_, '_>,
+    help: &str,
+) -> Option<SecretFrom> {
+    let from = [
+        given.text("env").map(|word| SecretFrom::Env(word.text.to_owned())),
+        given.text("file").map(|word| SecretFrom::File(word.text.into())),
+        given.text("credential").map(|word| SecretFrom::Credential(word.text.to_owned())),
+    ];
+    given.finish();
+    let mut from = from.into_iter().flatten();
+    match (from.next(), from.next()) {
+        (Some(from), None) => Some(from),
+        (None, _) => {
+            section.problem(place, "missing", format!("`{key}` does not say where it is"), help);
+            None
+        }
+        (Some(_), Some(_)) => {
+            section.problem(place, "bad-value", format!("`{key}` names more than one place"), help);
+            None
+        }
     }
 }
 
@@ -58,10 +90,10 @@ fn read_private(path: &Path) -> Result<String, SecretError> {
     if mode & 0o007 != 0 {
         return Err(SecretError::WorldReadable { path: path.to_owned(), mode });
     }
-    read(path)
+    read_file(path)
 }
 
-fn read(path: &Path) -> Result<String, SecretError> {
+fn read_file(path: &Path) -> Result<String, SecretError> {
     fs::read_to_string(path).map_err(|source| SecretError::Read { path: path.to_owned(), source })
 }
 
@@ -116,7 +148,7 @@ impl SecretError {
                     "add LoadCredential={name}:/path/to/the/secret to the service's unit, and start it by systemd"
                 )
             }
-            Self::Empty { .. } => "put the token there, alone on one line".to_owned(),
+            Self::Empty { .. } => "put the secret there, alone on one line".to_owned(),
             Self::WorldReadable { path, .. } => {
                 format!("chmod 0600 {}; if others may have read it, replace the secret", path.display())
             }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::reader::Section;
-use super::secret::SecretFrom;
+use super::secret::{self, SecretFrom};
 use super::{duration, not_yet};
 use crate::event::{Log, UnixTime};
 use crate::slack::{BaseUrl, Only, Start};
@@ -92,29 +92,12 @@ fn read_token(section: &Section<'_, '_>) -> Option<SecretFrom> {
         return None;
     };
     let token = section.section("token")?;
-    let from = [
-        token.text("env").map(|word| SecretFrom::Env(word.text.to_owned())),
-        token.text("file").map(|word| SecretFrom::File(word.text.into())),
-        token.text("credential").map(|word| SecretFrom::Credential(word.text.to_owned())),
-    ];
     if let Some(place) = token.place("oauth") {
         not_yet(section, &place, "OAuth tokens", "give the token by `env`, `file` or `credential`");
         token.skip("oauth");
         return None;
     }
-    token.finish();
-    let mut given = from.into_iter().flatten();
-    match (given.next(), given.next()) {
-        (Some(from), None) => Some(from),
-        (None, _) => {
-            section.problem(&place, "missing", "`token` does not say where the token is", HELP);
-            None
-        }
-        (Some(_), Some(_)) => {
-            section.problem(&place, "bad-value", "`token` names more than one place", HELP);
-            None
-        }
-    }
+    secret::read(section, "token", &place, &token, HELP)
 }
 
 fn read_only(section: &Section<'_, '_>) -> Only {

@@ -60,11 +60,9 @@ fn names_must_be_defined_in_the_file() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused_by_name() {
-    for (extra, what) in [
-        ("[destinations.b.relp]\nto = [\"h:1\"]\n", "`relp`"),
-        ("[destinations.b]\nstdout = {}\nwhen = { severity = { at_least = 7 } }\n", "`when`"),
-        ("[state]\nnats = \"nats://h\"\n", "NATS"),
-    ] {
+    for (extra, what) in
+        [("[destinations.b.relp]\nto = [\"h:1\"]\n", "`relp`"), ("[state]\nnats = \"nats://h\"\n", "NATS")]
+    {
         let found = problems(&(SMALLEST.to_owned() + extra));
         assert!(found.iter().any(|(code, text)| *code == "not-yet" && text.contains(what)), "{found:?}");
     }
@@ -133,4 +131,27 @@ fn nonsense_is_refused_not_panicked_over() {
     ] {
         assert!(Config::parse("f", text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn a_mapping_says_where_its_pseudonym_key_is() {
+    let mapping = |key: &str| format!("{SMALLEST}[mappings.acme]\ndir = \"/m\"\n{key}\n");
+    let config =
+        Config::parse("slackcef.toml", &mapping("pseudonym_key = { credential = \"key\" }")).unwrap();
+    let acme = &config.mappings["acme"];
+    assert_eq!(acme.dir, PathBuf::from("/m"));
+    assert_eq!(acme.pseudonym_key, Some(SecretFrom::Credential("key".into())));
+    assert_eq!(Config::parse("slackcef.toml", &mapping("")).unwrap().mappings["acme"].pseudonym_key, None);
+    for (key, said) in [
+        ("pseudonym_key = \"abc\"", ("wrong-type", "9: `pseudonym_key` is a table, not a text")),
+        ("pseudonym_key = {}", ("missing", "9: `pseudonym_key` does not say where it is")),
+        (
+            "pseudonym_key = { env = \"A\", file = \"/a\" }",
+            ("bad-value", "9: `pseudonym_key` names more than one place"),
+        ),
+    ] {
+        assert_eq!(problems(&mapping(key)), [(said.0, said.1.to_owned())], "{key}");
+    }
+    let told = problems(&mapping("pseudonym_key = { fil = \"/a\" }"));
+    assert_eq!(told.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["missing", "unknown-key"]);
 }

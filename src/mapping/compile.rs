@@ -7,7 +7,6 @@ use super::condition::{AtPath, Condition, Pruned};
 use super::field::{Field, Fields};
 use super::file::{self, Attributes, Document, Rule};
 use super::lookup::Rows;
-use super::order;
 use super::path::PathId;
 use super::plan::{Candidate, Choice, Device, FieldPlan, LogPlans, Plan, Plans, Slot};
 use super::severity::Grade;
@@ -15,6 +14,7 @@ use super::table::{At, Reading, Set};
 use super::template::Template;
 use super::tree::Tree;
 use super::{MappingFile, Origin};
+use super::{fields, order};
 use crate::cef::{HeaderText, Key};
 use crate::event::Log;
 use crate::problem::Problem;
@@ -61,22 +61,22 @@ pub fn compile(files: &[MappingFile]) -> Result<Plans, Vec<Problem>> {
 
 /// Everything that is said of one log, layer over layer.
 #[derive(Debug, Default)]
-struct Book {
+pub(super) struct Book {
     vendor: Layered<HeaderText>,
     product: Layered<HeaderText>,
-    fields: LayeredFields,
-    unmapped: Page,
-    actions: BTreeMap<String, Page>,
-    rules: Vec<Rule>,
+    pub(super) fields: LayeredFields,
+    pub(super) unmapped: Page,
+    pub(super) actions: BTreeMap<String, Page>,
+    pub(super) rules: Vec<Rule>,
 }
 
 /// What is said of one action, layer over layer.
 #[derive(Debug, Default)]
-struct Page {
+pub(super) struct Page {
     name: Layered<HeaderText>,
     severity: Layered<Grade>,
     drop: Layered<bool>,
-    fields: LayeredFields,
+    pub(super) fields: LayeredFields,
     /// Where the action stands.
     at: Option<At>,
 }
@@ -84,7 +84,7 @@ struct Page {
 /// What is said of one thing, at most once a layer, the last layer last.
 pub(super) type Layered<T> = Vec<Set<T>>;
 
-type LayeredFields = BTreeMap<String, (Key, Layered<Arc<Field>>)>;
+pub(super) type LayeredFields = BTreeMap<String, (Key, Layered<Arc<Field>>)>;
 
 impl Book {
     fn add(&mut self, document: Document, reading: &mut Reading<'_>) {
@@ -189,7 +189,8 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             .map(|action| (action.into(), self.plan(&device, Some(action), self.book.actions.get(action))))
             .collect();
         let unmapped = self.plan(&device, None, None);
-        Some(LogPlans { actions, unmapped })
+        let fields = fields::listed(self.book, self.reading);
+        Some(LogPlans { actions, unmapped, fields })
     }
 
     /// The plan of one action; of all that no file names where `action` is `None`.

@@ -26,7 +26,8 @@
 //!
 //! Texts are compared by what they mean, letter for letter; numbers and booleans as they are sent.
 //! A regex is one of the [`regex`] crate: it has neither look-around nor back references, and so
-//! its time grows with the text's length and no faster.
+//! its time grows with the text's length and no faster. A text in single quotes keeps its
+//! backslashes: `regex = '\.exe$'`.
 
 mod network;
 mod number;

@@ -5,7 +5,12 @@
 //! suser = "{actor.user.email ?? actor.user.name}"
 //! cs1 = { label = "SlackActorName", value = "{actor.user.name}" }
 //! SlackAuditActorTeam = "{actor.user.team}"
+//! src = { value = "{context.ip_address}", means = "where the actor was" }
 //! ```
+//!
+//! `means` is for people who read events, and changes none: see [`Plans::fields`].
+//!
+//! [`Plans::fields`]: super::Plans::fields
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +28,7 @@ use crate::cef::{Event, Key, Label};
 #[derive(Debug)]
 pub(super) enum Field {
     /// The key has this value.
-    Value { label: Option<Label>, template: Template },
+    Value { label: Option<Label>, template: Template, means: Option<Box<str>> },
     /// The key is taken away.
     Unset,
 }
@@ -106,7 +111,7 @@ impl InFile<'_, '_> {
     fn field(&mut self, member: Member<'_, '_>, key: Option<&Key>) -> Option<Field> {
         let name = member.name();
         match member.value.get_ref() {
-            DeValue::Table(_) => self.labelled(member, key),
+            DeValue::Table(_) => self.described(member, key),
             DeValue::String(text) => {
                 let template = self.template(text, &member.value.span(), key);
                 if let Some(key) = key.filter(|key| key.wants_label()) {
@@ -115,7 +120,7 @@ impl InFile<'_, '_> {
                     self.problem(member.key.span(), "label-missing", what, help);
                     return None;
                 }
-                Some(Field::Value { label: None, template: template? })
+                Some(Field::Value { label: None, template: template?, means: None })
             }
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
                 self.wrong_type(name, "a text", member.value, "put it in quotes");
@@ -128,10 +133,10 @@ impl InFile<'_, '_> {
         }
     }
 
-    fn labelled(&mut self, member: Member<'_, '_>, key: Option<&Key>) -> Option<Field> {
+    fn described(&mut self, member: Member<'_, '_>, key: Option<&Key>) -> Option<Field> {
         let name = member.name();
         let table = self.table(name, member.value)?;
-        let (mut label, mut template) = (None, None);
+        let (mut label, mut template, mut means) = (None, None, None);
         let (mut has_label, mut has_value) = (false, false);
         for part in members(table) {
             match part.name() {
@@ -150,7 +155,8 @@ impl InFile<'_, '_> {
                         .text("value", part.value)
                         .and_then(|text| self.template(text, &part.value.span(), key));
                 }
-                _ => self.unknown(part, &format!("the field `{name}`"), &["label", "value"]),
+                "means" => means = self.means(part.value),
+                _ => self.unknown(part, &format!("the field `{name}`"), &["label", "value", "means"]),
             }
         }
         let wants_label = key.is_some_and(Key::wants_label);
@@ -165,7 +171,23 @@ impl InFile<'_, '_> {
         if label.is_none() && wants_label {
             return None;
         }
-        Some(Field::Value { label, template: template? })
+        Some(Field::Value { label, template: template?, means })
+    }
+
+    /// What the key means, for people.
+    fn means(&mut self, value: &Value<'_>) -> Option<Box<str>> {
+        let text = self.text("means", value)?;
+        if text.trim().is_empty() || text.contains(char::is_control) {
+            let what = "`means` is not one line of text";
+            self.problem(
+                value.span(),
+                "bad-means",
+                what,
+                "write what the key holds, as you would to a colleague",
+            );
+            return None;
+        }
+        Some(text.trim().into())
     }
 
     fn label(&mut self, value: &Value<'_>) -> Option<Label> {

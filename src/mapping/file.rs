@@ -8,7 +8,7 @@ use super::condition::{AtPath, Condition};
 use super::field::Fields;
 use super::lookup;
 use super::severity::Grade;
-use super::table::{Help, InFile, Member, Reading, Set, Value, listed, members};
+use super::table::{At, Help, InFile, Member, Reading, Set, Value, listed, members};
 use crate::cef::HeaderText;
 use crate::event::Log;
 
@@ -38,6 +38,7 @@ pub(super) struct Attributes {
 /// One of `[[rules]]`.
 #[derive(Debug)]
 pub(super) struct Rule {
+    pub(super) at: At,
     pub(super) when: Arc<Condition<AtPath>>,
     pub(super) what: Attributes,
 }
@@ -204,7 +205,7 @@ impl InFile<'_, '_> {
                 continue;
             };
             if let Some(when) = self.condition(when.value) {
-                into.push(Rule { when, what });
+                into.push(Rule { at: self.at(rule.span()), when, what });
             }
         }
     }

@@ -12,7 +12,12 @@
 //!
 //! [fields]                                     # for every entry of this log
 //! suser = "{actor.user.email ?? actor.user.name}"
-//! cs1 = { label = "SlackActorName", value = "{actor.user.name}" }
+//! duser = "{entity.user.email | mask}"
+//! cs1 = { label = "SlackActorName", value = "{actor.user.name}", means = "who acted, as people see it" }
+//!
+//! [tables.risks]                               # for the filter `table(risks)`, and for severities
+//! tor = 9
+//! "*" = 5                                      # every other text
 //!
 //! [unmapped]                                   # the catch-all: actions that no file names
 //! severity = 4
@@ -21,6 +26,9 @@
 //! name = "User logged in"
 //! severity = 2
 //! fields = { outcome = "success" }
+//!
+//! [actions.anomaly]
+//! severity = { of = "details.reason", table = "risks", otherwise = 6 }
 //!
 //! [[rules]]                                    # the same, where a condition holds; the later wins
 //! when = { action = "anomaly", "details.reason" = { any = ["tor"] } }
@@ -36,13 +44,27 @@
 //! **Values**: texts as they are, unescaped; numbers and booleans as Slack wrote them; a list of
 //! these joined by commas, less what is null or empty; anything else as compact JSON. A field in
 //! which one placeholder finds nothing (absent, null, empty) is left out, and so is one whose
-//! value is not of its key's type, which is reported. `{@id}` is the entry's id, which the forwarder
-//! makes of the entry's text where Slack gave none: it is there for every entry. See `template` for `??` and filters, and
-//! `condition` for `when`.
+//! value is not of its key's type, which is reported. `{@id}` is the entry's id, which the
+//! forwarder makes of the entry's text where Slack gave none: it is there for every entry. See
+//! `template` for `??` and filters, `condition` for `when`, and `selection` for the `when` of a
+//! destination. What a key `means` is for people who read events, and changes none.
+//!
+//! **Tables** are known by their names in all files. A text that a table does not name yields
+//! nothing, unless the table has the row `"*"`; of a list each element is looked up. See `lookup`.
+//!
+//! **Severity** is a whole number from 0 to 10, a template that yields one, or a table's word for
+//! what is at a path; of a list the highest counts. Where the entry has none, what is weaker
+//! counts; something else than a severity is reported too. See `severity`.
+//!
+//! **Pseudonyms** are made with a key that is no part of the files, see [`Plans::keyed`]. Without
+//! one their fields are left out.
+//!
+//! **What is left over** (`{@rest}`) is what no field took of an entry, in the entry's own shape. See
+//! `outline`.
 //!
 //! **Who wins**: `[fields]` is weaker than an action's fields, and these are weaker than rules, of
 //! which the later wins. Within each of the three the customer's file wins over the shipped one,
-//! key by key. One layer saying the same thing twice is a mistake.
+//! key by key, and within a table row by row. One layer saying the same thing twice is a mistake.
 //!
 //! **Invariant:** a file with a mistake never yields plans; all mistakes are reported at once.
 //! **Invariant:** an event's class id is the action's own name, whatever a file says.
@@ -55,6 +77,7 @@ mod compile;
 mod condition;
 mod explain;
 mod field;
+mod fields;
 mod file;
 mod json;
 mod load;
@@ -67,6 +90,7 @@ mod pick;
 mod plan;
 mod pseudonym;
 mod samples;
+mod selection;
 mod severity;
 mod table;
 mod template;
@@ -80,10 +104,12 @@ pub use builtin::builtin;
 pub use change::{Change, Changed, changes};
 pub use compile::compile;
 pub use explain::{Explained, Outcome};
+pub use fields::{FieldInfo, FieldOf};
 pub use load::{LoadError, load};
 pub use plan::{Applied, Mapped, Plan, Plans, Scratch, Unfit};
 pub use pseudonym::PseudonymKey;
 pub use samples::samples;
+pub use selection::When;
 
 /// One mapping file, not yet understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::Origin;
 use super::condition::{AtPath, Condition};
 use super::field::Field;
+use super::fields::FieldInfo;
 use super::outline::Outline;
 use super::path::PathId;
 use super::pick::{Picked, Values};
@@ -41,6 +42,8 @@ pub struct Plans {
 pub(super) struct LogPlans {
     pub(super) actions: HashMap<Box<str>, Plan>,
     pub(super) unmapped: Plan,
+    /// What the files say of each key, for lists.
+    pub(super) fields: Vec<FieldInfo>,
 }
 
 impl Plans {
@@ -66,6 +69,12 @@ impl Plans {
     /// The first place of the files that makes a pseudonym, for which there must be a key.
     pub fn wants_pseudonym_key(&self) -> Option<&Origin> {
         self.wants_key.as_ref()
+    }
+
+    /// Every field that a log's files write: those of every entry, of the unmapped, of each action
+    /// by name, of each rule in order.
+    pub fn fields(&self, log: Log) -> &[FieldInfo] {
+        self.logs.get(&log).map_or(&[], |plans| &plans.fields)
     }
 
     /// Every action of a log that a file maps, by name.
@@ -493,7 +502,7 @@ impl FieldPlan {
         buffers: &'a mut Buffers,
         event: &mut Event,
     ) -> Fate<'a> {
-        let Field::Value { label, template } = field else { return Fate::Unset };
+        let Field::Value { label, template, .. } = field else { return Fate::Unset };
         match template.value(values, key, buffers) {
             Err(placeholder) => Fate::Absent(placeholder),
             Ok(text) => match event.push(&self.key, label.as_ref(), text) {

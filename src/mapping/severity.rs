@@ -201,11 +201,12 @@ impl InFile<'_, '_> {
                 "of" => {
                     has_path = true;
                     path = self.text("of", part.value).and_then(|text| {
-                        let path = Path::parse(text).map_err(|slip| match text.trim().starts_with('{') {
-                            true => slip.help("write the path without braces"),
-                            false => slip,
+                        let path = Path::parse(text).map_err(|slip| {
+                            let braced = text.starts_with('{');
+                            let slip = if braced { slip.help("write the path without braces") } else { slip };
+                            self.slips(&part.value.span(), text, [slip]);
                         });
-                        path.map_err(|slip| self.slips(&part.value.span(), text, [slip])).ok()
+                        path.ok()
                     });
                 }
                 "table" => {

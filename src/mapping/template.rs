@@ -51,6 +51,8 @@ pub(super) use filter::{Filter, Step};
 /// A value still to be filled in.
 #[derive(Debug)]
 pub(super) struct Template {
+    /// As it is written in the file.
+    written: Box<str>,
     parts: Box<[Part]>,
 }
 
@@ -105,7 +107,7 @@ impl Template {
     /// # Errors
     /// Every mistake in it.
     pub(super) fn parse(text: &str, paths: &mut Paths, tables: &mut Tables) -> Result<Self, Vec<Slip>> {
-        read::parts(text, paths, tables).map(|parts| Self { parts: parts.into() })
+        read::parts(text, paths, tables).map(|parts| Self { written: text.into(), parts: parts.into() })
     }
 
     /// What is at a path, looked up in a table.
@@ -116,13 +118,23 @@ impl Template {
         };
         let step = |table| Step { filter: Filter::Table(table), at: 0..0 };
         let placeholder = Placeholder {
-            written: written.into(),
+            written: written.as_str().into(),
             sources: [Source::Path(paths.number(path))].into(),
             first: false,
             shape: Shape::Plain,
             filters: table.into_iter().map(step).collect(),
         };
-        Self { parts: [Part::Value(placeholder)].into() }
+        Self { written: written.into(), parts: [Part::Value(placeholder)].into() }
+    }
+
+    /// As it is written in the file.
+    pub(super) fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether a filter hides something of what Slack sent.
+    pub(super) fn hides(&self) -> bool {
+        self.placeholders().any(Placeholder::hides)
     }
 
     /// The value, where every placeholder finds something; else the first that does not. `key` is

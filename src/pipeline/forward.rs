@@ -8,6 +8,7 @@ use tracing::{debug, error, info, warn};
 use super::convert::Converter;
 use super::tally::{Counts, Tally};
 use super::{Ends, Mode, RunError};
+use crate::event::Entry;
 use crate::net::{Backoff, Rate};
 use crate::store::{Lease, Reader, ReaderName, StoreError};
 use crate::syslog::{Frames, Framing, SendError, Sink};
@@ -158,13 +159,9 @@ impl Outlet {
     /// Sends one lease until it is taken.
     async fn deliver(&mut self, lease: &Lease, mode: Mode, ends: &Ends) -> Result<Next, RunError> {
         self.frames.clear();
-        for entry in lease.entries() {
-            let applied = self.converter.map(entry);
-            let dropped = applied.dropped.is_some();
-            self.tally.mapped(entry, &applied);
-            if !dropped {
-                let cuts = self.frames.push(|out| self.converter.write(entry, out));
-                self.tally.written(entry, &cuts);
+        for (source, entries) in lease.by_source() {
+            for entry in entries {
+                self.convert(entry, source.as_str());
             }
         }
         loop {
@@ -187,6 +184,22 @@ impl Outlet {
         self.tally.counts.delivered += self.frames.len() as u64;
         self.tally.counts.bytes += self.frames.bytes().len() as u64;
         Ok(Next::Settled)
+    }
+
+    /// Adds the entry's frame to the batch, where it has one here.
+    fn convert(&mut self, entry: &Entry, source: &str) {
+        let applied = self.converter.map(entry);
+        let dropped = applied.dropped.is_some();
+        self.tally.mapped(entry, &applied);
+        if dropped {
+            return;
+        }
+        if !self.converter.is_wanted(entry, source) {
+            self.tally.counts.unwanted += 1;
+            return;
+        }
+        let cuts = self.frames.push(|out| self.converter.write(entry, out));
+        self.tally.written(entry, &cuts);
     }
 
     /// The one place that decides what follows a failure: how long to wait, or that it is over.

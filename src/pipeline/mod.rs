@@ -33,7 +33,7 @@ use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 pub use convert::Converter;
 pub use forward::Forwarded;
 pub use poll::{Polled, Reading};
-pub use setup::{SetupError, plans, poller, sink};
+pub use setup::{SetupError, keyed, plans, plans_of, poller, sink};
 pub use tally::Counts;
 
 /// Everything that is needed, checked and opened; nothing moves yet.

@@ -3,15 +3,17 @@
 //! `run` needs all of them, `check` looks at each by itself; both do it here.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+
+use secrecy::ExposeSecret;
 
 use super::App;
 use super::convert::Converter;
 use super::forward::Outlet;
 use super::poll::Source as PollSource;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
-use crate::mapping::{self, LoadError, Plans};
+use crate::mapping::{self, LoadError, Origin, Plans, PseudonymKey};
 use crate::net::{ClientTls, Rate, Roots, TlsClient, TlsError};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
@@ -51,6 +53,28 @@ pub enum SetupError {
     /// A mapping holds mistakes.
     #[error("the mapping holds mistakes")]
     Mapping(Vec<Problem>),
+    /// A mapping makes pseudonyms and has no key for them.
+    #[error("{mapping} makes pseudonyms, at {origin}, and has no key for them")]
+    NoPseudonymKey {
+        /// `mapping acme`, or the shipped one.
+        mapping: String,
+        /// The first place that makes one.
+        origin: Origin,
+    },
+    /// The key for a mapping's pseudonyms cannot be had.
+    #[error("the pseudonym key of {mapping} cannot be had")]
+    PseudonymKey {
+        /// The mapping.
+        mapping: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// The key for a mapping's pseudonyms could be guessed.
+    #[error("the pseudonym key of {mapping} has fewer than {} bytes", PseudonymKey::SHORTEST)]
+    ShortPseudonymKey {
+        /// The mapping.
+        mapping: String,
+    },
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -59,16 +83,55 @@ pub enum SetupError {
     Store(#[source] StoreError),
 }
 
-/// The plans of the shipped mapping, with a customer's folder laid over it.
+/// The plans of the shipped mapping, with a customer's folder laid over it, for a look at what they
+/// do: pseudonyms are made with a key for tests.
 ///
 /// # Errors
 /// The folder cannot be read, or its files hold mistakes.
 pub fn plans(dir: Option<&Path>) -> Result<Plans, SetupError> {
+    compiled(dir).map(|plans| plans.keyed(PseudonymKey::for_tests()))
+}
+
+fn compiled(dir: Option<&Path>) -> Result<Plans, SetupError> {
     let mut files = mapping::builtin();
     if let Some(dir) = dir {
         files.extend(mapping::load(dir)?);
     }
     mapping::compile(&files).map_err(SetupError::Mapping)
+}
+
+/// The plans of the mapping of that name, or of the shipped one alone, before any secret is
+/// fetched: see [`keyed`].
+///
+/// # Errors
+/// The folder cannot be read, its files hold mistakes, or they make pseudonyms and the
+/// configuration has no key for that.
+pub fn plans_of(config: &Config, name: Option<&str>) -> Result<Plans, SetupError> {
+    let mapping = name.and_then(|name| config.mappings.get(name));
+    let plans = compiled(mapping.map(|mapping| mapping.dir.as_path()))?;
+    match plans.wants_pseudonym_key() {
+        Some(origin) if mapping.is_none_or(|mapping| mapping.pseudonym_key.is_none()) => {
+            let origin = origin.clone();
+            Err(SetupError::NoPseudonymKey { mapping: called(name), origin })
+        }
+        _ => Ok(plans),
+    }
+}
+
+/// The plans with the key that their mapping makes pseudonyms with, fetched where they make any.
+///
+/// # Errors
+/// The key cannot be had, or is too short.
+pub fn keyed(plans: Plans, config: &Config, name: Option<&str>) -> Result<Plans, SetupError> {
+    let from = name.and_then(|name| config.mappings.get(name)?.pseudonym_key.as_ref());
+    let Some(from) = from.filter(|_| plans.wants_pseudonym_key().is_some()) else { return Ok(plans) };
+    let secret = from.fetch().map_err(|source| SetupError::PseudonymKey { mapping: called(name), source })?;
+    let key = PseudonymKey::new(secret.expose_secret().as_bytes());
+    Ok(plans.keyed(key.ok_or_else(|| SetupError::ShortPseudonymKey { mapping: called(name) })?))
+}
+
+fn called(name: Option<&str>) -> String {
+    name.map_or_else(|| "the shipped mapping".to_owned(), |name| format!("mapping {name}"))
 }
 
 /// The poller of a source, at its bookmark.
@@ -143,18 +206,20 @@ pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Convert
         destination.hostname.as_deref(),
         &destination.app_name,
     );
-    Converter::new(plans, destination.encoder, format, destination.max_message)
+    Converter::new(plans, destination.encoder, format, destination.max_message).only(destination.when.clone())
 }
 
 pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
     // What is refused without touching anything comes first.
-    let mut compiled: BTreeMap<Option<&PathBuf>, Arc<Plans>> = BTreeMap::new();
+    let mut compiled: BTreeMap<Option<&str>, Arc<Plans>> = BTreeMap::new();
     let mut parts = Vec::new();
     for (name, destination) in &config.destinations {
-        let dir = destination.mapping.as_ref().and_then(|mapping| config.mappings.get(mapping));
-        let plans = match compiled.get(&dir) {
-            Some(plans) => Arc::clone(plans),
-            None => Arc::clone(compiled.entry(dir).or_insert(Arc::new(plans(dir.map(PathBuf::as_path))?))),
+        let mapping = destination.mapping.as_deref();
+        let plans = if let Some(plans) = compiled.get(&mapping) {
+            Arc::clone(plans)
+        } else {
+            let plans = keyed(plans_of(config, mapping)?, config, mapping)?;
+            Arc::clone(compiled.entry(mapping).or_insert(Arc::new(plans)))
         };
         let (sink, framing) = sink(name, destination)?;
         parts.push((name, destination, converter(destination, plans), sink, framing));

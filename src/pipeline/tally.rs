@@ -18,6 +18,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Entries that a rule of the mapping dropped.
     pub dropped: u64,
+    /// Events that the destination's `when` does not want.
+    pub unwanted: u64,
     /// Events whose action no mapping names.
     pub unmapped: u64,
     /// Values left out because they are none of their key's type.

@@ -22,6 +22,7 @@ const LEASE_BYTES: usize = 1 << 20;
 pub(super) struct Loaded {
     pub(super) begin: Position,
     pub(super) end: Position,
+    pub(super) source: SourceId,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -85,7 +86,8 @@ impl Eye {
                     count = count.saturating_add(entries.len());
                     bytes = bytes.saturating_add(header.seal.size as usize);
                     if !entries.is_empty() {
-                        found.push(Loaded { begin: at, end, entries });
+                        let source = header.source.clone();
+                        found.push(Loaded { begin: at, end, source, entries });
                     }
                     at = end;
                     continue;

@@ -48,6 +48,8 @@ pub struct Reader {
 pub struct Lease {
     number: u64,
     entries: Vec<Entry>,
+    /// How many of them in a row come from which source.
+    runs: Vec<(SourceId, usize)>,
     _tie: Tie,
 }
 
@@ -55,6 +57,16 @@ impl Lease {
     /// The entries, at least one, in the order in which they were stored.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The same, as runs of entries that come from one source.
+    pub fn by_source(&self) -> impl Iterator<Item = (&SourceId, &[Entry])> {
+        let mut rest = self.entries.as_slice();
+        self.runs.iter().map(move |(source, count)| {
+            let (run, behind) = rest.split_at_checked(*count).unwrap_or((rest, &[]));
+            rest = behind;
+            (source, run)
+        })
     }
 }
 
@@ -238,6 +250,7 @@ impl Reader {
         let mut entries =
             Vec::with_capacity(batches.iter().map(|batch| batch.entries.len()).sum::<usize>().min(at_most));
         let mut pieces = Vec::with_capacity(batches.len());
+        let mut runs = Vec::with_capacity(batches.len());
         let mut end = self.cursor;
         for mut batch in batches {
             let count = batch.entries.len().min(at_most.saturating_sub(entries.len()));
@@ -246,6 +259,7 @@ impl Reader {
             }
             entries.extend(batch.entries.drain(..count));
             pieces.push((batch.begin, count));
+            runs.push((batch.source.clone(), count));
             if batch.entries.is_empty() {
                 end = batch.end;
             } else {
@@ -264,7 +278,7 @@ impl Reader {
         self.cursor = end;
         let dropped = Arc::clone(&tie.dropped);
         self.leases.push_back(Open { number, dropped, pieces, end, delivered: false });
-        Some(Lease { number, entries, _tie: tie })
+        Some(Lease { number, entries, runs, _tie: tie })
     }
 
     /// With nothing leased and nothing to lease, what was passed over need not be kept.

@@ -98,6 +98,48 @@ fn what_is_no_json_is_shown_with_its_place() {
 }
 
 #[test]
+fn a_mapping_with_pseudonyms_does_not_run_without_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mapping, key) = (dir.path().join("mapping"), dir.path().join("key"));
+    fs::create_dir(&mapping).unwrap();
+    let fields = "[fields]\nsuser = \"{actor.user.email | pseudonym}\"\n";
+    fs::write(mapping.join("a.toml"), format!("version = 1\nlog = \"audit\"\n{fields}")).unwrap();
+    let path = dir.path().join("slackcef.toml");
+    let said = |command: &[&str], more: &str| {
+        let named =
+            format!("[destinations.siem]\nmapping = \"m\"\n[mappings.m]\ndir = {mapping:?}\n{more}\n");
+        fs::write(&path, format!("{GOOD}{named}")).unwrap();
+        slackcef(&[command, &["--config", path.to_str().unwrap()]].concat())
+    };
+    let (offline, online, run) = (["check", "--offline"], ["check"], ["run"]);
+    for command in [&offline[..], &online, &run] {
+        assert_says(
+            &said(command, ""),
+            78,
+            &["mapping m makes pseudonyms", "a.toml:4", "pseudonym_key =", "openssl rand"],
+        );
+    }
+    let from_file = format!("pseudonym_key = {{ file = {key:?} }}");
+    assert_says(&said(&offline, &from_file), 0, &["mapping m"]);
+    for command in [&online[..], &run] {
+        fs::remove_file(&key).ok();
+        assert_says(&said(command, &from_file), 78, &["pseudonym key of mapping m", "No such file"]);
+        fs::write(&key, "15 bytes of key").unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        let output = said(command, &from_file);
+        assert_says(&output, 78, &["pseudonym key of mapping m", "fewer than 16 bytes", "openssl rand"]);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("15 bytes of key"), "{output:?}");
+    }
+    // The tools show what becomes of an entry all the same.
+    let entry = dir.path().join("entry.json");
+    fs::write(&entry, r#"{"action":"user_login","actor":{"user":{"email":"ada@example.com"}}}"#).unwrap();
+    let output = slackcef(&["map", "--mapping", mapping.to_str().unwrap(), entry.to_str().unwrap()]);
+    assert_says(&output, 0, &["suser=", "a key for tests"]);
+    let line = String::from_utf8_lossy(&output.stdout);
+    assert!(line.contains(" suser=") && !line.contains("suser=ada"), "{line}");
+}
+
+#[test]
 fn a_mapping_with_mistakes_never_runs() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(

@@ -16,6 +16,7 @@ use slackcef::cef::{Encoder, Event, decode};
 use slackcef::event::{Entry, Log, UnixTime};
 use slackcef::mapping::{Layer, MappingFile, Plans, Scratch, builtin, compile, samples};
 
+use crate::support::cef_parsers::read_all;
 use crate::support::kept::lost;
 
 const BUDGET: usize = 8000;
@@ -121,6 +122,16 @@ fn every_sample_is_in_its_event_to_the_last_scalar() {
 }
 
 #[test]
+fn other_peoples_parsers_read_every_sample_as_it_is_meant() {
+    let plans = plans();
+    let lines: Vec<_> = samples().map(|(_, json)| line(&plans, &entry(json))).collect();
+    for reading in read_all(&lines) {
+        let line = &lines[reading.line];
+        reading.assert_fields(line, &decode(line).unwrap().fields);
+    }
+}
+
+#[test]
 fn a_scalar_that_is_in_no_field_is_found_out() {
     let mut files = builtin();
     let text = "version = 1\nlog = \"audit\"\nunset = [\"cs6\", \"suid\"]";
@@ -140,13 +151,18 @@ fn entry(json: &'static str) -> Entry {
     Entry::from_raw(Log::Audit, raw, UnixTime::from_seconds(0), 0).unwrap()
 }
 
-/// The line of an entry, and below it what it says.
-fn shown(plans: &Plans, entry: &Entry) -> String {
+/// The line of an entry, as a receiver gets it.
+fn line(plans: &Plans, entry: &Entry) -> String {
     let mut event = Event::new();
     plans.plan(Log::Audit, entry.action().as_str()).apply(entry, &mut Scratch::new(), &mut event);
     let mut line = Vec::new();
     Encoder::default().encode(&event, BUDGET, &mut line);
-    let line = String::from_utf8(line).unwrap();
+    String::from_utf8(line).unwrap()
+}
+
+/// The line of an entry, and below it what it says.
+fn shown(plans: &Plans, entry: &Entry) -> String {
+    let line = line(plans, entry);
     let decoded = decode(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
     let version = format!("|{}|", decoded.device_version);
     let mut text = line.replacen(&version, "|VERSION|", 1);

@@ -1,6 +1,8 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod arcsight_categorizer;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod cef_dictionary;
@@ -18,14 +20,20 @@ mod endings;
 mod forward;
 #[cfg(test)]
 mod fuzz_corpus;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod mapping_conditions;
 #[cfg(test)]
 mod mapping_examples;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
+#[cfg(test)]
 mod mapping_rest;
+#[cfg(test)]
+mod mapping_shipped;
 #[cfg(test)]
 mod mapping_tools;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use slackcef::cef::Event;
 use slackcef::event::{Entry, Log, UnixTime};
-use slackcef::mapping::{self, Layer, MappingFile, Outcome, Plans, PseudonymKey, Scratch};
+use slackcef::mapping::{self, FieldOf, Layer, MappingFile, Outcome, Plans, PseudonymKey, Scratch};
 
 const SHIPPED: &str = r#"
 version = 1
@@ -502,6 +502,65 @@ fn mapped_actions_can_be_listed() {
             "user_login 2 User logged in, user, success, shipped.toml:26",
         ]
     );
+}
+
+#[test]
+fn every_field_can_be_listed_with_what_it_means() {
+    let plans = plans(
+        r#"
+        unset = ["dvchost"]
+        [fields]
+        suser = { value = "{actor.user.email | mask}", means = " who acted " }
+        cs5 = { label = "AcmeSite", value = "{context.location.name}", means = "where" }
+        [actions.anomaly]
+        fields = { msg = "{details.reason | join('; ')}" }
+        category = { value = "threat", means = "what it is about" }
+        unset = ["reason"]
+        [[rules]]
+        when = { action = "anomaly" }
+        unset = ["msg"]
+        fields = { AcmeSeen = "seen" }
+        "#,
+    );
+    let listed: Vec<_> = plans
+        .fields(Log::Audit)
+        .iter()
+        .map(|field| {
+            let of = match &field.of {
+                FieldOf::Every => "every".to_owned(),
+                FieldOf::Unmapped => "unmapped".to_owned(),
+                FieldOf::Action(action) => action.to_string(),
+                FieldOf::Rule { number, origin } => format!("rule {number} at {origin}"),
+            };
+            let label =
+                field.label.as_ref().map(|label| format!(" ({})", label.as_str())).unwrap_or_default();
+            let means = field.means.as_deref().map(|means| format!(" # {means}")).unwrap_or_default();
+            let hides = if field.hides { " hides" } else { "" };
+            format!("{of}: {}{label} = {}{means}{hides}, {}", field.key, field.value, field.origin)
+        })
+        .collect();
+    let shown = listed.join("\n");
+    for wanted in [
+        "every: externalId = {id}, shipped.toml:15",
+        "every: suser = {actor.user.email | mask} # who acted hides, acme.toml:6",
+        "every: cs5 (AcmeSite) = {context.location.name} # where, acme.toml:7",
+        "unmapped: msg = unmapped, shipped.toml:12",
+        "anomaly: cat = threat # what it is about, acme.toml:10",
+        "anomaly: msg = {details.reason | join('; ')}, acme.toml:9",
+        "user_login: outcome = success, shipped.toml:29",
+        "rule 1 at shipped.toml:43: cs5 (AcmeNote) = exit node, shipped.toml:47",
+        "rule 3 at acme.toml:12: AcmeSeen = seen, acme.toml:15",
+    ] {
+        assert!(listed.iter().any(|line| line == wanted), "{wanted}\nin\n{shown}");
+    }
+    for gone in ["dvchost", "suser = {actor.user.email ??", "= anomaly"] {
+        assert!(!shown.contains(gone), "{gone}\nin\n{shown}");
+    }
+    let places: Vec<_> = ["every: ", "unmapped: ", "anomaly: cat", "anomaly: msg", "quiet: ", "rule 1 "]
+        .map(|start| listed.iter().position(|line| line.starts_with(start)))
+        .into_iter()
+        .collect();
+    assert!(places.is_sorted() && !places.contains(&None), "{places:?}\n{shown}");
 }
 
 #[test]

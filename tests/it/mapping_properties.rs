@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use slackcef::cef::Event;
 use slackcef::event::{Action, Entry, EntryId, Log, Text, UnixTime};
-use slackcef::mapping::{self, Layer, MappingFile, Outcome, Plans, Scratch};
+use slackcef::mapping::{self, Layer, MappingFile, Outcome, Plans, PseudonymKey, Scratch};
 
 /// A mapping with a bit of everything, to map with and to mutilate.
 const EVERYTHING: &str = r#"
@@ -41,7 +41,24 @@ msg = "{details.reason[0]} {{of}} {details.reason | count}"
 cs6 = { label = "SlackDetails", value = "{details | json}" }
 AcmeList = "{details.list | join('; ')}"
 AcmeFirst = "{details.list | first | lower}"
-AcmeActor = "{actor.type}"
+AcmeActor = { value = "{actor.type}", means = "what kind of thing acted" }
+AcmeDomain = "{actor.user.email ?? details.list | domain}"
+AcmeMask = "{details.list | mask}, {context.ip_address ?? id | mask | upper}"
+AcmePseudonym = "{details.reason | join(' ') | lower | pseudonym}"
+duser = "{details | json | pseudonym}"
+AcmeRole = "{details.list | table(roles) | mask}"
+c6a3 = { label = "AcmeNetwork", value = "{details.list | first | mask}", means = "a network" }
+cn2 = { label = "AcmeRisk", value = "{details.reason | first | table('risks')}" }
+
+[tables.roles]
+user = "User"
+"U1" = true
+"*" = "Someone"
+
+[tables.risks]
+tor = 9
+"ada@example.com" = 3
+1766105755 = "0"
 
 [actions.user_login]
 name = "User logged in"
@@ -59,12 +76,36 @@ unset = ["AcmeActor"]
 name = "Seen"
 
 [[rules]]
+when = { action = { glob = ["*a*", "user_[!x]*"], none = ["quiet"] }, "details.reason" = { regex = "(?i)^T|o+r$" } }
+severity = 9
+
+[[rules]]
+when = { any = [{ "context.ip_address" = { cidr = ["10.0.0.0/8", "::1"] } }, { "details.n" = { at_least = -1, at_most = 9.5 } }] }
+fields = { AcmeNear = "near" }
+
+[[rules]]
 when = { "details.noise" = true }
 drop = true
+
+[actions.anomaly]
+severity = "{details.risk ?? actor.user | table(risks)}"
+
+[[rules]]
+when = { "actor.type" = "user" }
+severity = { of = "details.list", table = "risks" }
+
+[[rules]]
+when = { "context.session_id" = { exists = true } }
+severity = "{context.session_id ?? details.noise}"
+
+[[rules]]
+when = { action = "other" }
+severity = { of = "details.*.id", otherwise = 7 }
 "#;
 
 static PLANS: LazyLock<Plans> = LazyLock::new(|| {
-    mapping::compile(&[MappingFile::new("everything.toml", Layer::Shipped, EVERYTHING)]).unwrap()
+    let plans = mapping::compile(&[MappingFile::new("everything.toml", Layer::Shipped, EVERYTHING)]);
+    plans.unwrap().keyed(PseudonymKey::for_tests())
 });
 
 /// Follows the entry's plan twice, with short cuts and with somebody looking on.
@@ -108,7 +149,7 @@ fn entry(text: &str, action: &str) -> Entry {
 
 /// JSON of the words that the mapping looks for.
 fn json() -> impl Strategy<Value = Value> {
-    let words = "(id|action|actor|user|type|name|email|entity|context|location|domain|ip_address|details|reason|list|noise|session_id)";
+    let words = "(id|action|actor|user|type|name|email|entity|context|location|domain|ip_address|details|reason|list|noise|session_id|risk)";
     let leaf = prop_oneof![
         2 => Just(Value::Null),
         2 => any::<bool>().prop_map(Value::from),
@@ -186,7 +227,7 @@ proptest! {
 
     #[test]
     fn no_file_is_too_broken_for_a_message(
-        cuts in cuts(r#"[\[\]{}="'|?.,#\n ]|\{a|\?\?|[0-9]|cs[1-6]|label|any|"""|\[\[rules\]\]|[a-z]{1,6} = |é"#),
+        cuts in cuts(r#"[\[\]{}="'|?.,#\n() ]| \| (mask|domain|pseudonym|table\(r[a-z]{0,4}\))|otherwise|\{a|\?\?|[0-9]|cs[1-6]|label|any|"""|\[\[rules\]\]|[a-z]{1,6} = |é"#),
     ) {
         let text = mutilated(EVERYTHING, &cuts);
         let files = [

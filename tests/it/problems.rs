@@ -2,7 +2,7 @@
 //!
 //! `tests/problems/NAME.toml` holds the mistake, `NAME.txt` beside it what is shown. The file lies
 //! over a small mapping without mistakes, as a customer's over the shipped one, unless it begins
-//! with `#! alone`. A line `#! file NAME` begins another file of the same folder.
+//! with `#! alone`. What begins with `#! config` is a configuration. A line `#! file NAME` begins another file of the same folder.
 //!
 //! `tests/problems/cases/` holds files of cases for `mapping test` in the same manner.
 //!
@@ -11,6 +11,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use slackcef::config::Config;
 use slackcef::mapping::cases::{self, CaseFile};
 use slackcef::mapping::{self, Layer, MappingFile};
 use slackcef::problem::Problem;
@@ -78,6 +79,15 @@ fn compare(folder: &str, at_least: usize, shown: impl Fn(&Path, &str) -> String)
 
 /// What is shown for a case.
 fn shown(case: &str) -> String {
+    let problems = if case.starts_with("#! config\n") { of_configuration(case) } else { of_mapping(case) };
+    rendered(&problems)
+}
+
+fn of_configuration(case: &str) -> Vec<Problem> {
+    Config::parse("slackcef.toml", case).expect_err("a case without a mistake")
+}
+
+fn of_mapping(case: &str) -> Vec<Problem> {
     let mut files = Vec::new();
     if !case.starts_with("#! alone\n") {
         files.push(MappingFile::new("shipped.toml", Layer::Shipped, BASE));
@@ -86,7 +96,7 @@ fn shown(case: &str) -> String {
         let (name, text) = if n == 0 { ("acme.toml", part) } else { part.split_once('\n').unwrap() };
         files.push(MappingFile::new(name.trim(), Layer::Customer, text));
     }
-    rendered(&mapping::compile(&files).expect_err("a case without a mistake"))
+    mapping::compile(&files).expect_err("a case without a mistake")
 }
 
 fn rendered(problems: &[Problem]) -> String {

@@ -146,6 +146,30 @@ async fn a_lease_gathers_small_batches() {
 }
 
 #[tokio::test]
+async fn a_lease_tells_which_source_each_entry_came_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&settings(dir.path()));
+    for (of, numbers) in [("acme", 0..3), ("emea", 3..5), ("emea", 5..6), ("acme", 6..9)] {
+        append(&store, of, numbers).await;
+    }
+    let mut reader = reader(&store, "siem").await;
+    let mut seen = Vec::new();
+    // Leases that end within a batch, and begin there.
+    while let Some(lease) = reader.try_next(at_most(4)).await.unwrap() {
+        let of_sources = lease.by_source().map(|(_, entries)| entries.len()).sum::<usize>();
+        assert_eq!(of_sources, lease.entries().len());
+        for (source, entries) in lease.by_source() {
+            seen.extend(numbers(entries).into_iter().map(|number| (source.as_str().to_owned(), number)));
+        }
+        let all = lease.entries().len();
+        reader.settle(lease, all).await.unwrap();
+    }
+    let of = |name: &str, numbers: std::ops::Range<u64>| numbers.map(|n| (name.to_owned(), n)).collect();
+    let meant: [Vec<_>; 3] = [of("acme", 0..3), of("emea", 3..6), of("acme", 6..9)];
+    assert_eq!(seen, meant.concat());
+}
+
+#[tokio::test]
 async fn what_a_lease_did_not_deliver_is_handed_out_again_with_all_behind_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&settings(dir.path()));

@@ -10,6 +10,9 @@ use crate::mapping::text::{Cursor, Slip};
 
 /// The largest compiled pattern, in bytes: enough for a hundred letters of any script.
 const LARGEST: usize = 4 << 20;
+/// What a pattern may keep of its own work, in bytes and for each thread; it is as quick with less,
+/// but for patterns that are hardly written.
+const KEPT: usize = 512 << 10;
 /// The deepest nesting of groups and repetitions.
 const DEEPEST: u32 = 64;
 
@@ -210,9 +213,127 @@ fn matches_none(text: &str, what: &str) -> Slip {
 const SYNTAX: &str = r"what is meant as it stands, such as `.` or `(`, has a `\` before it; the syntax is at https://docs.rs/regex/#syntax";
 
 fn compile(pattern: &str, text: &str, what: &str) -> Result<Regex, Slip> {
-    let built = RegexBuilder::new(pattern).size_limit(LARGEST).nest_limit(DEEPEST).build();
+    let built =
+        RegexBuilder::new(pattern).size_limit(LARGEST).dfa_size_limit(KEPT).nest_limit(DEEPEST).build();
     built.map_err(|_| {
         Slip::new(0..text.len(), "pattern-too-large", format!("this {what} is too large"))
             .help("it would fill more than 4 MiB: shorten it, or repeat less in it")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{glob, regex};
+
+    /// A glob as slow and as plain as it can be said.
+    fn is_like(glob: &[char], text: &[char]) -> bool {
+        match (glob, text) {
+            ([], text) => text.is_empty(),
+            (['*', rest @ ..], text) => (0..=text.len()).any(|at| is_like(rest, &text[at..])),
+            (['?', rest @ ..], [_, behind @ ..]) => is_like(rest, behind),
+            (['[', inner @ ..], [first, behind @ ..]) => {
+                let (not, inner) = match inner {
+                    ['!' | '^', inner @ ..] => (true, inner),
+                    inner => (false, inner),
+                };
+                let (within, rest) = is_in(inner, *first);
+                within != not && is_like(rest, behind)
+            }
+            (['\\', c, rest @ ..] | [c, rest @ ..], [first, behind @ ..]) => {
+                c == first && is_like(rest, behind)
+            }
+            (_, []) => false,
+        }
+    }
+
+    /// Whether the character is in the set that begins here, and what follows the set.
+    fn is_in(set: &[char], c: char) -> (bool, &[char]) {
+        match set {
+            [']', rest @ ..] => (false, rest),
+            [first, '-', last, rest @ ..] if *last != ']' => {
+                let (within, rest) = is_in(rest, c);
+                (within || (*first..=*last).contains(&c), rest)
+            }
+            [first, rest @ ..] => {
+                let (within, rest) = is_in(rest, c);
+                (within || *first == c, rest)
+            }
+            [] => panic!("the glob was read, so the set is closed"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_glob_is_what_the_plainest_one_says(
+            written in r"([ab.\-é\n]|\*|\?|\\[*?\[\\a]|\[[!^]?[ab.é][ab.^é]?\]|\[[!^]?a-[ab]\]|\[b-?\]){1,8}",
+            text in r"[ab.\-é\n*?\[\\^]{0,8}",
+        ) {
+            if let Ok(made) = glob(&written) {
+                let (written, chars): (Vec<_>, Vec<_>) = (written.chars().collect(), text.chars().collect());
+                prop_assert_eq!(made.is_match(&text), is_like(&written, &chars), "{}", made);
+            } else {
+                prop_assert!(written.chars().all(|c| c == '*'), "{written:?} is refused");
+            }
+        }
+
+        #[test]
+        fn no_text_makes_reading_panic(text in any::<String>(), near in r"[a\[\]\\*?!^{},(|)+\-.$]{0,12}") {
+            for text in [&text, &near] {
+                for slip in [glob(text).err(), regex(text).err()].into_iter().flatten() {
+                    prop_assert!(slip.at.start <= slip.at.end && !slip.what.contains('\n'));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_glob_is_asked_from_end_to_end() {
+        let like = |written, text| glob(written).unwrap().is_match(text);
+        assert!(
+            like("user_*", "user_login") && !like("user_*", "app_user_login") && !like("user", "user_login")
+        );
+        assert!(like("*.exe", "a\nb.exe") && !like("*.exe", "aexe") && !like("*.exe", "a.exe\n"));
+        assert!(like("[!a-c]?", "dé") && !like("[!a-c]?", "bé"));
+        assert!(like("(a|b)+$^{1}#&~", "(a|b)+$^{1}#&~") && like(r"\*\?\[\]\\", r"*?[]\"));
+        assert!(like("[a\\]-]", "]") && like("[a\\]-]", "-") && like("[\\a-\\c]", "b") && like("{a}", "{a}"));
+    }
+
+    #[test]
+    fn what_holds_always_or_never_is_refused() {
+        for every in [
+            "", ".*", ".+", "^", "$", "^.*$", "^.+$", "(?s).*", "a*", "x?", "(tor|)", "^a*", "()",
+            r"[\s\S]*", "\\w*$",
+        ] {
+            assert_eq!(regex(every).unwrap_err().code, "no-effect", "{every}");
+        }
+        assert_eq!(regex("^$").unwrap_err().code, "never-matches");
+        assert_eq!(glob("***").unwrap_err().code, "no-effect");
+        for some in [
+            "a",
+            "^a*$",
+            "^.{0,9}$",
+            r"\b",
+            "^(a|b)*$",
+            "..",
+            "(?m)^$",
+            "^[^é]*$",
+            r"^\w+$",
+            "(?i)é",
+            "^[a-z]*$|^x",
+        ] {
+            assert!(regex(some).is_ok(), "{some}");
+        }
+    }
+
+    #[test]
+    fn what_grows_without_bound_elsewhere_is_small_here() {
+        let evil = regex("(a+)+$").unwrap();
+        assert!(!evil.is_match(&("a".repeat(1 << 16) + "b")));
+        assert!(regex(&format!("{}a{}", "(".repeat(500), ")".repeat(500))).is_err());
+        assert_eq!(regex(r"(\w{200}){200}").unwrap_err().code, "pattern-too-large");
+        assert!(regex(r"^\w{3,64}@example\.com$").is_ok());
+        assert!(!glob(&"*a".repeat(200)).unwrap().is_match(&"a".repeat(199)));
+    }
 }

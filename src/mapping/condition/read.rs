@@ -54,7 +54,11 @@ impl InFile<'_, '_> {
         value: &Value<'_>,
         subjects: &mut Subjects<'_, S>,
     ) -> Option<Arc<Condition<S>>> {
-        let table = self.table("when", value)?;
+        let Some(table) = value.get_ref().as_table() else {
+            let help = "write in braces what must hold: `{ action = \"user_login\" }`";
+            self.wrong_type("when", "a table", value, help);
+            return None;
+        };
         let mut conditions = Vec::new();
         let mut fine = true;
         for member in members(table) {
@@ -310,10 +314,13 @@ impl InFile<'_, '_> {
         let Some(Known { values, in_words }) = known else { return true };
         let is_known = values.iter().any(|value| value == text);
         if !is_known {
-            let help = problem::closest(text, values.iter().map(String::as_str)).map_or_else(
-                || format!("`{name}` is {in_words}"),
-                |meant| format!("did you mean `{meant}`?"),
-            );
+            let all = format!("`{name}` is {in_words}");
+            // A number is never a slip for another.
+            let words = values.iter().map(String::as_str).filter(|_| Number::of_text(text).is_none());
+            let help = match problem::closest(text, words) {
+                Some(meant) if values.len() > 1 => format!("did you mean `{meant}`? {all}"),
+                _ => all,
+            };
             self.problem(value.span(), "never-matches", format!("`{name}` is never `{text}`"), help);
         }
         is_known

@@ -129,3 +129,6 @@ fn text_of<'a>(raw: &'a str, spare: &'a mut String) -> Option<&'a str> {
     json::unescape(inner, spare);
     Some(spare)
 }
+
+#[cfg(test)]
+mod tests;

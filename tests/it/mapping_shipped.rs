@@ -1,0 +1,520 @@
+//! The shipped mapping: every action of Slack has a name, a severity and a category, what public
+//! detections alert on stands high, and what correlation leans on never changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use slackcef::cef::Event;
+use slackcef::event::{Entry, Log, UnixTime};
+use slackcef::mapping::{self, Layer, MappingFile, Plans, Scratch};
+
+use crate::support::entries;
+
+static PLANS: LazyLock<Plans> = LazyLock::new(|| compiled(mapping::builtin()));
+
+/// The severity from which somebody should look the same day, and from which `cat` has a topic.
+const WORTH_A_LOOK: u8 = 6;
+
+fn compiled(files: Vec<MappingFile>) -> Plans {
+    mapping::compile(&files).unwrap_or_else(|problems| {
+        let shown: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
+        panic!("{}", shown.join("\n\n"))
+    })
+}
+
+/// What an entry becomes.
+struct Mapped {
+    severity: u8,
+    dropped: bool,
+    fields: BTreeMap<String, String>,
+}
+
+impl Mapped {
+    fn of(plans: &Plans, json: &str) -> Self {
+        let json = Bytes::from(json.to_owned());
+        let entry = Entry::from_raw(Log::Audit, json, UnixTime::from_seconds(0), 0).unwrap();
+        let mut event = Event::new();
+        let plan = plans.plan(entry.log(), entry.action().as_str());
+        let applied = plan.apply(&entry, &mut Scratch::new(), &mut event);
+        assert!(applied.misfits.is_empty(), "a value does not fit its key: {entry:?}");
+        let mut fields = BTreeMap::new();
+        for field in event.fields() {
+            fields.insert(field.key.name().to_owned(), field.value.to_owned());
+        }
+        Self {
+            severity: event.severity().to_string().parse().unwrap(),
+            dropped: applied.dropped.is_some(),
+            fields,
+        }
+    }
+
+    /// The event of an entry that has nothing but its action and what every entry has.
+    fn bare(action: &str) -> Self {
+        Self::of(&PLANS, &format!(r#"{{"id":"e","action":"{action}","context":{{"ua":"Slack"}}}}"#))
+    }
+
+    fn get(&self, key: &str) -> &str {
+        self.fields.get(key).map_or("", String::as_str)
+    }
+}
+
+/// A line of our list of Slack's actions.
+struct Action {
+    name: &'static str,
+    groups: Vec<&'static str>,
+    entities: &'static str,
+}
+
+fn actions() -> Vec<Action> {
+    let list = include_str!("../../mappings/actions.tsv");
+    let mut lines = list.lines();
+    assert_eq!(lines.next(), Some("action\tgroup\tentities"));
+    let action = |line: &'static str| {
+        let [name, groups, entities] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        Action { name, groups: groups.split('|').collect(), entities }
+    };
+    let actions: Vec<_> = lines.map(action).collect();
+    assert!(actions.is_sorted_by(|a, b| a.name < b.name), "sort mappings/actions.tsv by action");
+    actions
+}
+
+#[test]
+fn every_action_of_slack_is_mapped_by_name() {
+    let mapped: BTreeMap<_, _> = PLANS.actions(Log::Audit).into_iter().map(|m| (m.action, m)).collect();
+    let mut names = BTreeMap::new();
+    for Action { name: action, .. } in actions() {
+        let known = mapped.get(action).unwrap_or_else(|| panic!("no file names `{action}`"));
+        let name = known.name.unwrap_or_else(|| panic!("`{action}` has no name"));
+        if let Some(other) = names.insert(name, action) {
+            panic!("`{action}` and `{other}` are both called `{name}`");
+        }
+    }
+}
+
+#[test]
+fn the_list_of_actions_is_the_one_gathered() {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/slack-audit-actions.csv");
+    let Ok(table) = std::fs::read_to_string(&table) else {
+        eprintln!("skipped: there is no {}", table.display());
+        return;
+    };
+    let mut rows = table.lines();
+    let head: Vec<_> = rows.next().unwrap().split(',').collect();
+    assert_eq!(head[..3], ["action", "entity_types", "group"]);
+    // The first three columns never hold a comma.
+    let gathered: BTreeSet<_> = rows
+        .map(|row| row.splitn(4, ',').collect::<Vec<_>>())
+        .map(|row| (row[0].to_owned(), row[2].to_owned(), row[1].to_owned()))
+        .collect();
+    let ours: BTreeSet<_> =
+        actions().iter().map(|a| (a.name.to_owned(), a.groups.join("|"), a.entities.to_owned())).collect();
+    assert_eq!(ours.difference(&gathered).collect::<Vec<_>>(), Vec::<&(String, String, String)>::new());
+    assert_eq!(gathered.difference(&ours).collect::<Vec<_>>(), Vec::<&(String, String, String)>::new());
+}
+
+#[test]
+fn a_category_begins_with_slacks_group_and_has_a_topic_from_severity_six() {
+    for Action { name: action, groups, .. } in actions() {
+        let event = Mapped::bare(action);
+        let (group, topic) = match event.get("cat").split_once('/') {
+            Some((group, topic)) => (group, Some(topic)),
+            None => (event.get("cat"), None),
+        };
+        assert!(groups.contains(&group), "`{action}` has the category {group}, Slack has it in {groups:?}");
+        assert_eq!(
+            topic.is_some(),
+            event.severity >= WORTH_A_LOOK,
+            "`{action}` has severity {} and category {}",
+            event.severity,
+            event.get("cat")
+        );
+        let plain = |topic: &str| topic.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        assert!(topic.is_none_or(plain), "{}", event.get("cat"));
+    }
+}
+
+// ---- What public detections alert on ----------------------------------------------------------
+
+/// See the head of that file.
+const DETECTIONS: &str = include_str!("../data/detections.tsv");
+
+#[test]
+fn what_public_detections_alert_on_stands_high_and_is_told_by_its_category() {
+    let (mut told, mut excepted) = (BTreeSet::new(), BTreeMap::new());
+    for line in DETECTIONS.lines().filter(|line| !line.starts_with('#')) {
+        let [_, _, entry, category] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let event = Mapped::of(&PLANS, &with_agent(entry));
+        if category.starts_with("not: ") {
+            assert!(event.severity < WORTH_A_LOOK, "no longer an exception: {line}");
+            excepted.insert(event.get("cat").to_owned(), line);
+        } else {
+            assert!(event.severity >= WORTH_A_LOOK, "severity {}: {line}", event.severity);
+            assert_eq!(event.get("cat"), category, "{line}");
+            assert!(category.contains('/'), "{line}");
+            told.insert(category);
+        }
+    }
+    assert!(told.len() > 30 && excepted.len() > 2);
+    for category in told {
+        assert_eq!(excepted.get(category), None, "an exception has the category of a detection");
+    }
+    // That no action below bears one of these categories is asked of all actions above.
+}
+
+/// A whole entry, with a user agent where it does not say.
+fn with_agent(entry: &str) -> String {
+    let context = if entry.contains("\"context\"") { "" } else { r#","context":{"ua":"Slack"}"# };
+    format!(r#"{{"id":"e",{entry}{context}}}"#)
+}
+
+// ---- What correlation leans on ----------------------------------------------------------------
+
+const LEDGER: &str = "tests/data/ledger.tsv";
+
+/// The event's class id is the action itself; with `cat` and `outcome` it is what rules of a SIEM
+/// are written on. What was shipped once is never taken back: see the head of the ledger.
+#[test]
+fn what_was_shipped_for_correlation_never_changes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(LEDGER);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let head: String =
+        text.lines().take_while(|line| line.starts_with('#')).map(|l| format!("{l}\n")).collect();
+    let shipped: BTreeMap<_, _> =
+        text.lines().filter(|l| !l.starts_with('#')).map(split_off_action).collect();
+    let mut now = BTreeMap::new();
+    for mapped in PLANS.actions(Log::Audit) {
+        let event = Mapped::bare(mapped.action);
+        now.insert(mapped.action, format!("{}\t{}", event.get("cat"), event.get("outcome")));
+    }
+    let mut wrong = String::new();
+    for (action, promised) in &shipped {
+        match now.get(action) {
+            None => writeln!(wrong, "`{action}` was shipped and is gone: give it its entry back").unwrap(),
+            Some(kept) if kept != promised => {
+                writeln!(
+                    wrong,
+                    "`{action}` was shipped with cat and outcome {promised:?}, and now has {kept:?}"
+                )
+                .unwrap();
+            }
+            Some(_) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}Rules of customers lean on these: put back what was.");
+    let new: Vec<_> = now.iter().filter(|(action, _)| !shipped.contains_key(*action)).collect();
+    if std::env::var_os("BLESS").is_some() && !new.is_empty() {
+        let lines = now.iter().map(|(action, promise)| format!("{action}\t{promise}\n"));
+        std::fs::write(&path, head + &lines.collect::<String>()).unwrap();
+        return;
+    }
+    let new: Vec<_> = new.iter().map(|(action, _)| **action).collect();
+    assert!(new.is_empty(), "not in {LEDGER}: {new:?}\nBLESS=1 adds them; what is in it, it never changes");
+}
+
+fn split_off_action(line: &str) -> (&str, String) {
+    let (action, rest) = line.split_once('\t').unwrap_or_else(|| panic!("{LEDGER}: {line}"));
+    (action, rest.to_owned())
+}
+
+// ---- Anomalies --------------------------------------------------------------------------------
+
+const REASONS: [(&str, u8); 18] = [
+    ("asn", 6),
+    ("excessive_downloads", 8),
+    ("excessive_file_shares", 7),
+    ("excessive_malware_uploads", 8),
+    ("ip_address", 6),
+    ("potential_spam", 6),
+    ("search_volume", 6),
+    ("session_fingerprint", 8),
+    ("spoofed_user_agent", 8),
+    ("tor", 8),
+    ("unexpected_admin_action", 9),
+    ("unexpected_api_call_volume", 7),
+    ("unexpected_client", 7),
+    ("unexpected_credential_testing", 9),
+    ("unexpected_message_deletion", 7),
+    ("unexpected_scraping", 8),
+    ("unexpected_user_agent", 6),
+    ("user_agent", 6),
+];
+
+fn anomaly(reasons: &[&str], more: &str) -> String {
+    format!(r#"{{"id":"e","action":"anomaly","details":{{"reason":{reasons:?}{more}}}}}"#)
+}
+
+#[test]
+fn the_gravest_reason_of_an_anomaly_decides() {
+    for (reason, severity) in REASONS {
+        let event = Mapped::of(&PLANS, &anomaly(&[reason], ""));
+        assert_eq!(event.severity, severity, "{reason}");
+        assert!(event.get("cat").starts_with("anomaly/") && event.get("cat") != "anomaly/other", "{reason}");
+        for (other, of_other) in REASONS {
+            let both = Mapped::of(&PLANS, &anomaly(&[other, reason], ""));
+            assert_eq!(both.severity, severity.max(of_other), "{other}, {reason}");
+            if severity > of_other {
+                assert_eq!(both.get("cat"), event.get("cat"), "{other}, {reason}");
+            }
+        }
+    }
+    let new = Mapped::of(&PLANS, &anomaly(&["sold_on_a_market"], ""));
+    assert_eq!((new.severity, new.get("cat")), (6, "anomaly/other"));
+    let known = Mapped::of(&PLANS, &anomaly(&["ip_address"], r#","ip_address_details":["in-ioc-list"]"#));
+    assert_eq!((known.severity, known.get("cat")), (9, "anomaly/bad-address"));
+}
+
+#[test]
+fn an_anomaly_tells_when_it_was_done_and_what_was_there_before() {
+    let json = r#"{"id":"e","action":"anomaly","date_create":1766105755,
+        "context":{"ua":"curl/8","ip_address":"198.51.100.7"},
+        "details":{"reason":["asn"],"action_timestamp":1766105705123456,"location":"Tokyo, JP",
+        "previous_ip_address":"192.0.2.1","previous_ua":"Slack/1",
+        "client_ja3_fingerprint":"a1","client_ja4_fingerprint":"t13d"}}"#;
+    let event = Mapped::of(&PLANS, json);
+    for (key, value) in [
+        ("rt", "1766105755000"),
+        ("end", "1766105755000"),
+        ("start", "1766105705123"),
+        ("src", "198.51.100.7"),
+        ("requestClientApplication", "curl/8"),
+        ("SlackAuditPreviousAddress", "192.0.2.1"),
+        ("SlackAuditPreviousAgent", "Slack/1"),
+        ("SlackAuditAnomalyLocation", "Tokyo, JP"),
+        ("SlackAuditJa3", "a1"),
+        ("SlackAuditJa4", "t13d"),
+    ] {
+        assert_eq!(event.get(key), value, "{key}");
+    }
+}
+
+/// The rule that a customer is told to take over lowers the severity and drops nothing.
+#[test]
+fn an_anomaly_from_trusted_ranges_is_lowered_and_still_sent() {
+    let (_, ranges) = include_str!("../../mappings/audit/anomaly.toml").split_once("# [[rules]]").unwrap();
+    let rule: String = ranges
+        .lines()
+        .fold("[[rules]]".to_owned(), |text, line| text + line.strip_prefix('#').unwrap_or(line) + "\n");
+    let mut files = mapping::builtin();
+    let text = format!("version = 1\nlog = \"audit\"\n{rule}");
+    files.push(MappingFile::new("acme.toml", Layer::Customer, text));
+    let plans = compiled(files);
+    let from = |address: &str, reason: &str| {
+        let context = format!(r#""context":{{"ip_address":"{address}"}}"#);
+        let json =
+            format!(r#"{{"id":"e","action":"anomaly",{context},"details":{{"reason":["{reason}"]}}}}"#);
+        let event = Mapped::of(&plans, &json);
+        (event.severity, event.get("cat").to_owned(), event.dropped)
+    };
+    for inside in ["192.0.2.77", "2001:db8::1"] {
+        assert_eq!(from(inside, "ip_address"), (3, "anomaly".to_owned(), false));
+        assert_eq!(from(inside, "unexpected_admin_action"), (9, "anomaly/admin-action".to_owned(), false));
+    }
+    assert_eq!(from("198.51.100.1", "ip_address"), (6, "anomaly/network".to_owned(), false));
+}
+
+// ---- Entities by type -------------------------------------------------------------------------
+
+/// An entity of each type that Slack has, and where its parts land.
+#[test]
+fn an_entity_of_every_type_lands_in_keys_of_its_own() {
+    for (kind, entity, keys) in [
+        (
+            "user",
+            r#"{"id":"U1","name":"Ada","email":"ada@example.com","team":"T1","account_type":"FULL_MEMBER"}"#,
+            &[
+                ("cs3", "U1"),
+                ("cs4", "Ada"),
+                ("duid", "U1"),
+                ("duser", "ada@example.com"),
+                ("SlackAuditTargetTeam", "T1"),
+                ("SlackAuditTargetAccountType", "FULL_MEMBER"),
+            ][..],
+        ),
+        (
+            "channel",
+            r#"{"id":"C1","name":"general","privacy":"public","is_shared":true,"is_org_shared":false,"teams_shared_with":["T1","T2"]}"#,
+            &[
+                ("cs3", "C1"),
+                ("cs4", "general"),
+                ("SlackAuditChannelPrivacy", "public"),
+                ("SlackAuditChannelIsShared", "true"),
+                ("SlackAuditChannelIsOrgShared", "false"),
+                ("SlackAuditChannelSharedWith", "T1,T2"),
+            ],
+        ),
+        (
+            "file",
+            r#"{"id":"F1","name":"plan.pdf","filetype":"application/pdf","title":"The plan"}"#,
+            &[
+                ("cs3", "F1"),
+                ("cs4", "plan.pdf"),
+                ("fileId", "F1"),
+                ("fname", "plan.pdf"),
+                ("fileType", "application/pdf"),
+                ("SlackAuditFileTitle", "The plan"),
+            ],
+        ),
+        (
+            "canvas",
+            r#"{"id":"F2","filetype":"quip","title":"Notes"}"#,
+            &[("cs3", "F2"), ("cs4", "Notes"), ("fileId", "F2"), ("fname", "Notes"), ("fileType", "quip")],
+        ),
+        (
+            "app",
+            r#"{"id":"A1","name":"Poll","is_distributed":true,"is_directory_approved":false,"is_workflow_app":false,"scopes":["chat:write"],"bot_scopes":["commands"],"creator":"U1"}"#,
+            &[
+                ("cs3", "A1"),
+                ("cs4", "Poll"),
+                ("SlackAuditAppScopes", "chat:write"),
+                ("SlackAuditAppBotScopes", "commands"),
+                ("SlackAuditAppIsDistributed", "true"),
+                ("SlackAuditAppIsDirectoryApproved", "false"),
+                ("SlackAuditAppIsWorkflowApp", "false"),
+                ("SlackAuditAppCreator", "U1"),
+            ],
+        ),
+        (
+            "app",
+            r#"{"app_id":"A2","scopes_bot":["commands"]}"#,
+            &[("cs3", "A2"), ("SlackAuditAppBotScopes", "commands")],
+        ),
+        (
+            "workspace",
+            r#"{"id":"T1","name":"Acme","domain":"acme"}"#,
+            &[("cs3", "T1"), ("cs4", "Acme"), ("dhost", "acme.slack.com")],
+        ),
+        (
+            "enterprise",
+            r#"{"id":"E1","name":"Acme","domain":"acme"}"#,
+            &[("cs3", "E1"), ("cs4", "Acme"), ("dhost", "acme.slack.com")],
+        ),
+        (
+            "message",
+            r#"{"team":"T1","channel":"C1","timestamp":"1766105755.000100"}"#,
+            &[
+                ("cs3", "1766105755.000100"),
+                ("SlackAuditMessageChannel", "C1"),
+                ("SlackAuditMessageTeam", "T1"),
+            ],
+        ),
+        ("workflow", r#"{"id":"W1","name":"Welcome"}"#, &[("cs3", "W1"), ("cs4", "Welcome")]),
+        ("workflow_v2", r#"{"id":"Wf1","name":"Welcome"}"#, &[("cs3", "Wf1"), ("cs4", "Welcome")]),
+        ("usergroup", r#"{"id":"S1","name":"ops"}"#, &[("cs3", "S1"), ("cs4", "ops")]),
+        ("barrier", r#"{"id":"B1","primary_usergroup":"S1"}"#, &[("cs3", "B1")]),
+        (
+            "role",
+            r#"{"id":"Rl0A","name":"Channel Manager","type":"0"}"#,
+            &[("cs3", "Rl0A"), ("cs4", "Channel Manager")],
+        ),
+        (
+            "account_type_role",
+            r#"{"id":1004,"name":"ORG_ADMIN"}"#,
+            &[("cs3", "1004"), ("cs4", "ORG_ADMIN"), ("dpriv", "Administrator")],
+        ),
+        (
+            "huddle",
+            r#"{"id":"R1","date_start":1766105755,"date_end":0,"participants":["U1","U2"]}"#,
+            &[("cs3", "R1"), ("start", "1766105755000"), ("SlackAuditHuddleParticipants", "U1,U2")],
+        ),
+        ("list", r#"{"id":"F3"}"#, &[("cs3", "F3")]),
+        (
+            "function",
+            r#"{"id":"Fn1","app_id":"A1","callback_id":"greet"}"#,
+            &[("cs3", "Fn1"), ("cs4", "greet")],
+        ),
+        ("template", r#"{"id":"Tp1","template_name":"Plan"}"#, &[("cs3", "Tp1"), ("cs4", "Plan")]),
+        ("legal_hold_policy", r#"{"id":"L1","name":"Case 7"}"#, &[("cs3", "L1"), ("cs4", "Case 7")]),
+        (
+            "external_auth_oauth2_token",
+            r#"{"id":98765432109876,"scope":"repo"}"#,
+            &[("cs3", "98765432109876")],
+        ),
+        ("seen_never_before", r#"{"id":"N1","name":"New"}"#, &[("cs3", "N1"), ("cs4", "New")]),
+    ] {
+        let json =
+            format!(r#"{{"id":"e","action":"of_any_kind","entity":{{"type":"{kind}","{kind}":{entity}}}}}"#);
+        let event = Mapped::of(&PLANS, &json);
+        assert_eq!(event.get("cs2"), kind);
+        for (key, value) in keys {
+            assert_eq!(event.get(key), *value, "{kind}: {key}");
+        }
+    }
+}
+
+/// What only the actions of one group have.
+#[test]
+fn an_entity_of_a_group_lands_in_the_keys_of_that_group() {
+    for (action, kind, entity, key, value) in [
+        ("workflow_v2_published", "workflow_v2", r#""app_id":"A1""#, "SlackAuditWorkflowAppId", "A1"),
+        (
+            "workflow_v2_published",
+            "workflow_v2",
+            r#""trigger_channels":["C1","C2"]"#,
+            "SlackAuditTriggerChannels",
+            "C1,C2",
+        ),
+        (
+            "function_distribution_permission_set",
+            "function",
+            r#""app_id":"A1""#,
+            "SlackAuditWorkflowAppId",
+            "A1",
+        ),
+        ("barrier_created", "barrier", r#""primary_usergroup":"S1""#, "SlackAuditPrimaryUsergroup", "S1"),
+        (
+            "barrier_created",
+            "barrier",
+            r#""barriered_from_usergroup":"S2""#,
+            "SlackAuditBarredUsergroups",
+            "S2",
+        ),
+        (
+            "external_auth_oauth2_token_fetched",
+            "external_auth_oauth2_token",
+            r#""provider":{"key":"jira"}"#,
+            "SlackAuditOauthProvider",
+            "jira",
+        ),
+        (
+            "external_auth_oauth2_token_fetched",
+            "external_auth_oauth2_token",
+            r#""scope":["a","b"]"#,
+            "SlackAuditOauthScopes",
+            "a,b",
+        ),
+        (
+            "external_shared_channel_connected",
+            "channel",
+            r#""original_connected_channel_id":"C9""#,
+            "SlackAuditConnectedChannel",
+            "C9",
+        ),
+        ("huddle_ended", "huddle", r#""date_end":1766105755"#, "end", "1766105755000"),
+    ] {
+        let json =
+            format!(r#"{{"id":"e","action":"{action}","entity":{{"type":"{kind}","{kind}":{{{entity}}}}}}}"#);
+        assert_eq!(Mapped::of(&PLANS, &json).get(key), value, "{action}: {key}");
+    }
+}
+
+// ---- What Slack really sent -------------------------------------------------------------------
+
+#[test]
+fn what_slack_sent_has_no_unmapped_action_and_no_value_in_a_wrong_key() {
+    let Some(entries) = entries::real() else { return };
+    let (mut scratch, mut event, mut wrong) = (Scratch::new(), Event::new(), String::new());
+    assert!(entries.len() > 100, "only {} entries", entries.len());
+    for line in entries {
+        let json = Bytes::from(line.clone());
+        let entry = Entry::from_raw(Log::Audit, json, UnixTime::from_seconds(0), 0).unwrap();
+        let plan = PLANS.plan(Log::Audit, entry.action().as_str());
+        let applied = plan.apply(&entry, &mut scratch, &mut event);
+        if applied.unmapped || !applied.misfits.is_empty() {
+            writeln!(wrong, "{}: {:?} {line}", entry.action().as_str(), applied.misfits).unwrap();
+        }
+    }
+    assert_eq!(wrong, "");
+}
