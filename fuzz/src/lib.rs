@@ -91,7 +91,8 @@ fn follow(plans: &Plans, raw: Bytes) {
         assert!(!line.contains(['\n', '\r']), "one event is one line");
         let decoded = cef::decode(&line).expect("what the encoder writes can be read");
         let [.., class_id, _] = event.header();
-        assert_eq!(decoded.class_id, class_id);
+        // A line too short for it holds as much of it as there is room for.
+        assert!(class_id.starts_with(&decoded.class_id) && (budget < 2_000 || decoded.class_id == class_id));
     }
     let _account = plan.explain(&entry);
 }

@@ -5,10 +5,13 @@
 mod check;
 mod demo;
 mod entries;
+mod explained;
 mod map;
 mod mapping;
 mod run;
 mod simulate;
+mod stored;
+mod table;
 
 use std::path::{Path, PathBuf};
 

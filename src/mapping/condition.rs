@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use super::path::PathId;
 use super::pick::Values;
-pub(super) use read::{Known, Subject};
+pub(super) use read::{Known, MATCHERS, Subject};
 pub(super) use test::Test;
 
 /// What must hold, of an entry or of an event: `S` is what can be asked of it.

@@ -44,12 +44,12 @@ pub(super) struct Rule {
 }
 
 /// The version of the mapping language that this program reads.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
 
-const TOP: [&str; 10] =
+pub(super) const TOP: [&str; 10] =
     ["version", "log", "category", "header", "fields", "unset", "tables", "unmapped", "actions", "rules"];
-const ATTRIBUTES: [&str; 6] = ["name", "severity", "category", "drop", "fields", "unset"];
-const RULE: [&str; 7] = ["when", "name", "severity", "category", "drop", "fields", "unset"];
+pub(super) const ATTRIBUTES: [&str; 6] = ["name", "severity", "category", "drop", "fields", "unset"];
+pub(super) const RULE: [&str; 7] = ["when", "name", "severity", "category", "drop", "fields", "unset"];
 
 /// Reads one file. `None` where it can't be told what it says at all; every mistake is noted.
 pub(super) fn read(reading: &mut Reading<'_>, number: usize) -> Option<Document> {

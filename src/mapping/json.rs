@@ -13,6 +13,7 @@ mod string;
 
 use std::ops::Range;
 
+use string::write_readable;
 pub(super) use string::{string_is, unescape, write_string};
 
 /// A position in a JSON text that moves forward only.
@@ -230,8 +231,8 @@ pub(super) fn is_container(raw: &str) -> bool {
     raw.starts_with(['[', '{'])
 }
 
-/// Appends the value without the white space between its tokens and with `\/`, which Slack writes
-/// for every slash, as `/`; else strings stay as they were sent.
+/// Appends the value without the white space between its tokens, and with its strings as people read
+/// them: Slack escapes every slash and every letter beyond ASCII.
 pub(super) fn write_compact(raw: &str, out: &mut String) {
     let mut scan = Scanner::new(raw);
     let mut run = 0;
@@ -248,9 +249,9 @@ pub(super) fn write_compact(raw: &str, out: &mut String) {
             Some(b'"') if scan.string().is_none() => break,
             Some(b'"') => {
                 let string = raw.get(start..scan.at).unwrap_or_default();
-                if string.contains(r"\/") {
+                if string.contains('\\') {
                     out.push_str(raw.get(run..start).unwrap_or_default());
-                    write_slashes(string, out);
+                    write_readable(inside(string).unwrap_or_default(), out);
                     run = scan.at;
                 }
             }
@@ -259,22 +260,6 @@ pub(super) fn write_compact(raw: &str, out: &mut String) {
     }
     let end = if scan.at >= raw.len() { raw.trim_ascii_end().len() } else { scan.at };
     out.push_str(raw.get(run..end).unwrap_or_default());
-}
-
-/// Appends a JSON string with its slashes bare; all other escapes stay.
-fn write_slashes(string: &str, out: &mut String) {
-    let mut escaped = false;
-    for c in string.chars() {
-        if !escaped && c == '\\' {
-            escaped = true;
-            continue;
-        }
-        if escaped && c != '/' {
-            out.push('\\');
-        }
-        out.push(c);
-        escaped = false;
-    }
 }
 
 /// The elements of a list; none where the value is no list.

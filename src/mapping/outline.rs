@@ -86,7 +86,7 @@ impl Outline {
             }
             let before = out.len();
             out.push(if before == begin { '{' } else { ',' });
-            out.push_str(text.get(member.key.clone()).unwrap_or_default());
+            json::write_compact(text.get(member.key.clone()).unwrap_or_default(), out);
             out.push(':');
             let value = out.len();
             if inside.is_empty() {

@@ -47,6 +47,7 @@ use super::pick::{Found, Kind, Values};
 use super::pseudonym::PseudonymKey;
 use super::text::Slip;
 pub(super) use filter::{Filter, Step};
+pub(super) use read::FILTERS;
 
 /// A value still to be filled in.
 #[derive(Debug)]
@@ -137,12 +138,10 @@ impl Template {
         self.placeholders().any(Placeholder::hides)
     }
 
-    /// The value, where every placeholder finds something; else the first that does not. `key` is
-    /// what pseudonyms are made with.
+    /// The value, where every placeholder finds something; else the first that does not.
     pub(super) fn value<'a>(
         &'a self,
         values: Values<'a>,
-        key: Option<&PseudonymKey>,
         buffers: &'a mut Buffers,
     ) -> Result<&'a str, &'a Placeholder> {
         match &*self.parts {
@@ -160,7 +159,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => buffers.text.push_str(text),
-                Part::Value(placeholder) => placeholder.write(values, key, buffers)?,
+                Part::Value(placeholder) => placeholder.write(values, buffers)?,
             }
         }
         Ok(&buffers.text)
@@ -176,24 +175,21 @@ impl Template {
         self.placeholders().any(|p| p.sources.iter().any(|source| matches!(source, Source::Rest)))
     }
 
-    /// Marks what the value is made of, where the value shows all of it, or hides it on purpose.
-    pub(super) fn take(&self, values: Values<'_>, outline: &mut Outline) {
-        let shown = |placeholder: &&Placeholder| placeholder.is_whole() && !placeholder.hides();
-        for placeholder in self.placeholders().filter(shown) {
-            if let Some(path) = placeholder.chosen_source(values).and_then(|(source, _)| source.path())
+    /// Marks what the value is made of, where the value is `shown` and shows all of it, or where it
+    /// is to be hidden.
+    pub(super) fn take(&self, values: Values<'_>, outline: &mut Outline, shown: bool) {
+        for placeholder in self.placeholders() {
+            if placeholder.hides() {
+                // The other sources are no less secret than the one that was chosen.
+                let paths = placeholder.sources.iter().filter_map(Source::path);
+                for member in paths.filter_map(|path| values.member_around(path.index())) {
+                    outline.take(member);
+                }
+            } else if shown
+                && placeholder.is_whole()
+                && let Some(path) = placeholder.chosen_source(values).and_then(|(source, _)| source.path())
                 && let Some(member) = values.member(path.index())
             {
-                outline.take(member);
-            }
-        }
-    }
-
-    /// Marks everything that a filter shall hide, the sources that were not chosen too and whether or
-    /// not there is a value: without a key, say, nothing of it may stand in the clear.
-    pub(super) fn take_hidden(&self, values: Values<'_>, outline: &mut Outline) {
-        for placeholder in self.placeholders().filter(|placeholder| placeholder.hides()) {
-            let paths = placeholder.sources.iter().filter_map(Source::path);
-            for member in paths.filter_map(|path| values.member_around(path.index())) {
                 outline.take(member);
             }
         }
@@ -319,12 +315,7 @@ impl Placeholder {
         })
     }
 
-    fn write<'a>(
-        &'a self,
-        values: Values<'a>,
-        key: Option<&PseudonymKey>,
-        buffers: &mut Buffers,
-    ) -> Result<(), &'a Self> {
+    fn write<'a>(&'a self, values: Values<'a>, buffers: &mut Buffers) -> Result<(), &'a Self> {
         let Found { mut raw, kind } = self.chosen(values).ok_or(self)?;
         if self.first && kind == Kind::List {
             raw = json::elements(raw).find(|element| !json::is_nothing(element)).ok_or(self)?;
@@ -332,7 +323,7 @@ impl Placeholder {
         if kind != Kind::Text
             && let Some(separator) = self.separator(raw)
         {
-            return self.write_each(raw, separator, key, buffers).ok_or(self);
+            return self.write_each(raw, separator, values.key(), buffers).ok_or(self);
         }
         let start = buffers.text.len();
         let out = &mut buffers.text;
@@ -344,7 +335,7 @@ impl Placeholder {
             Shape::Join(separator) if raw.starts_with('[') => json::write_list(raw, separator, out),
             Shape::Plain | Shape::Join(_) => json::write_text(raw, ",", out),
         }
-        self.filtered(start, key, buffers).ok_or(self)
+        self.filtered(start, values.key(), buffers).ok_or(self)
     }
 
     /// What stands between a list's elements, where each of them is filtered by itself.
@@ -436,7 +427,7 @@ mod tests {
         tree.pick(ENTRY, &mut picked, None, paths.len());
         let mut buffers = Buffers::default();
         template
-            .value(Values::new("e-1", ENTRY, &picked), key, &mut buffers)
+            .value(Values::new("e-1", ENTRY, &picked).keyed(key), &mut buffers)
             .map(str::to_owned)
             .map_err(|placeholder| placeholder.written().to_owned())
     }
@@ -470,7 +461,7 @@ mod tests {
             ("{o | count}", "1"),
             ("{s | count}", "1"),
             ("{o | json}", r#"{"k":[1,2]}"#),
-            ("{x | json}", r#""\u00c9/t\ud800""#),
+            ("{x | json}", "\"É/t\u{fffd}\""),
             ("{l | json}", r#"["a","","B"]"#),
             ("{l[2]}", "B"),
             ("{\"o\".k[1]}", "2"),

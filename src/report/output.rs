@@ -60,19 +60,23 @@ pub struct Output<W> {
     stream: W,
     /// How to write to it.
     pub style: Style,
+    /// People read it as it is written.
+    pub is_terminal: bool,
     closed: bool,
 }
 
 /// Standard output: data alone.
 pub fn data() -> Output<io::StdoutLock<'static>> {
-    let stream = io::stdout().lock();
-    Output { style: Style::of(&stream), stream, closed: false }
+    of(io::stdout().lock())
 }
 
 /// Standard error: everything for people.
 pub fn notes() -> Output<io::Stderr> {
-    let stream = io::stderr();
-    Output { style: Style::of(&stream), stream, closed: false }
+    of(io::stderr())
+}
+
+fn of<W: IsTerminal>(stream: W) -> Output<W> {
+    Output { style: Style::of(&stream), is_terminal: stream.is_terminal(), stream, closed: false }
 }
 
 impl<W: Write> Output<W> {

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Response, Url};
+use reqwest::{RequestBuilder, Response, Url};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::actions::ActionList;
 use super::audit::{self, Reply};
 use super::error::SlackError;
 use super::refusal::Said;
@@ -60,7 +61,8 @@ pub(super) struct Clocks {
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
-    url: Url,
+    logs: Url,
+    actions: Url,
     authorization: HeaderValue,
     filters: Vec<(&'static str, String)>,
     budget: Arc<Budget>,
@@ -85,7 +87,8 @@ impl Client {
         }
         Ok(Self {
             http: http.build().map_err(BadSettings::Client)?,
-            url: settings.base_url.join("audit/v1/logs"),
+            logs: settings.base_url.join("audit/v1/logs"),
+            actions: settings.base_url.join("audit/v1/actions"),
             authorization: bearer(&settings.token)?,
             filters: filters(&settings.only)?,
             budget: Arc::clone(&settings.budget),
@@ -96,23 +99,44 @@ impl Client {
     /// Asks for one page, once the budget allows it.
     pub(super) async fn ask(&self, query: &Query) -> Answer {
         self.budget.request().await;
-        let request = self
-            .http
-            .get(self.url.clone())
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header(ACCEPT, HeaderValue::from_static("application/json"))
-            .query(&parameters(query))
-            .query(&self.filters);
+        let request = self.get(&self.logs).query(&parameters(query)).query(&self.filters);
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => return Answer { reply: Err(SlackError::of_transport(error)), clocks: None },
         };
         let clocks = date(response.headers()).map(|slack| Clocks { slack, ours: self.clock.now() });
-        let reply = read(response).await;
+        let reply = read(response).await.and_then(Received::page);
         if let Err(SlackError::RateLimited { retry_after: Some(wait) }) = &reply {
             self.budget.pause(*wait);
         }
         Answer { reply, clocks }
+    }
+
+    /// Asks for the list of actions, once the budget allows it.
+    pub(super) async fn actions(&self) -> Result<ActionList, SlackError> {
+        self.budget.request().await;
+        let response = self.get(&self.actions).send().await.map_err(SlackError::of_transport)?;
+        ActionList::read(&read(response).await?.body)
+    }
+
+    fn get(&self, url: &Url) -> RequestBuilder {
+        self.http
+            .get(url.clone())
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+    }
+}
+
+/// An answer with a status of success.
+struct Received {
+    status: u16,
+    body: Bytes,
+    retry_after: Option<Duration>,
+}
+
+impl Received {
+    fn page(self) -> Result<Reply, SlackError> {
+        Reply::read(self.status, self.body, self.retry_after)
     }
 }
 
@@ -156,12 +180,12 @@ fn bearer(token: &SecretString) -> Result<HeaderValue, BadSettings> {
     Ok(value)
 }
 
-async fn read(response: Response) -> Result<Reply, SlackError> {
+async fn read(response: Response) -> Result<Received, SlackError> {
     let status = response.status();
     let retry_after = retry_after(response.headers());
     if status.is_success() {
         let body = body(response, MOST).await?;
-        return Reply::read(status.as_u16(), body, retry_after);
+        return Ok(Received { status: status.as_u16(), body, retry_after });
     }
     // The status alone says enough where the body does not come.
     let said = match body(response, MOST_OF_A_REFUSAL).await {
@@ -280,7 +304,7 @@ mod tests {
             only: Only::default(),
         };
         let client = Client::new(&settings).unwrap();
-        assert_eq!(client.url.as_str(), "https://api.slack.com/audit/v1/logs");
+        assert_eq!(client.logs.as_str(), "https://api.slack.com/audit/v1/logs");
         assert!(!format!("{client:?} {settings:?}").contains("xoxp-1"));
     }
 

@@ -38,6 +38,14 @@ pub enum SlackError {
         /// Where in that line, from 1.
         column: usize,
     },
+    /// The body is not a list of actions by group.
+    #[error("the answer is not a list of actions (line {line}, column {column})")]
+    NotAList {
+        /// Where reading stopped, from 1.
+        line: usize,
+        /// Where in that line, from 1.
+        column: usize,
+    },
     /// The body is JSON, says nothing of an error, and has no list of entries.
     #[error("the answer has no list of entries")]
     NoEntries,
@@ -95,6 +103,7 @@ impl SlackError {
             | Self::Timeout(_)
             | Self::CutOff(_)
             | Self::NotAPage { .. }
+            | Self::NotAList { .. }
             | Self::NoEntries
             | Self::RateLimited { .. }
             | Self::Server { .. }
@@ -121,7 +130,7 @@ impl SlackError {
                 "it is tried again by itself; if it goes on, look for a proxy that breaks long answers"
             }
             Self::TooLarge { .. } => "nothing: a shorter window is asked for",
-            Self::NotAPage { .. } | Self::NoEntries => {
+            Self::NotAPage { .. } | Self::NotAList { .. } | Self::NoEntries => {
                 "it is tried again by itself; if it goes on, something between here and Slack answers in \
                  its place: check `base_url` and the proxy"
             }

@@ -17,6 +17,7 @@
 //! **Invariant:** a bookmark leaves here only with the entries that it covers.
 //! **Invariant:** an entry is never left out: not for its shape, its id, its time or its action.
 
+mod actions;
 mod audit;
 mod bookmark;
 mod budget;
@@ -30,6 +31,7 @@ mod step;
 mod walk;
 mod window;
 
+pub use actions::ActionList;
 pub use bookmark::BadBookmark;
 pub use budget::Budget;
 pub use clock::Clock;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Clock;
+use super::actions::ActionList;
 use super::bookmark::{BadBookmark, Bookmark};
 use super::client::{Client, Clocks, Query};
 use super::error::{Class, SlackError};
@@ -158,6 +159,14 @@ impl Poller {
         let window = Window { oldest: latest.plus(-3_600), latest };
         let answer = self.client.ask(&Query { window, limit: 1, cursor: None }).await;
         Probed { outcome: answer.reply.map(|_| ()), slack_ahead: answer.clocks.map(Clocks::slack_ahead) }
+    }
+
+    /// Slack's own list of actions, as it is now.
+    ///
+    /// # Errors
+    /// Slack cannot be asked, or answers something else.
+    pub async fn actions(&self) -> Result<ActionList, SlackError> {
+        self.client.actions().await
     }
 
     /// What has been seen since the poller was made, both passes together.

@@ -24,6 +24,12 @@ pub enum OpenError {
         /// Why not.
         source: io::Error,
     },
+    /// The folder holds no store to look at.
+    #[error("there is no store in {}", dir.display())]
+    Absent {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// Other users can read the folder, and it is not clear that it is ours to close.
     #[error("the folder {} is open to other users (mode {mode:04o})", dir.display())]
     Exposed {
@@ -128,6 +134,9 @@ impl OpenError {
         match self {
             Self::Folder { .. } => {
                 "the user that runs slackcef must own the folder of `[state] dir`, and its disk must not be full"
+            }
+            Self::Absent { .. } => {
+                "name the configuration of a service that has run: its `[state] dir` is where its store lies"
             }
             Self::Exposed { .. } => {
                 "the store holds your audit log: give it a folder of its own, or close this one with `chmod 700`"

@@ -4,6 +4,7 @@
 //! that is enough.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
@@ -54,8 +55,25 @@ impl Eye {
     pub(super) fn open(path: PathBuf, sources: Option<BTreeSet<SourceId>>) -> Result<Self, StoreError> {
         let db =
             schema::open_reader(&path).map_err(|source| StoreError::of("read the store", &path, source))?;
-        let unpacker = Unpacker::new().map_err(|source| StoreError::Compress { source })?;
-        Ok(Self { path, db, unpacker, sources })
+        Self::over(db, path, sources).map_err(|source| StoreError::Compress { source })
+    }
+
+    /// An eye that looks over a connection of its own.
+    pub(super) fn over(
+        db: Connection,
+        path: PathBuf,
+        sources: Option<BTreeSet<SourceId>>,
+    ) -> io::Result<Self> {
+        Ok(Self { path, db, unpacker: Unpacker::new()?, sources })
+    }
+
+    /// Chooses anew which sources are read.
+    pub(super) fn only(&mut self, sources: Option<BTreeSet<SourceId>>) {
+        self.sources = sources;
+    }
+
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
     }
 
     pub(super) fn look(

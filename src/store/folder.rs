@@ -19,8 +19,26 @@ use super::Repair;
 use super::error::OpenError;
 
 const DATABASE: &str = "store.db";
+const LOG_OF_CHANGES: &str = "store.db-wal";
 const LOCK: &str = "lock";
 const RESERVE: &str = "reserve";
+
+/// The database of a folder that holds a store already.
+pub(super) fn database_of(dir: &Path) -> Result<PathBuf, OpenError> {
+    let path = dir.join(DATABASE);
+    match fs::metadata(&path) {
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(OpenError::Absent { dir: dir.to_owned() })
+        }
+        Err(source) => Err(OpenError::Folder { doing: "read", path, source }),
+    }
+}
+
+/// Whether the store of a folder was closed: no process has it open, and none was killed with it.
+pub(super) fn is_closed(dir: &Path) -> bool {
+    !dir.join(LOG_OF_CHANGES).exists()
+}
 
 /// The folder, held until dropped.
 #[derive(Debug)]
@@ -72,7 +90,7 @@ impl Folder {
 
     /// Bytes of the log of changes beside the database.
     pub(super) fn wal_bytes(&self) -> u64 {
-        fs::metadata(self.path.join("store.db-wal")).map_or(0, |wal| wal.len())
+        fs::metadata(self.path.join(LOG_OF_CHANGES)).map_or(0, |wal| wal.len())
     }
 
     /// Bytes that the disk has left for us; unknown counts as plenty, for a write will tell.

@@ -40,7 +40,7 @@ impl Extent {
         Ok(())
     }
 
-    fn load(db: &Connection) -> rusqlite::Result<Option<Self>> {
+    pub(super) fn load(db: &Connection) -> rusqlite::Result<Option<Self>> {
         let read = |row: &Row<'_>| {
             let extent = Self {
                 first: row.get(0)?,

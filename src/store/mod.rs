@@ -29,6 +29,9 @@
 //! delivered is never deleted. The readers that count are named by [`Store::retain_readers`]; until
 //! it was called since opening, nothing is deleted.
 //!
+//! **Looking.** An [`Archive`] shows what a store holds to another process, also while the store is
+//! open; it changes nothing and holds nothing up.
+//!
 //! **Damage.** No entry is handed out unless every check over it holds (`check.rs`). Damaged
 //! entries are reported by [`StoreError::Lost`], once to every reader, and reading goes on behind them.
 //! Damage that could lose entries without trace makes [`Store::open`] refuse.
@@ -39,6 +42,7 @@
 //! changes grow without bound.
 
 mod append;
+mod archive;
 mod batch;
 mod check;
 mod error;
@@ -62,6 +66,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::event::{Entry, UnixTime};
+pub use archive::Archive;
 pub use error::{Lost, OpenError, Repair, StoreError};
 use ledger::Extent;
 pub use reader::{Lease, Reader};
@@ -86,6 +91,14 @@ pub struct Settings {
 pub struct SourceId(Arc<str>);
 
 impl SourceId {
+    /// The name of the forwarder itself, as the source of its own events: no other may have it.
+    pub const OWN: &str = "slackcef";
+
+    /// The forwarder itself. It is read from nowhere, so its bookmark stays empty.
+    pub fn own() -> Self {
+        Self::new(Self::OWN)
+    }
+
     /// The source of that name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())

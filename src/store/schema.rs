@@ -19,6 +19,7 @@
 //! **Invariant:** `application_id` says that the file is a store of slackcef, `user_version` says
 //! which; a version that this program does not know is refused, never guessed at.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -140,15 +141,56 @@ pub(super) fn open_writer(path: &Path, tuning: &Tuning) -> Result<Connection, Op
     Ok(db)
 }
 
+/// Opens a store to look at it, and refuses what is none or of another format.
+///
+/// `closed` says that no process has it open: it is then read as a file that nobody changes, for
+/// else SQLite would make a log of changes beside it.
+pub(super) fn open_archive(path: &Path, closed: bool) -> Result<Connection, OpenError> {
+    let failed = |doing| move |source| OpenError::of(doing, path, source);
+    let db = if closed { open_unchanging(path) } else { open_reader(path) }.map_err(failed("open"))?;
+    if pragma::<u64>(&db, "page_count").map_err(failed("open"))? == 0 {
+        return Err(OpenError::damaged(path, "it is empty: it was never begun"));
+    }
+    refuse_foreign_frame(path)?;
+    let version: i32 = pragma(&db, "user_version").map_err(failed("open"))?;
+    let application: i32 = pragma(&db, "application_id").map_err(failed("open"))?;
+    refuse_other_versions(path, application, version)?;
+    refuse_changed_tables(&db, path)?;
+    Ok(db)
+}
+
+fn open_unchanging(path: &Path) -> rusqlite::Result<Connection> {
+    let mut address = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                address.push(char::from(*byte));
+            }
+            // Writing to a string cannot fail.
+            other => write!(address, "%{other:02X}").unwrap_or_default(),
+        }
+    }
+    address.push_str("?immutable=1");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let db = Connection::open_with_flags(address, flags)?;
+    reading(&db)?;
+    Ok(db)
+}
+
 /// Opens a connection that only reads.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    common(&db)?;
-    db.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -256")?;
+    reading(&db)?;
     Ok(db)
+}
+
+fn reading(db: &Connection) -> rusqlite::Result<()> {
+    common(db)?;
+    db.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -256")
 }
 
 fn common(db: &Connection) -> rusqlite::Result<()> {

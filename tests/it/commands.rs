@@ -54,7 +54,7 @@ fn map_shows_what_could_command_a_terminal() {
     .unwrap();
     let entry = entry.to_str().unwrap();
     for (arguments, notes) in [
-        (vec!["map", "--explain", entry], "cut to fit"),
+        (vec!["map", entry], "cut to fit"),
         (vec!["map", "--mapping", dir.path().to_str().unwrap(), entry], "dropped: "),
     ] {
         let output = slackcef(&arguments);

@@ -23,15 +23,23 @@ mod fuzz_corpus;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod map_last;
+#[cfg(test)]
 mod mapping_conditions;
 #[cfg(test)]
+mod mapping_coverage;
+#[cfg(test)]
 mod mapping_examples;
+#[cfg(test)]
+mod mapping_list;
 #[cfg(test)]
 mod mapping_plans;
 #[cfg(test)]
 mod mapping_properties;
 #[cfg(test)]
 mod mapping_rest;
+#[cfg(test)]
+mod mapping_schema;
 #[cfg(test)]
 mod mapping_shipped;
 #[cfg(test)]
@@ -41,11 +49,15 @@ mod problems;
 #[cfg(test)]
 mod real_entries;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod simulate_slack;
 #[cfg(test)]
 mod slack_poll;
+#[cfg(test)]
+mod store_archive;
 #[cfg(test)]
 mod store_contract;
 #[cfg(test)]

@@ -336,7 +336,8 @@ fn one_or_list<'t, 'i>(value: &'t Value<'i>) -> &'t [Value<'i>] {
 
 const EQUALS_EMPTY_LIST: &str = "this never holds: nothing equals an empty list";
 const ASK_FOR_ABSENT: &str = "to ask for what is absent write `{ exists = false }`";
-const MATCHERS: [&str; 8] = ["any", "none", "exists", "glob", "regex", "cidr", "at_least", "at_most"];
+pub(in crate::mapping) const MATCHERS: [&str; 8] =
+    ["any", "none", "exists", "glob", "regex", "cidr", "at_least", "at_most"];
 /// What others call them.
 const OTHER_WORDS: [(&[&str], &str); 7] = [
     (&["in", "is", "eq", "one_of", "any_of", "equals"], "any"),

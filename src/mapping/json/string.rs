@@ -103,12 +103,48 @@ fn code_unit(text: &str) -> (Option<u32>, &str) {
 pub(in crate::mapping) fn write_string(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            // Writing into a String cannot fail.
-            '\u{0}'..' ' => write!(out, "\\u{:04x}", u32::from(c)).unwrap_or_default(),
-            c => out.push(c),
+        write_char(c, out);
+    }
+    out.push('"');
+}
+
+/// Appends a JSON string whose inside is `inner`, with no more escapes than it needs.
+pub(super) fn write_readable(inner: &str, out: &mut String) {
+    out.push('"');
+    for piece in Pieces(inner) {
+        match piece {
+            Piece::Run(run) => out.push_str(run),
+            Piece::Char(c) => write_char(c, out),
         }
     }
     out.push('"');
+}
+
+/// Appends one character of a JSON string. What nobody sees is escaped though JSON would take it:
+/// it could hide or turn around what stands beside it.
+fn write_char(c: char, out: &mut String) {
+    // Writing into a String cannot fail.
+    match c {
+        '"' | '\\' => out.extend(['\\', c]),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if is_unseen(c) => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}").unwrap_or_default();
+            }
+        }
+        c => out.push(c),
+    }
+}
+
+/// Control characters, marks that turn the direction of writing, and other characters without any
+/// width; but not the two joiners, which emoji and some scripts are written with.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
 }

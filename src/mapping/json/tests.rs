@@ -141,8 +141,17 @@ proptest! {
 }
 
 #[test]
-fn slashes_are_written_bare_and_other_escapes_stay() {
+fn strings_in_json_can_be_read_and_are_still_json() {
     let mut out = String::new();
-    write_compact(r#"{ "u" : "https:\/\/a\/b", "v": "\\/ \" \u00e9\n", "w":"/" }"#, &mut out);
-    assert_eq!(out, r#"{"u":"https://a/b","v":"\\/ \" \u00e9\n","w":"/"}"#);
+    let raw = r#"{ "u" : "https:\/\/a\/b", "v": "\\/ \" \u0022\u005c\n\u0009", "w":"\u4f50\ud83d\ude00\u200d" ,
+        "\u00e9": "\u0007\u202e\u2028", "x":"\ud800z" }"#;
+    write_compact(raw, &mut out);
+    assert_eq!(
+        out,
+        r#"{"u":"https://a/b","v":"\\/ \" \"\\\n\t","w":"佐😀@","é":"\u0007\u202e\u2028","x":"?z"}"#
+            .replace('@', "\u{200d}")
+            .replace('?', "\u{fffd}")
+    );
+    let meant: Value = serde_json::from_str(&raw.replace("\\ud800z", "\\ufffdz")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), meant);
 }

@@ -239,7 +239,7 @@ impl Reader<'_, '_> {
     }
 }
 
-const FILTERS: [&str; 10] =
+pub(in crate::mapping) const FILTERS: [&str; 10] =
     ["lower", "upper", "join", "first", "count", "json", "domain", "mask", "pseudonym", "table"];
 const FILTERS_THERE_ARE: &str = "the filters are first, count, json and join(\", \"), and behind them lower, upper, domain, mask, pseudonym and table(name)";
 const JOIN: &str = "write `join(\", \")`";

@@ -1,0 +1,172 @@
+//! What a store holds, looked at from beside it: also while another process works with it.
+//!
+//! A store that is open has its log of changes beside it, and SQLite lets any number of readers in;
+//! one that was closed is read as a file that nobody changes, for a connection of the usual kind
+//! would leave files behind. A service that starts meanwhile is noticed by the checks that every
+//! batch bears (`check.rs`): what does not hold is read once more, the other way.
+//!
+//! **Invariant:** nothing is made, written or locked that the store's own process could notice; a
+//! store that is not there stays so.
+//! **Invariant:** an entry is handed out only when every check over it held.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::batch::Header;
+use super::error::{Lost, OpenError, StoreError};
+use super::eye::{Eye, Look};
+use super::ledger::{Extent, Position};
+use super::{SourceId, folder, schema};
+use crate::event::Entry;
+
+/// A store that is looked at, and left alone. See the module's head.
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    /// The store was closed when it was opened here.
+    closed: bool,
+    eye: Eye,
+    extent: Extent,
+    lost: Vec<Lost>,
+}
+
+impl Archive {
+    /// Opens the store of a folder to look at it.
+    ///
+    /// # Errors
+    /// [`OpenError::Absent`] where there is none; others where it cannot be read, is no store, or is
+    /// of a format that this program does not know.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        schema::refuse_old_sqlite()?;
+        let path = folder::database_of(dir)?;
+        let closed = folder::is_closed(dir);
+        let db = schema::open_archive(&path, closed)?;
+        let extent = extent(&db, &path)?;
+        let eye = Eye::over(db, path.clone(), None).map_err(|source| OpenError::Start { source })?;
+        Ok(Self { path, closed, eye, extent, lost: Vec::new() })
+    }
+
+    /// The last entries that were stored, of one source or of all: at most `count`, the newest last.
+    ///
+    /// Of damaged batches there is nothing among them; see [`Archive::lost`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn last(
+        &mut self,
+        count: usize,
+        source: Option<&SourceId>,
+    ) -> Result<Vec<(SourceId, Entry)>, StoreError> {
+        let from = self.start_of_last(count, source)?;
+        let mut last = VecDeque::new();
+        self.walk(from, source, |source, entry| {
+            if last.len() >= count {
+                last.pop_front();
+            }
+            if count > 0 {
+                last.push_back((source.clone(), entry));
+            }
+        })?;
+        Ok(last.into())
+    }
+
+    /// Calls `each` with every entry that is kept, of one source or of all, in the order in which
+    /// they were stored; a batch at a time is held in memory.
+    ///
+    /// Of damaged batches there is nothing among them; see [`Archive::lost`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn each(
+        &mut self,
+        source: Option<&SourceId>,
+        each: impl FnMut(&SourceId, Entry),
+    ) -> Result<(), StoreError> {
+        let from = self.extent.beginning();
+        self.walk(from, source, each)
+    }
+
+    /// The damage that was met so far.
+    pub fn lost(&self) -> &[Lost] {
+        &self.lost
+    }
+
+    /// The batch with which the last entries begin, found by the counts that batches bear.
+    fn start_of_last(&self, count: usize, source: Option<&SourceId>) -> Result<Position, StoreError> {
+        let mut at = self.extent.end();
+        let mut found = 0_usize;
+        for number in (self.extent.first..=self.extent.last).rev() {
+            if found >= count {
+                break;
+            }
+            let header = Header::find(self.eye.db(), number).map_err(|source| self.failed(source))?;
+            // What a damaged row held is told by the walk.
+            let Some(header) = header else { continue };
+            if source.is_none_or(|source| *source == header.source) {
+                found = found.saturating_add(header.count as usize);
+                at = Position { batch: number, entry: 0, serial: header.serial };
+            }
+        }
+        // Too few are found: damage among the first batches is to be told as well.
+        Ok(if found < count { self.extent.beginning() } else { at })
+    }
+
+    fn walk(
+        &mut self,
+        from: Position,
+        source: Option<&SourceId>,
+        mut each: impl FnMut(&SourceId, Entry),
+    ) -> Result<(), StoreError> {
+        let sources = source.map(|source| BTreeSet::from([source.clone()]));
+        self.eye.only(sources.clone());
+        let (extent, mut at) = (self.extent, from);
+        loop {
+            match self.eye.look(at, 1, &extent)? {
+                Look::Nothing(_) => return Ok(()),
+                Look::Found(batches) => {
+                    for batch in batches {
+                        at = batch.end;
+                        batch.entries.into_iter().for_each(|entry| each(&batch.source, entry));
+                    }
+                }
+                Look::Lost(lost, behind) => {
+                    let reopened = self.look_again()?;
+                    self.eye.only(sources.clone());
+                    if at.batch < self.extent.first {
+                        // It was delivered and deleted while we looked.
+                        at = self.extent.beginning();
+                    } else if !reopened {
+                        at = behind;
+                        self.lost.push(lost);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads anew which batches there are; says whether a process has taken the store up since it
+    /// was opened here, so that what was read of it may have been half a change.
+    fn look_again(&mut self) -> Result<bool, StoreError> {
+        let taken_up = self.closed && !self.path.parent().is_none_or(folder::is_closed);
+        if taken_up {
+            let db = schema::open_reader(&self.path).map_err(|source| self.failed(source))?;
+            self.eye =
+                Eye::over(db, self.path.clone(), None).map_err(|source| StoreError::Compress { source })?;
+            self.closed = false;
+        }
+        let extent = Extent::load(self.eye.db()).map_err(|source| self.failed(source))?;
+        self.extent = extent.unwrap_or(self.extent);
+        Ok(taken_up)
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::of("read the store", &self.path, source)
+    }
+}
+
+fn extent(db: &Connection, path: &Path) -> Result<Extent, OpenError> {
+    let extent = Extent::load(db).map_err(|source| OpenError::of("read", path, source))?;
+    extent.ok_or_else(|| OpenError::damaged(path, "its list of batches does not hold its check"))
+}

@@ -1,0 +1,164 @@
+//! A store looked at from beside it: open, closed, killed, damaged, taken up meanwhile.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use slackcef::event::Entry;
+use slackcef::store::{Archive, OpenError, Settings, SourceId};
+
+use crate::store_support::*;
+
+/// The files of a folder with their bytes; the index that SQLite's readers share is theirs to change.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let named =
+        |file: fs::DirEntry| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap());
+    let all = fs::read_dir(dir).unwrap().map(|file| named(file.unwrap()));
+    all.filter(|(name, _)| !name.ends_with("-shm")).collect()
+}
+
+fn shown(last: &[(SourceId, Entry)]) -> Vec<(&str, u64)> {
+    let sound = |found: &Entry| {
+        assert_eq!(*found, entry(number(found)));
+        number(found)
+    };
+    last.iter().map(|(source, found)| (source.as_str(), sound(found))).collect()
+}
+
+fn all(archive: &mut Archive) -> Vec<u64> {
+    let mut found = Vec::new();
+    archive.each(None, |_, entry| found.push(number(&entry))).unwrap();
+    found
+}
+
+#[tokio::test]
+async fn the_last_entries_of_an_open_store_come_newest_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let store = open(&settings);
+    append(&store, "a", 0..10).await;
+    append(&store, "b", 100..110).await;
+    append(&store, "a", 10..13).await;
+    let before = files(&settings.dir);
+
+    let mut archive = Archive::open(&settings.dir).unwrap();
+    let last = archive.last(5, None).unwrap();
+    assert_eq!(shown(&last), [("b", 108), ("b", 109), ("a", 10), ("a", 11), ("a", 12)]);
+    let last = archive.last(5, Some(&source("a"))).unwrap();
+    assert_eq!(shown(&last), [("a", 8), ("a", 9), ("a", 10), ("a", 11), ("a", 12)]);
+    assert_eq!(archive.last(50, Some(&source("a"))).unwrap().len(), 13);
+    assert_eq!(archive.last(50, Some(&source("c"))).unwrap(), []);
+    assert_eq!(archive.last(0, None).unwrap(), []);
+    assert_eq!(all(&mut archive), (0..10).chain(100..110).chain(10..13).collect::<Vec<_>>());
+    assert_eq!(archive.lost(), []);
+    assert_eq!(files(&settings.dir), before);
+
+    append(&store, "a", 13..20).await;
+    let mut later = Archive::open(&settings.dir).unwrap();
+    assert_eq!(shown(&later.last(1, None).unwrap()), [("a", 19)]);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_store_is_left_as_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { dir: dir.path().join("a folder?with#signs%20"), ..settings(dir.path()) };
+    let store = open(&settings);
+    append(&store, "a", 0..300).await;
+    store.close().await.unwrap();
+    let before = files(&settings.dir);
+    assert!(!before.contains_key("store.db-wal"));
+
+    let mut archive = Archive::open(&settings.dir).unwrap();
+    assert_eq!(shown(&archive.last(2, None).unwrap()), [("a", 298), ("a", 299)]);
+    assert_eq!(all(&mut archive), (0..300).collect::<Vec<_>>());
+    drop(archive);
+    assert_eq!(files(&settings.dir), before);
+    assert!(!settings.dir.join("store.db-shm").exists());
+}
+
+#[tokio::test]
+async fn a_store_that_is_taken_up_while_it_is_looked_at_is_read_rightly() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { retention: Duration::ZERO, max_size: 16 << 20, ..settings(dir.path()) };
+    let store = open(&settings);
+    for n in 0..20 {
+        append(&store, "a", n * 50..(n + 1) * 50).await;
+    }
+    store.close().await.unwrap();
+    let mut archive = Archive::open(&settings.dir).unwrap();
+
+    let store = open(&settings);
+    store.retain_readers(&[reader_name("siem")]).await.unwrap();
+    let mut siem = reader(&store, "siem").await;
+    drain_sound(&mut siem).await;
+    for n in 20..40 {
+        append(&store, "a", n * 50..(n + 1) * 50).await;
+    }
+    drain_sound(&mut siem).await;
+    append(&store, "a", 2_000..2_001).await;
+    let mut usage = store.watch_usage();
+    usage.wait_for(|usage| usage.entries < 100).await.unwrap();
+
+    // What was deleted meanwhile is no damage, and nothing is shown that was not stored.
+    shown(&archive.last(500, None).unwrap());
+    assert_eq!(archive.lost(), []);
+    assert_eq!(shown(&Archive::open(&settings.dir).unwrap().last(1, None).unwrap()), [("a", 2_000)]);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn damage_is_told_and_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let store = open(&settings);
+    for n in 0..4 {
+        append(&store, "a", n * 10..(n + 1) * 10).await;
+    }
+    store.close().await.unwrap();
+    let db = Connection::open(settings.dir.join("store.db")).unwrap();
+    db.execute("UPDATE batch SET count = 11 WHERE number = 2", []).unwrap();
+    db.execute("UPDATE batch SET body = zeroblob(length(body)) WHERE number = 4", []).unwrap();
+    db.close().unwrap();
+
+    let mut archive = Archive::open(&settings.dir).unwrap();
+    assert_eq!(all(&mut archive), (0..10).chain(20..30).collect::<Vec<_>>());
+    let lost: Vec<_> = archive.lost().iter().map(|lost| (lost.batches.clone(), lost.entries)).collect();
+    assert_eq!(lost, [(2..=2, 10), (4..=4, 10)]);
+    assert_eq!(Archive::open(&settings.dir).unwrap().last(3, None).unwrap(), [], "the last three are lost");
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_refused_and_nothing_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let absent = dir.path().join("absent");
+    let error = Archive::open(&absent).unwrap_err();
+    assert!(matches!(&error, OpenError::Absent { dir } if *dir == absent), "{error:?}");
+    assert!(!error.help().is_empty());
+    assert!(!absent.exists());
+    assert!(matches!(Archive::open(dir.path()), Err(OpenError::Absent { .. })));
+    assert_eq!(files(dir.path()), BTreeMap::new());
+
+    let settings = settings(dir.path());
+    open(&settings).close().await.unwrap();
+    let database = settings.dir.join("store.db");
+    let sound = fs::read(&database).unwrap();
+    let altered = |sql: &str| {
+        fs::write(&database, &sound).unwrap();
+        let db = Connection::open(&database).unwrap();
+        db.execute_batch(sql).unwrap();
+        db.close().unwrap();
+        Archive::open(&settings.dir).unwrap_err()
+    };
+    assert!(matches!(altered("PRAGMA user_version = 99"), OpenError::TooNew { found: 99, .. }));
+    assert!(matches!(altered("PRAGMA application_id = 7"), OpenError::Foreign { .. }));
+    assert!(matches!(altered("CREATE TABLE more (one INTEGER)"), OpenError::Damaged { .. }));
+    assert!(matches!(altered("UPDATE extent SET last = 7"), OpenError::Damaged { .. }));
+    for broken in [&b""[..], b"not a database, but long enough to be looked at as one by anybody"] {
+        fs::write(&database, broken).unwrap();
+        let error = Archive::open(&settings.dir).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+    }
+}
