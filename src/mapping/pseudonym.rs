@@ -29,7 +29,8 @@ impl PseudonymKey {
         Hmac::new_from_slice(secret).ok().map(Self)
     }
 
-    /// A key that everybody knows: for tools that show what a mapping does, and send nothing.
+    /// A key that everybody knows: for tools that show what a mapping does, and send nothing. It never
+    /// changes: customers' cases hold pseudonyms that were made with it.
     pub fn for_tests() -> Self {
         Self(Hmac::new(&[b't'; 64].into()))
     }

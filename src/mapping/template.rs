@@ -199,6 +199,10 @@ impl Template {
     /// there is no saying.
     pub(super) fn needs(&self) -> Option<impl Iterator<Item = PathId>> {
         let first = self.placeholders().next()?;
+        if self.placeholders().skip(1).any(Placeholder::hides) {
+            // It hides its sources even where the first placeholder finds nothing.
+            return None;
+        }
         let path = |source: &Source| match source {
             Source::Path(path) => Some(*path),
             Source::Text(_) | Source::Id(_) | Source::Rest => None,

@@ -129,6 +129,23 @@ fn what_is_unset_is_withheld_and_not_left_over() {
 }
 
 #[test]
+fn what_shall_be_hidden_is_not_left_over_even_where_nothing_comes_of_it() {
+    let json = r#"{"a":{"mail":"ann@example.com","name":"Ann","ip":"nowhere","n":1}}"#;
+    for field in [
+        // Without a key there is no pseudonym.
+        "suser = \"{a.mail ?? a.name | pseudonym}\"",
+        "suser = \"{a.zz}: {a.mail ?? a.name | pseudonym}\"",
+        "suser = \"{a.mail ?? a.name | domain}\"",
+        "cs1 = { label = \"L\", value = \"{a.name ?? a.mail | domain}\" }",
+        // No address, masked, is no address either.
+        "src = \"{a.name ?? a.mail | mask}\"",
+    ] {
+        let left = one(&format!("{field}\nAcmeAddress = \"{{a.ip | mask}}\""), json);
+        assert_eq!(left.as_deref(), Some(r#"{"a":{"n":1}}"#), "{field}");
+    }
+}
+
+#[test]
 fn of_twins_the_earlier_is_left_over() {
     assert_eq!(one("Acme = \"{a}\"", r#"{"a":1,"a":2}"#).as_deref(), Some(r#"{"a":1}"#));
     assert_eq!(

@@ -24,7 +24,7 @@ when = { action = "user_channel_join" }
 drop = true
 "#;
 
-const LOGIN: &str = r#"{"id":"1","action":"user_login","date_create":1766105700,"actor":{"user":{"name":"Ann","email":"ann@example.com"}}}"#;
+const LOGIN: &str = r#"{"id":"1","action":"user_login","date_create":1766105700,"context":{"ua":"x"},"actor":{"user":{"name":"Ann","email":"ann@example.com"}}}"#;
 
 /// A folder `acme` with a mapping and files of cases.
 struct Folder(TempDir);
@@ -249,6 +249,27 @@ fn every_mapping_of_a_configuration_is_tested() {
     let (code, shown, said) = good.told(&output);
     assert_eq!(code, 78, "{said}");
     assert!(shown.contains("ok       good") && shown.contains("FAILED   bad"), "{shown}{said}");
+}
+
+#[test]
+fn the_cases_in_help_and_readme_hold() {
+    let readme = include_str!("../../mappings/README.md");
+    let of_readme = readme.split("```").find(|part| part.contains("[[cases]]")).unwrap();
+    let help = String::from_utf8(slackcef(&["mapping", "test", "--help"]).stdout).unwrap();
+    let (_, of_help) = help.split_once("logout.toml:\n").unwrap();
+    let (of_help, _) = of_help.split_once("Examples:").unwrap();
+    let mapping = "version = 1\nlog = \"audit\"\n[actions.user_channel_join]\ndrop = true\n";
+    let folder = Folder::new(
+        mapping,
+        &[
+            ("readme.toml", of_readme.trim_start_matches("toml")),
+            ("help.toml", of_help),
+            ("entries/join.json", "{\"action\":\"user_channel_join\"}"),
+        ],
+    );
+    let (code, shown, said) = folder.test(&[]);
+    assert_eq!(code, 0, "{shown}{said}");
+    assert!(shown.ends_with("3 cases: 3 ok\n"), "{shown}");
 }
 
 fn diff(words: &[&str]) -> (i32, String, String) {

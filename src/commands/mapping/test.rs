@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::commands::{load_config, setup_failure};
 use crate::mapping::cases::{self, Case, CaseFile, Difference, Verdict};
-use crate::mapping::{Explained, Outcome, Plans, PseudonymKey};
+use crate::mapping::{Explained, Outcome, Plans};
 use crate::pipeline;
 use crate::problem::Problem;
 use crate::report::{self, Exit, Failure, Output, Style};
@@ -19,7 +19,7 @@ use crate::report::{self, Exit, Failure, Output, Style};
 /// yet, or holds a mistake. Asks nobody and needs no secret.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A case, in DIR/tests/login.toml:\n\n  version = 1\n\n  [[cases]]\n  name = \"a login from the office\"\n  entry = '''{\"action\":\"user_login\",\"actor\":{\"user\":{\"email\":\"ann@example.com\"}}}'''\n  expect = { severity = 2, suser = \"ann@example.com\" }\n  absent = [\"src\"]\n\nExamples:\n  slackcef mapping test /etc/slackcef/mappings/acme\n  slackcef mapping test --bless ./mappings/acme        writes what comes out now where nothing is expected yet\n  slackcef mapping test --config slackcef.toml         all mappings that the configuration names"
+    after_help = "A case, in DIR/tests/logout.toml:\n\n  version = 1\n\n  [[cases]]\n  name = \"somebody goes home\"\n  entry = '''{\"action\":\"user_logout\",\"actor\":{\"user\":{\"email\":\"ann@example.com\"}}}'''\n  expect = { name = \"User logged out\", suser = \"ann@example.com\" }\n  absent = [\"src\"]\n\nExamples:\n  slackcef mapping test /etc/slackcef/mappings/acme\n  slackcef mapping test --bless ./mappings/acme        writes what comes out now where nothing is expected yet\n  slackcef mapping test --config slackcef.toml         all mappings that the configuration names"
 )]
 pub(super) struct Arguments {
     /// The folder of the mapping.
@@ -77,8 +77,7 @@ fn read(dirs: &[PathBuf]) -> Result<Vec<Tested>, Failure> {
     let mut problems: Vec<Problem> = Vec::new();
     for dir in dirs {
         let plans = match pipeline::plans(Some(dir)) {
-            // A key that everybody knows, so that a case says the same on every machine.
-            Ok(plans) => plans.keyed(PseudonymKey::for_tests()),
+            Ok(plans) => plans,
             Err(pipeline::SetupError::Mapping(found)) => {
                 problems.extend(found);
                 continue;

@@ -5,7 +5,7 @@
 //!
 //! [[cases]]
 //! name = "a login from the office"
-//! entry = '''{"id":"1","action":"user_login","actor":{"user":{"name":"Ann"}}}'''
+//! entry = '''{"action":"user_login","actor":{"user":{"name":"Ann"}},"context":{"ua":"Slack"}}'''
 //! expect = { name = "User logged in", severity = 2, SlackActorName = "Ann" }
 //! absent = ["src"]
 //!
