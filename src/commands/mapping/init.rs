@@ -8,7 +8,8 @@ use clap::Args;
 
 use crate::report::{self, Exit, Failure};
 
-/// Makes a folder with a commented mapping, a first case, and a page that says how to go on.
+/// Makes a folder with a commented mapping, a first case, a page that says how to go on, and the
+/// schemas by which editors complete both.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  slackcef mapping init /etc/slackcef/mappings/acme")]
 pub(super) struct Arguments {
@@ -23,20 +24,28 @@ const STARTER: [(&str, &str); 3] = [
     ("README.md", include_str!("starter/README.md")),
 ];
 
+/// What is made for editors: the path of each schema, and the options that print it.
+const SCHEMAS: [(&str, bool); 2] = [("mapping.schema.json", false), ("tests/cases.schema.json", true)];
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let dir = arguments.dir.as_path();
     // The name goes into a table of the configuration.
     let plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     let name = dir.file_name().and_then(|name| name.to_str()).filter(plain).unwrap_or("acme");
     let shown = dir.display().to_string();
+    let starter = STARTER.map(|(path, text)| (path, text.replace("DIR", &shown).replace("NAME", name)));
+    let mut files = Vec::from(starter);
+    for (path, of_cases) in SCHEMAS {
+        files.push((path, super::schema::text(of_cases)?));
+    }
     // Before anything is made, so that all is made or nothing.
-    if let Some((there, _)) = STARTER.iter().find(|(path, _)| fs::symlink_metadata(dir.join(path)).is_ok()) {
+    if let Some((there, _)) = files.iter().find(|(path, _)| fs::symlink_metadata(dir.join(path)).is_ok()) {
         let what = format!("{} is there already", dir.join(there).display());
         return Err(Failure::new(Exit::Usage, what).help("choose another folder, or edit what is there"));
     }
-    for (path, text) in STARTER {
+    for (path, text) in files {
         let path = dir.join(path);
-        make(&path, &text.replace("DIR", &shown).replace("NAME", name)).map_err(|error| {
+        make(&path, &text).map_err(|error| {
             Failure::new(Exit::Usage, format!("cannot make {}", path.display())).because(&error)
         })?;
     }

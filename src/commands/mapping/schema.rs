@@ -21,10 +21,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let schema = if arguments.cases {
+    report::data().line(text(arguments.cases)?.trim_end())
+}
+
+/// The schema of mapping files, or of files of cases, as it is printed.
+pub(super) fn text(of_cases: bool) -> Result<String, Failure> {
+    let schema = if of_cases {
         schema::case_files()
     } else {
         schema::mapping_files(&pipeline::plans(None).map_err(setup_failure)?)
     };
-    report::data().line(format!("{schema:#}"))
+    Ok(format!("{schema:#}\n"))
 }

@@ -190,7 +190,8 @@ impl<W: Write> Told<W> {
             let parts = [(failed, "failed"), (missing, "missing"), (blessed, "blessed")];
             let parts: Vec<_> =
                 parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}")).collect();
-            self.out.line(format!("{all} cases: {passed} ok{}", parts.concat()))?;
+            let cases = if all == 1 { "case" } else { "cases" };
+            self.out.line(format!("{all} {cases}: {passed} ok{}", parts.concat()))?;
         }
         let what = match (failed, missing) {
             (0, 0) => return Ok(()),
