@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -74,7 +74,8 @@ pub struct Running {
     pollers: JoinSet<(SourceId, Result<Polled, RunError>)>,
     forwarders: JoinSet<(ReaderName, Result<forward::Outlet, RunError>)>,
     reload: Arc<Notify>,
-    reloading: JoinHandle<()>,
+    /// Looks at the mapping folders; it ends with the path, however that ends.
+    reloading: JoinSet<()>,
     voice: own::Voice,
     errand: own::Errand,
     ends: Ends,
@@ -166,7 +167,8 @@ impl App {
         }
         let errand = herald.start(store.clone());
         let reload = Arc::new(Notify::new());
-        let reloading = tokio::spawn(reload::watch(folders, Arc::clone(&reload), voice.clone()));
+        let mut reloading = JoinSet::new();
+        reloading.spawn(reload::watch(folders, Arc::clone(&reload), voice.clone()));
         let ends = Ends::default();
         let mut readings = Vec::new();
         let mut pollers = JoinSet::new();
@@ -252,7 +254,7 @@ impl Running {
             }
         }
         finished.stopped = ends.stop.is_cancelled();
-        reloading.abort();
+        drop(reloading);
         watching.abort();
         // What the forwarder had to say of the last entries goes out before it ends.
         errand.finish().await;

@@ -7,7 +7,7 @@ use slackcef::cef;
 use slackcef::simulate::slack::{Plan, Slack};
 
 use crate::support::daemon::{PATIENCE, tick};
-use crate::support::forwarder::{Forwarder, slackcef};
+use crate::support::forwarder::{Forwarder, is_of_slack, slackcef};
 
 const COUNT: usize = 30;
 
@@ -70,14 +70,16 @@ async fn the_last_entries_are_mapped_while_the_service_runs_and_after_its_end() 
     let mut running = forwarder.start(&[]);
     let start = Instant::now();
     let delivered = || fs::read_to_string(forwarder.dir().join("out")).unwrap_or_default();
-    while delivered().lines().count() < COUNT {
+    while delivered().lines().filter(|line| is_of_slack(line)).count() < COUNT {
         assert!(start.elapsed() < PATIENCE && running.ended().is_none(), "{}", running.log());
         tick().await;
     }
     let wanted: Vec<_> = (COUNT - 3..COUNT).map(|n| format!("e{n}")).collect();
     assert_eq!(map(&forwarder, &["--last", "3"]).ids, wanted);
     assert_eq!(map(&forwarder, &["--last", "3", "--source", "acme"]).ids, wanted);
-    assert_eq!(map(&forwarder, &["--last", "1000"]).ids.len(), COUNT);
+    assert_eq!(map(&forwarder, &["--last", "1000", "--source", "acme"]).ids.len(), COUNT);
+    // What the forwarder said of itself is there as well.
+    assert!(map(&forwarder, &["--last", "1000", "--source", "slackcef"]).out.contains("|forwarder-started|"));
     let unknown = slackcef(&["map", "--last", "3", "--source", "acne", "--config", &forwarder.config()]);
     assert_eq!(unknown.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("help: the configuration has acme"));
@@ -88,11 +90,13 @@ async fn the_last_entries_are_mapped_while_the_service_runs_and_after_its_end() 
     let shown = map(&forwarder, &["--last", "1000", "--destination", "siem"]);
     let lines: Vec<_> = shown.out.lines().filter_map(|line| line.strip_prefix("CEF:")).collect();
     assert_eq!(lines, sent);
-    assert!(lines[0].contains("AcmeTenant=emea") || lines[0].contains("slackcefCut="), "{}", lines[0]);
+    let first = lines.iter().find(|line| is_of_slack(line)).unwrap();
+    assert!(first.contains("AcmeTenant=emea") || first.contains("slackcefCut="), "{first}");
 
     running.ask_to_end();
     assert!(running.end().await.success(), "{}", running.log());
-    assert_eq!(map(&forwarder, &["--last", "3"]).ids, wanted);
+    assert_eq!(map(&forwarder, &["--last", "3", "--source", "acme"]).ids, wanted);
+    assert!(map(&forwarder, &["--last", "1"]).out.contains("|forwarder-stopped|"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,10 @@ impl Seen {
 
     /// Takes one more entry into account.
     pub(super) fn add(&mut self, entry: &Entry, plans: &Plans) {
+        // What the forwarder says of itself is nothing that Slack did.
+        if entry.log() == Log::Forwarder {
+            return;
+        }
         self.entries = self.entries.saturating_add(1);
         let action = entry.action().as_str();
         if !plans.plan(entry.log(), action).is_unmapped() {
