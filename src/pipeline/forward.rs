@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use super::convert::Converter;
-use super::own::Voice;
 use super::tally::{Counts, Tally};
+use super::voice::Voice;
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
 use crate::mapping::Plans;
@@ -271,7 +271,7 @@ impl Outlet {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::super::own;
+    use super::super::voice::voice;
     use super::*;
     use crate::cef::Encoder;
     use crate::event::{Log, UnixTime};
@@ -298,7 +298,7 @@ mod tests {
         let plans = watch::Sender::new(Arc::clone(&editions[0]));
         let format = Format::new(Header::None, Facility::LOCAL0, None, "CEF");
         let converter = Converter::new(Arc::clone(&editions[0]), Encoder::default(), format, 8000);
-        let (rate, voice) = (Rate::new(&crate::net::Limits::default()), own::voice().0);
+        let (rate, voice) = (Rate::new(&crate::net::Limits::default()), voice().0);
         let mut outlet =
             Outlet::new(reader, plans.subscribe(), converter, Framing::Newline, Sink::stdout(), rate, voice);
         let entries: Vec<_> = (0..ENTRIES)

@@ -25,6 +25,7 @@ mod poll;
 mod reload;
 mod setup;
 mod tally;
+mod voice;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +53,8 @@ pub struct App {
     sources: Vec<poll::Source>,
     destinations: Vec<forward::Outlet>,
     folders: Vec<reload::Folder>,
-    voice: own::Voice,
-    herald: own::Herald,
+    voice: voice::Voice,
+    recorder: voice::Recorder,
 }
 
 /// How long it runs.
@@ -76,8 +77,8 @@ pub struct Running {
     reload: Arc<Notify>,
     /// Looks at the mapping folders; it ends with the path, however that ends.
     reloading: JoinSet<()>,
-    voice: own::Voice,
-    errand: own::Errand,
+    voice: voice::Voice,
+    recording: voice::Recording,
     ends: Ends,
 }
 
@@ -158,14 +159,14 @@ impl App {
 
     /// Starts all tasks.
     pub fn start(self, mode: Mode) -> Running {
-        let Self { store, sources, destinations, folders, voice, herald } = self;
+        let Self { store, sources, destinations, folders, voice, recorder } = self;
         // A single pass is no news, and by cron it would be the same two events again and again.
         if mode == Mode::Forever {
             let sources = sources.iter().map(|source| source.name().as_str());
             let destinations = destinations.iter().map(|outlet| outlet.name().as_str());
             voice.say(OwnEvent::started(sources, destinations));
         }
-        let errand = herald.start(store.clone());
+        let recording = recorder.start(store.clone());
         let reload = Arc::new(Notify::new());
         let mut reloading = JoinSet::new();
         reloading.spawn(reload::watch(folders, Arc::clone(&reload), voice.clone()));
@@ -184,7 +185,7 @@ impl App {
             let ends = ends.clone();
             forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
         }
-        Running { mode, store, readings, pollers, forwarders, reload, reloading, voice, errand, ends }
+        Running { mode, store, readings, pollers, forwarders, reload, reloading, voice, recording, ends }
     }
 }
 
@@ -218,7 +219,7 @@ impl Running {
     /// # Errors
     /// The first failure. All that was stored and not delivered is there at the next start.
     pub async fn finish(self) -> Result<Finished, RunError> {
-        let Self { mode, store, mut pollers, mut forwarders, reloading, voice, errand, ends, .. } = self;
+        let Self { mode, store, mut pollers, mut forwarders, reloading, voice, recording, ends, .. } = self;
         let watching = tokio::spawn(watch_store(store.clone(), voice.clone()));
         let grace = tokio::spawn(grace(ends.clone()));
         let mut usage = store.watch_usage();
@@ -257,7 +258,7 @@ impl Running {
         drop(reloading);
         watching.abort();
         // What the forwarder had to say of the last entries goes out before it ends.
-        errand.finish().await;
+        recording.finish().await;
         let mut ending = JoinSet::new();
         for (name, outlet) in drained {
             let ends = ends.clone();
@@ -314,7 +315,7 @@ async fn grace(ends: Ends) {
 }
 
 /// Says once when the store is full, and once when it is not any more.
-async fn watch_store(store: Store, voice: own::Voice) {
+async fn watch_store(store: Store, voice: voice::Voice) {
     let mut usage = store.watch_usage();
     let mut told = None;
     loop {

@@ -1,43 +1,30 @@
 //! Events of the forwarder's own: what it has to say to the SIEM of itself.
 //!
-//! ```text
-//!  Voice (anyone) ──try_send──▶ Herald ──append──▶ store ──▶ every destination, like Slack's entries
-//! ```
-//!
 //! An own event is an [`Entry`] of [`Log::Forwarder`] whose JSON is written here, stored under a
 //! source of its own ([`SourceId::own`]) and mapped by `mappings/forwarder/`. All of them, with
 //! their words, stand in this file.
 //!
-//! **Invariant:** whoever says something never waits for it: while the store has no room, events
-//! queue up to a bound, and are left out beyond it. Each was logged where it happened.
 //! **Invariant:** mapping and delivering an own event never raises another.
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 
-use super::news::News;
 use super::setup::SetupError;
 use crate::event::{Action, Entry, EntryId, Log, Text, UnixTime};
 use crate::mapping::Plans;
 use crate::problem::Problem;
 use crate::slack::Clock;
-use crate::store::{Batch, Bookmark, Full, Lost, Repair, SourceId, Store};
+use crate::store::{Full, Lost, Repair};
 use crate::telemetry::chain;
 
 /// Something that happened to the forwarder.
 #[derive(Debug)]
 pub(super) struct OwnEvent {
     at: UnixTime,
-    action: &'static str,
+    pub(super) action: &'static str,
     message: String,
     help: Option<String>,
     details: Map<String, Value>,
@@ -184,7 +171,7 @@ impl OwnEvent {
     }
 
     /// No mapping names the action of an entry.
-    fn action_unmapped(entry: &Entry) -> Self {
+    pub(super) fn action_unmapped(entry: &Entry) -> Self {
         let action: String = entry.action().as_str().chars().take(LONGEST_ACTION).collect();
         let message =
             format!("no mapping file names Slack's action {action:?}; it is delivered by the catch-all");
@@ -207,7 +194,7 @@ impl OwnEvent {
     }
 
     /// Damage took entries.
-    fn entries_lost(lost: &Lost) -> Self {
+    pub(super) fn entries_lost(lost: &Lost) -> Self {
         Self::new("store-repaired", format!("the store was damaged: {lost}"))
             .help(lost.help())
             .with("reason", "entries-lost")
@@ -236,7 +223,7 @@ impl OwnEvent {
     }
 
     /// The entry that it is from now on.
-    fn into_entry(self, host: &str) -> Entry {
+    pub(super) fn into_entry(self, host: &str) -> Entry {
         // Of the 40 characters that `externalId` has.
         let id = format!("slackcef-{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..));
         let written = Written {
@@ -266,117 +253,6 @@ fn listed(names: &BTreeSet<String>) -> String {
         listed.push_str(" and more");
     }
     listed
-}
-
-/// Says what happened; clones speak for the same forwarder.
-#[derive(Debug, Clone)]
-pub(super) struct Voice {
-    to: mpsc::Sender<OwnEvent>,
-    said: Arc<Mutex<News>>,
-}
-
-/// Events that wait for the store: a whole batch may be of actions that nobody names.
-const WAITING: usize = 1024;
-
-impl Voice {
-    /// Has it stored for every destination, as soon as there is room.
-    pub(super) fn say(&self, event: OwnEvent) {
-        let action = event.action;
-        match self.to.try_send(event) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                warn!(
-                    action,
-                    "an event of the forwarder's own is left out: too many wait for room in the store"
-                );
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => {
-                debug!(action, "an event of the forwarder's own came too late to be stored");
-            }
-        }
-    }
-
-    /// Says that no mapping names the entry's action, once a day and action.
-    pub(super) fn say_unmapped(&self, entry: &Entry) {
-        if self.is_news("unmapped", entry.action().as_str()) {
-            self.say(OwnEvent::action_unmapped(entry));
-        }
-    }
-
-    /// Says that damage took entries, once for all destinations.
-    pub(super) fn say_lost(&self, lost: &Lost) {
-        if self.is_news("lost", &lost.to_string()) {
-            self.say(OwnEvent::entries_lost(lost));
-        }
-    }
-
-    fn is_news(&self, kind: &str, what: &str) -> bool {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).is_news(kind, what)
-    }
-}
-
-/// Carries into the store what was said.
-#[derive(Debug)]
-pub(super) struct Herald {
-    said: mpsc::Receiver<OwnEvent>,
-}
-
-/// A voice, and who carries on what it says.
-pub(super) fn voice() -> (Voice, Herald) {
-    let (to, said) = mpsc::channel(WAITING);
-    (Voice { to, said: Arc::default() }, Herald { said })
-}
-
-/// A herald at work.
-#[derive(Debug)]
-pub(super) struct Errand {
-    task: JoinHandle<()>,
-    enough: CancellationToken,
-}
-
-/// Entries stored at once.
-const BATCH: usize = 64;
-/// How long the last events may wait for room: longer than a store takes to look again.
-const LAST_WORDS: Duration = Duration::from_secs(3);
-
-impl Herald {
-    /// Begins to store what is said.
-    pub(super) fn start(self, store: Store) -> Errand {
-        let enough = CancellationToken::new();
-        Errand { task: tokio::spawn(self.run(store, enough.clone())), enough }
-    }
-
-    async fn run(mut self, store: Store, enough: CancellationToken) {
-        let host = hostname::get().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        loop {
-            let mut said = Vec::new();
-            tokio::select! {
-                // Nothing that was said before the end is passed over.
-                biased;
-                _ = self.said.recv_many(&mut said, BATCH) => {}
-                () = enough.cancelled() => {}
-            }
-            if said.is_empty() {
-                return;
-            }
-            let entries = said.into_iter().map(|event| event.into_entry(&host)).collect();
-            let batch = Batch { source: SourceId::own(), entries, bookmark: Bookmark::default() };
-            if let Err(error) = store.append(batch).await {
-                warn!("events of the forwarder's own cannot be stored: {}", chain(&error));
-            }
-        }
-    }
-}
-
-impl Errand {
-    /// Stores what was said so far, and ends.
-    pub(super) async fn finish(mut self) {
-        self.enough.cancel();
-        if tokio::time::timeout(LAST_WORDS, &mut self.task).await.is_err() {
-            self.task.abort();
-            warn!("the last events of the forwarder's own are left out: the store has no room for them");
-        }
-    }
 }
 
 #[cfg(test)]
@@ -494,14 +370,6 @@ mod tests {
                 "store-repaired",
             ]
         );
-    }
-
-    #[test]
-    fn whoever_speaks_never_waits() {
-        let (voice, _unheard) = voice();
-        for _ in 0..=WAITING {
-            voice.say(OwnEvent::stopped(None));
-        }
     }
 
     fn mapping_file(name: &str, text: &str) -> crate::mapping::MappingFile {

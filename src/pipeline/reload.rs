@@ -22,8 +22,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, error, info, warn};
 
-use super::own::{Difference, OwnEvent, Voice};
+use super::own::{Difference, OwnEvent};
 use super::setup::SetupError;
+use super::voice::Voice;
 use crate::mapping::{self, MappingFile, Plans};
 use crate::telemetry::chain;
 

@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use super::App;
 use super::convert::Converter;
 use super::forward::Outlet;
-use super::own::{self, OwnEvent};
+use super::own::OwnEvent;
 use super::poll::Source as PollSource;
 use super::reload::Folder;
+use super::voice::voice;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{ClientTls, Rate, Roots, TlsClient, TlsError};
@@ -240,7 +241,7 @@ fn format(destination: &Destination) -> Format {
 
 pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
     // What is refused without touching anything comes first.
-    let (voice, herald) = own::voice();
+    let (voice, recorder) = voice();
     let mut mappings = Mappings::default();
     let mut parts = Vec::new();
     for (name, destination) in &config.destinations {
@@ -277,7 +278,7 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
         let rate = Rate::new(&destination.limits);
         destinations.push(Outlet::new(reader, plans, converter, framing, sink, rate, voice.clone()));
     }
-    Ok(App { store, sources, destinations, folders: mappings.folders, voice, herald })
+    Ok(App { store, sources, destinations, folders: mappings.folders, voice, recorder })
 }
 
 /// The plans of each mapping that a destination names, made once.

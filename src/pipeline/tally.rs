@@ -3,7 +3,7 @@
 use tracing::{debug, warn};
 
 use super::news::News;
-use super::own::Voice;
+use super::voice::Voice;
 use crate::cef::Cuts;
 use crate::event::{Entry, Log};
 use crate::mapping::Applied;
