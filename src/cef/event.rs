@@ -81,10 +81,10 @@ impl Event {
         self.device_version = self.keep(version, DEVICE_VERSION_LIMIT);
     }
 
-    /// The stable class id, from any text: what is not a letter, digit, `_` or `.` becomes `_`.
+    /// The stable class id, from any text: what is not a letter, digit, `_`, `-` or `.` becomes `_`.
     pub fn set_class_id(&mut self, id: &str) {
         let start = self.text.len();
-        let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '.') { c } else { '_' };
+        let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '_' };
         self.text.extend(id.chars().take(CLASS_ID_LIMIT).map(safe));
         if self.text.len() == start {
             self.text.push_str("unknown");

@@ -67,8 +67,7 @@ async fn play(out: &mut Output<impl std::io::Write>, scene: Scene) -> Result<Pla
             _ = pace.tick(), if story.len() > 0 => told.extend(tell(&slack, &mut story)),
             Some(arrival) = receiver.next() => {
                 if let Arrival::Message(message) = arrival {
-                    arrived += 1;
-                    show(out, &told, &message)?;
+                    arrived += usize::from(show(out, &told, &message)?);
                 }
             }
             () = std::future::ready(()), if all_there => break None,
@@ -106,8 +105,7 @@ async fn ended(
             biased;
             Some(arrival) = receiver.next() => {
                 if let Arrival::Message(message) = arrival {
-                    *arrived += 1;
-                    show(out, told, &message)?;
+                    *arrived += usize::from(show(out, told, &message)?);
                 }
             }
             joined = &mut running => return Ok(joined),
@@ -151,11 +149,17 @@ fn introduce(out: &mut Output<impl std::io::Write>, scene: &Scene) -> Result<(),
     lines.iter().try_for_each(|line| out.line(line))
 }
 
-fn show(out: &mut Output<impl std::io::Write>, told: &[Told], message: &Message) -> Result<(), Failure> {
+/// Shows a message; says whether it is of the story, and not an event of the forwarder's own.
+fn show(out: &mut Output<impl std::io::Write>, told: &[Told], message: &Message) -> Result<bool, Failure> {
     let style = out.style;
     let text = String::from_utf8_lossy(&message.text);
     let cef = text.find("CEF:").and_then(|at| text.get(at..)).and_then(|line| crate::cef::decode(line).ok());
-    let Some(cef) = cef else { return out.line(format!("  {text}\n")) };
+    let Some(cef) = cef else { return out.line(format!("  {text}\n")).map(|()| true) };
+    if cef.product == "slackcef" {
+        let what = cef.value("msg").unwrap_or(&cef.name);
+        out.line(style.dim(&format!("an event of slackcef's own: {what}\n")))?;
+        return Ok(false);
+    }
     let severity = cef.severity.get();
     let title = format!("{}  [{severity}]", cef.name);
     let title = match severity {
@@ -171,7 +175,8 @@ fn show(out: &mut Output<impl std::io::Write>, told: &[Told], message: &Message)
             out.line(format!("  {}", style.cyan(remark)))?;
         }
     }
-    out.line(format!("  {text}\n"))
+    out.line(format!("  {text}\n"))?;
+    Ok(true)
 }
 
 fn conclude(out: &mut Output<impl std::io::Write>, played: &Played) -> Result<(), Failure> {
@@ -185,7 +190,12 @@ fn conclude(out: &mut Output<impl std::io::Write>, played: &Played) -> Result<()
             "  read from Slack and stored   {} ({} came twice by overlap and were known by their ids)",
             polled.fresh, polled.seen
         ),
-        format!("  delivered over TLS           {} events, {} bytes", counts.delivered, counts.bytes),
+        format!(
+            "  delivered over TLS           {} events ({} of slackcef's own), {} bytes",
+            counts.delivered,
+            counts.delivered.saturating_sub(played.arrived as u64),
+            counts.bytes
+        ),
         format!("  without a mapping of its own {} (delivered by the catch-all)", counts.unmapped),
         String::new(),
         "Next: the README's first real configuration, then `slackcef check`.".to_owned(),

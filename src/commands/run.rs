@@ -1,5 +1,6 @@
 //! `run`: the service, or one whole pass.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,7 +17,8 @@ use crate::telemetry;
 /// Polls Slack, maps and delivers until it is stopped.
 ///
 /// SIGTERM and Ctrl-C stop reading, deliver what is stored for ten seconds more and end; a second
-/// one ends at once. What is not delivered by then stays in the store.
+/// one ends at once. What is not delivered by then stays in the store. Mapping folders are read
+/// again when their files change, and at once on SIGHUP.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  slackcef run --config /etc/slackcef/slackcef.toml\n  slackcef run --config slackcef.toml --once        for cron: exits 0 when all is delivered, 75 when it is worth trying later"
@@ -45,7 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "started"
         );
         let running = app.start(mode);
-        stop_on_signals(&running)?;
+        heed_signals(&running, &arguments.file.config)?;
         let bars: Vec<_> = running
             .readings()
             .iter()
@@ -68,20 +70,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     ended
 }
 
-/// Stops on SIGTERM and Ctrl-C. SIGHUP would end a process that knows nothing of it: it is kept
-/// for reloading, which this version does not do.
-fn stop_on_signals(running: &Running) -> Result<(), Failure> {
-    let stop = running.stopper();
+/// Stops on SIGTERM and Ctrl-C, and looks at the mapping folders on SIGHUP.
+fn heed_signals(running: &Running, config: &Path) -> Result<(), Failure> {
+    let (stop, reload) = (running.stopper(), running.reloader());
     let listen = |kind| signal(kind).map_err(|error| Failure::of_error(Exit::Bug, &error));
     let (mut term, mut int, mut hup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
+    let config = config.to_owned();
+    let read_at_start = std::fs::read(&config).ok();
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 Some(()) = term.recv() => {}
                 Some(()) = int.recv() => {}
                 Some(()) = hup.recv() => {
-                    warn!("SIGHUP: this version does not reload; restart it to read its files again");
+                    info!("SIGHUP: looking at the mapping folders");
+                    reload();
+                    if tokio::fs::read(&config).await.ok() != read_at_start {
+                        warn!(
+                            config = %config.display(),
+                            "the configuration has changed: this version reads it again only when it is restarted"
+                        );
+                    }
                     continue;
                 }
                 else => return,

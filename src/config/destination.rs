@@ -14,6 +14,7 @@ use super::{Mapping, Source, not_yet, size};
 use crate::cef;
 use crate::mapping::When;
 use crate::net::{Address, ClientCertificate, Limits, Roots};
+use crate::store::SourceId;
 use crate::syslog::{Facility, Framing, Header, HeaderKind, Profile};
 
 /// One destination.
@@ -128,10 +129,14 @@ fn read_sources(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Vec<Stri
 }
 
 fn read_when(section: &Section<'_, '_>, sources: Option<&[String]>, names: &Names<'_>) -> Option<When> {
-    let sources: Vec<&str> = match sources {
+    let mut sources: Vec<&str> = match sources {
         Some(sources) => sources.iter().map(String::as_str).collect(),
         None => names.sources.keys().map(String::as_str).collect(),
     };
+    if !sources.is_empty() {
+        // Its events go everywhere.
+        sources.push(SourceId::OWN);
+    }
     section.read_by("when", |file, text, value| When::read(file, text, value, &sources))
 }
 

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::problem::Problem;
+use crate::store::SourceId;
 use reader::{Reader, Section};
 
 pub use destination::{Destination, Tls, Transport};
@@ -104,7 +105,13 @@ fn read(top: &Section<'_, '_>) -> Config {
     let no_sources = given.is_empty();
     let sources: BTreeMap<_, _> = given
         .into_iter()
-        .filter_map(|(name, section)| Some((checked_name(top, &name)?, source::read(&section)?)))
+        .filter_map(|(name, section)| {
+            if name.text == SourceId::OWN {
+                let what = format!("`{}` is the source of the forwarder's own events", name.text);
+                top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
+            }
+            Some((checked_name(top, &name)?, source::read(&section)?))
+        })
         .collect();
     let given = top.sections("destinations");
     let no_destinations = given.is_empty();

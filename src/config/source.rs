@@ -76,7 +76,8 @@ fn read_log(section: &Section<'_, '_>) -> Option<Log> {
             not_yet(section, &word.span, "access and integration logs", "write `log = \"audit\"`");
             None
         }
-        name => Log::from_name(name).or_else(|| {
+        // The forwarder's own log is none of Slack's.
+        name => Log::from_name(name).filter(|log| *log != Log::Forwarder).or_else(|| {
             let what = format!("Slack has no log `{name}`");
             section.problem(&word.span, "bad-value", what, "write `log = \"audit\"`");
             None

@@ -134,6 +134,15 @@ fn nonsense_is_refused_not_panicked_over() {
 }
 
 #[test]
+fn the_forwarders_own_log_and_source_are_not_to_be_polled() {
+    let text = SMALLEST.replace("sources.acme", "sources.slackcef");
+    let what = "2: `slackcef` is the source of the forwarder's own events".to_owned();
+    assert_eq!(problems(&text), [("bad-name", what)]);
+    let text = SMALLEST.replace("\"audit\"", "\"forwarder\"");
+    assert_eq!(problems(&text), [("bad-value", "3: Slack has no log `forwarder`".to_owned())]);
+}
+
+#[test]
 fn a_mapping_says_where_its_pseudonym_key_is() {
     let mapping = |key: &str| format!("{SMALLEST}[mappings.acme]\ndir = \"/m\"\n{key}\n");
     let config =

@@ -10,16 +10,19 @@ use sha2::{Digest, Sha256};
 pub enum Log {
     /// The Audit Logs API.
     Audit,
+    /// What the forwarder says of itself; nothing is polled for it.
+    Forwarder,
 }
 
 impl Log {
     /// Every log, in the order of their numbers.
-    pub const ALL: [Self; 1] = [Self::Audit];
+    pub const ALL: [Self; 2] = [Self::Audit, Self::Forwarder];
 
     /// The name that configuration and mapping files use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Audit => "audit",
+            Self::Forwarder => "forwarder",
         }
     }
 

@@ -1,4 +1,5 @@
-//! One log entry, as Slack sent it, with the few keys that every later stage needs.
+//! One log entry, as Slack sent it, with the few keys that every later stage needs. What the
+//! forwarder says of itself is an entry too, of a log of its own.
 //!
 //! The raw JSON text is the truth: it is kept byte for byte, unknown keys and all, and whatever is
 //! read out of it can be read again. Id, action and time are read once, so that routing,
@@ -19,7 +20,7 @@ use serde_json::value::RawValue;
 
 pub use id::{Action, EntryId, Log, Text, UnixTime};
 
-/// One entry of one of Slack's logs.
+/// One entry of one of the logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     log: Log,

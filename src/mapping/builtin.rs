@@ -33,6 +33,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "mappings/audit/salesforce.toml",
     "mappings/audit/user.toml",
     "mappings/audit/workflow.toml",
+    "mappings/forwarder/common.toml",
 ];
 
 #[cfg(test)]

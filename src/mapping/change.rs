@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Origin;
 use super::explain::{Explained, Outcome};
-use super::plan::Plans;
+use super::plans::Plans;
 use crate::event::Entry;
 
 /// One thing that is not the same under both mappings.

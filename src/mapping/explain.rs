@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::Origin;
 use super::field::Field;
-use super::plan::{Candidate, Choice, Fate, FieldPlan, Plan, Scratch, Watch};
+use super::plan::{Candidate, Choice, Fate, Plan, Scratch, Watch};
 use super::severity::{self, Grade, Lacking};
+use super::slot::FieldPlan;
 use crate::cef::{Event, HeaderText, Severity};
 use crate::event::Entry;
 

@@ -11,8 +11,8 @@
 //! | `severity` | the event's severity, 0 to 10 |
 //! | `action` | the action as Slack spells it |
 //! | `name` | what the event is called |
-//! | `source` | the source's name in the configuration |
-//! | `log` | the log: `audit` |
+//! | `source` | the source's name in the configuration; `slackcef` for events of the forwarder's own |
+//! | `log` | the log: `audit`, or `forwarder` for events of its own |
 //! | a CEF key, a key of a mapping's own, a label | the field's value before it is escaped or cut; absent where the event has no such field |
 //!
 //! The comparisons are those of rules, see `condition`. `src`, `dst` and `dvc` are addresses of
@@ -293,7 +293,7 @@ mod tests {
                 "did you mean `acme-audit`? `source` is one of `acme-audit` and `emea-audit`",
             ),
             ("{ source = { glob = 'bank-*' } }", "`source` is one of `acme-audit` and `emea-audit`"),
-            ("{ log = { any = ['integration'] } }", "`log` is `audit`"),
+            ("{ log = { any = ['integration'] } }", "`log` is one of `audit` and `forwarder`"),
             ("{ severity = 'high' }", "`severity` is a whole number from 0 to 10"),
             ("{ severity = { at_least = 11 } }", "`severity` is a whole number from 0 to 10"),
             ("{ severity = { at_least = 0 } }", "`severity` is a whole number from 0 to 10"),

@@ -21,7 +21,6 @@ use super::lookup::{Use, Wanted};
 use super::path::Path;
 use super::pick::Values;
 use super::plan::{Candidate, Choice};
-use super::pseudonym::PseudonymKey;
 use super::table::{InFile, Member, Set, Value, members};
 use super::template::{Buffers, Filter, Placeholder, Template};
 use crate::cef::{Kind, Severity};
@@ -55,13 +54,12 @@ impl Grade {
     pub(super) fn read<'a>(
         &'a self,
         values: Values<'a>,
-        key: Option<&PseudonymKey>,
         buffers: &'a mut Buffers,
     ) -> Result<Severity, Lacking<'a>> {
         match self {
             Self::Fixed(severity) => Ok(*severity),
             Self::FromEntry(from) => {
-                let text = from.template.value(values, key, buffers).map_err(Lacking::Absent)?;
+                let text = from.template.value(values, buffers).map_err(Lacking::Absent)?;
                 highest(text).ok_or(Lacking::Misfit(text))
             }
         }

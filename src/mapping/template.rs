@@ -138,12 +138,10 @@ impl Template {
         self.placeholders().any(Placeholder::hides)
     }
 
-    /// The value, where every placeholder finds something; else the first that does not. `key` is
-    /// what pseudonyms are made with.
+    /// The value, where every placeholder finds something; else the first that does not.
     pub(super) fn value<'a>(
         &'a self,
         values: Values<'a>,
-        key: Option<&PseudonymKey>,
         buffers: &'a mut Buffers,
     ) -> Result<&'a str, &'a Placeholder> {
         match &*self.parts {
@@ -161,7 +159,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => buffers.text.push_str(text),
-                Part::Value(placeholder) => placeholder.write(values, key, buffers)?,
+                Part::Value(placeholder) => placeholder.write(values, buffers)?,
             }
         }
         Ok(&buffers.text)
@@ -177,8 +175,9 @@ impl Template {
         self.placeholders().any(|p| p.sources.iter().any(|source| matches!(source, Source::Rest)))
     }
 
-    /// Marks what the value is made of, where the value shows all of it, or hides it on purpose.
-    pub(super) fn take(&self, values: Values<'_>, outline: &mut Outline) {
+    /// Marks what the value is made of, where the value is `shown` and shows all of it, or where it
+    /// is to be hidden.
+    pub(super) fn take(&self, values: Values<'_>, outline: &mut Outline, shown: bool) {
         for placeholder in self.placeholders() {
             if placeholder.hides() {
                 // The other sources are no less secret than the one that was chosen.
@@ -186,7 +185,8 @@ impl Template {
                 for member in paths.filter_map(|path| values.member_around(path.index())) {
                     outline.take(member);
                 }
-            } else if placeholder.is_whole()
+            } else if shown
+                && placeholder.is_whole()
                 && let Some(path) = placeholder.chosen_source(values).and_then(|(source, _)| source.path())
                 && let Some(member) = values.member(path.index())
             {
@@ -311,12 +311,7 @@ impl Placeholder {
         })
     }
 
-    fn write<'a>(
-        &'a self,
-        values: Values<'a>,
-        key: Option<&PseudonymKey>,
-        buffers: &mut Buffers,
-    ) -> Result<(), &'a Self> {
+    fn write<'a>(&'a self, values: Values<'a>, buffers: &mut Buffers) -> Result<(), &'a Self> {
         let Found { mut raw, kind } = self.chosen(values).ok_or(self)?;
         if self.first && kind == Kind::List {
             raw = json::elements(raw).find(|element| !json::is_nothing(element)).ok_or(self)?;
@@ -324,7 +319,7 @@ impl Placeholder {
         if kind != Kind::Text
             && let Some(separator) = self.separator(raw)
         {
-            return self.write_each(raw, separator, key, buffers).ok_or(self);
+            return self.write_each(raw, separator, values.key(), buffers).ok_or(self);
         }
         let start = buffers.text.len();
         let out = &mut buffers.text;
@@ -336,7 +331,7 @@ impl Placeholder {
             Shape::Join(separator) if raw.starts_with('[') => json::write_list(raw, separator, out),
             Shape::Plain | Shape::Join(_) => json::write_text(raw, ",", out),
         }
-        self.filtered(start, key, buffers).ok_or(self)
+        self.filtered(start, values.key(), buffers).ok_or(self)
     }
 
     /// What stands between a list's elements, where each of them is filtered by itself.
@@ -428,7 +423,7 @@ mod tests {
         tree.pick(ENTRY, &mut picked, None, paths.len());
         let mut buffers = Buffers::default();
         template
-            .value(Values::new("e-1", ENTRY, &picked), key, &mut buffers)
+            .value(Values::new("e-1", ENTRY, &picked).keyed(key), &mut buffers)
             .map(str::to_owned)
             .map_err(|placeholder| placeholder.written().to_owned())
     }

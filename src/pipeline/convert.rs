@@ -34,6 +34,11 @@ impl Converter {
         Self { when, ..self }
     }
 
+    /// Follows other plans from the next entry on.
+    pub fn adopt(&mut self, plans: Arc<Plans>) {
+        self.plans = plans;
+    }
+
     /// Maps the entry, and keeps the event for [`Self::write`]; says how it went.
     pub fn map(&mut self, entry: &Entry) -> Applied<'_> {
         let plan = self.plans.plan(entry.log(), entry.action().as_str());

@@ -1,16 +1,20 @@
 //! Store → mapping → CEF → syslog: one task a destination.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use super::convert::Converter;
+use super::own::Voice;
 use super::tally::{Counts, Tally};
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
+use crate::mapping::Plans;
 use crate::net::{Backoff, Rate};
-use crate::store::{Lease, Reader, ReaderName, StoreError};
+use crate::store::{Lease, Reader, ReaderName, SourceId, StoreError};
 use crate::syslog::{Frames, Framing, SendError, Sink};
 use crate::telemetry::chain;
 
@@ -18,16 +22,20 @@ use crate::telemetry::chain;
 #[derive(Debug)]
 pub(super) struct Outlet {
     reader: Reader,
+    /// The plans to follow, as they change.
+    plans: watch::Receiver<Arc<Plans>>,
     converter: Converter,
     frames: Frames,
     sink: Sink,
     rate: Rate,
     batch: NonZeroUsize,
     tally: Tally,
+    voice: Voice,
     backoff: Backoff,
     down: Option<Down>,
     /// Why the last delivery is not noted in the store.
     unnoted: Option<StoreError>,
+    gave_up: bool,
 }
 
 /// A destination that takes nothing.
@@ -64,23 +72,28 @@ enum Next {
 impl Outlet {
     pub(super) fn new(
         reader: Reader,
+        plans: watch::Receiver<Arc<Plans>>,
         converter: Converter,
         framing: Framing,
         sink: Sink,
         rate: Rate,
+        voice: Voice,
     ) -> Self {
         let batch = NonZeroUsize::new(rate.most_events().min(BATCH)).unwrap_or(NonZeroUsize::MIN);
         Self {
             reader,
+            plans,
             converter,
             frames: Frames::new(framing),
             sink,
             rate,
             batch,
-            tally: Tally::default(),
+            tally: Tally::new(voice.clone()),
+            voice,
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
             down: None,
             unnoted: None,
+            gave_up: false,
         }
     }
 
@@ -89,26 +102,33 @@ impl Outlet {
     }
 
     /// Delivers until no poller is left and the store is empty, or until it has to give up.
-    pub(super) async fn run(mut self, mode: Mode, ends: Ends) -> Result<Forwarded, RunError> {
-        let mut gave_up = false;
-        while let Some(lease) = self.lease(&ends).await? {
-            match self.deliver(&lease, mode, &ends).await? {
+    pub(super) async fn run(mut self, mode: Mode, ends: &Ends) -> Result<Self, RunError> {
+        while let Some(lease) = self.lease(ends).await? {
+            match self.deliver(&lease, mode, ends).await? {
                 Next::Settled => {
                     self.settle(lease).await?;
                 }
                 Next::GaveUp => {
-                    gave_up = true;
+                    self.gave_up = true;
                     break;
                 }
             }
         }
-        gave_up |= ends.enough.is_cancelled();
+        self.gave_up |= ends.enough.is_cancelled();
+        Ok(self)
+    }
+
+    /// Delivers what was stored since [`Self::run`] came to its end, and says farewell.
+    pub(super) async fn finish(mut self, mode: Mode, ends: &Ends) -> Result<Forwarded, RunError> {
+        if !ends.enough.is_cancelled() {
+            self = self.run(mode, ends).await?;
+        }
         let farewell = self.sink.close().await;
         debug!(destination = %self.name(), ?farewell, "the connection was closed");
         if let Some(error) = self.unnoted {
             return Err(RunError::Store(error));
         }
-        Ok(Forwarded { counts: self.tally.counts, gave_up })
+        Ok(Forwarded { counts: self.tally.counts, gave_up: self.gave_up })
     }
 
     /// The next entries; `None` when there will be no more.
@@ -129,6 +149,7 @@ impl Outlet {
                 // Told once; what lies behind the damage is handed out next.
                 Err(StoreError::Lost(lost)) => {
                     error!(destination = %self.name(), help = lost.help(), "the store is damaged: {lost}");
+                    self.voice.say_lost(&lost);
                 }
                 Err(error) => return Err(RunError::Store(error)),
             }
@@ -158,12 +179,7 @@ impl Outlet {
 
     /// Sends one lease until it is taken.
     async fn deliver(&mut self, lease: &Lease, mode: Mode, ends: &Ends) -> Result<Next, RunError> {
-        self.frames.clear();
-        for (source, entries) in lease.by_source() {
-            for entry in entries {
-                self.convert(entry, source.as_str());
-            }
-        }
+        self.frame(lease.by_source());
         loop {
             let allowed = self.rate.ready(self.frames.len(), self.frames.bytes().len());
             if ends.enough.run_until_cancelled(allowed).await.is_none() {
@@ -184,6 +200,17 @@ impl Outlet {
         self.tally.counts.delivered += self.frames.len() as u64;
         self.tally.counts.bytes += self.frames.bytes().len() as u64;
         Ok(Next::Settled)
+    }
+
+    /// Frames a batch: all of it under the plans that are in force at its beginning.
+    fn frame<'l>(&mut self, batch: impl Iterator<Item = (&'l SourceId, &'l [Entry])>) {
+        self.converter.adopt(Arc::clone(&self.plans.borrow_and_update()));
+        self.frames.clear();
+        for (source, entries) in batch {
+            for entry in entries {
+                self.convert(entry, source.as_str());
+            }
+        }
     }
 
     /// Adds the entry's frame to the batch, where it has one here.
@@ -237,5 +264,76 @@ impl Outlet {
                 "the destination takes events again"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::super::own;
+    use super::*;
+    use crate::cef::Encoder;
+    use crate::event::{Log, UnixTime};
+    use crate::mapping::{Layer, MappingFile, builtin, compile};
+    use crate::store::{Settings, Store};
+    use crate::syslog::{Facility, Format, Header};
+
+    /// The shipped mapping and a key that says which edition it is.
+    fn edition(name: &str) -> Arc<Plans> {
+        let text = format!("version = 1\nlog = \"audit\"\n[fields]\nAcmeEdition = \"{name}\"\n");
+        let file = MappingFile::new("acme.toml", Layer::Customer, text);
+        Arc::new(compile(&[builtin(), vec![file]].concat()).unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_batch_is_mapped_under_one_plan() {
+        const ENTRIES: usize = 300;
+        let dir = tempfile::tempdir().unwrap();
+        let settings =
+            Settings { dir: dir.path().to_owned(), retention: Duration::from_secs(1), max_size: 64 << 20 };
+        let (store, _) = Store::open(&settings).unwrap();
+        let reader = store.reader(ReaderName::new("siem"), None).await.unwrap();
+        let editions = [edition("one"), edition("two")];
+        let plans = watch::Sender::new(Arc::clone(&editions[0]));
+        let format = Format::new(Header::None, Facility::LOCAL0, None, "CEF");
+        let converter = Converter::new(Arc::clone(&editions[0]), Encoder::default(), format, 8000);
+        let (rate, voice) = (Rate::new(&crate::net::Limits::default()), own::voice().0);
+        let mut outlet =
+            Outlet::new(reader, plans.subscribe(), converter, Framing::Newline, Sink::stdout(), rate, voice);
+        let entries: Vec<_> = (0..ENTRIES)
+            .map(|n| {
+                let raw = format!(r#"{{"id":"{n}","action":"user_login"}}"#);
+                Entry::from_raw(Log::Audit, raw.into(), UnixTime::from_seconds(0), 0).unwrap()
+            })
+            .collect();
+        // Plans change all the time, and so within batches too.
+        let done = Arc::new(AtomicBool::new(false));
+        let swapping = std::thread::spawn({
+            let done = Arc::clone(&done);
+            move || {
+                while !done.load(Ordering::Relaxed) {
+                    for edition in &editions {
+                        plans.send_replace(Arc::clone(edition));
+                        std::thread::yield_now();
+                    }
+                }
+            }
+        });
+        let start = Instant::now();
+        let mut seen = [0; 2];
+        while seen.contains(&0) || seen.iter().sum::<u32>() < 50 {
+            assert!(start.elapsed() < Duration::from_secs(60), "only {seen:?}");
+            outlet.frame([(&SourceId::new("acme"), entries.as_slice())].into_iter());
+            let text = std::str::from_utf8(outlet.frames.bytes()).unwrap();
+            let of = |name| text.matches(&format!(" AcmeEdition={name}")).count();
+            match (of("one"), of("two")) {
+                (ENTRIES, 0) => seen[0] += 1,
+                (0, ENTRIES) => seen[1] += 1,
+                mixed => panic!("a batch under two plans: {mixed:?}"),
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        swapping.join().unwrap();
     }
 }

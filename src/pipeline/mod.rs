@@ -12,23 +12,32 @@
 //! full, so that Slack itself keeps the events; a destination's task pulls one batch at a time.
 //!
 //! **Invariant:** a reader's position moves only after its sink took the batch.
+//! Beside these tasks, `reload` looks at the mapping folders, and `own` stores what the forwarder has
+//! to say of itself as entries like Slack's.
+//!
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
 mod convert;
 mod forward;
+mod news;
+mod own;
 mod poll;
+mod reload;
 mod setup;
 mod tally;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
+use crate::telemetry::chain;
+use own::OwnEvent;
 
 pub use convert::Converter;
 pub use forward::Forwarded;
@@ -42,6 +51,9 @@ pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
     destinations: Vec<forward::Outlet>,
+    folders: Vec<reload::Folder>,
+    voice: own::Voice,
+    herald: own::Herald,
 }
 
 /// How long it runs.
@@ -56,10 +68,15 @@ pub enum Mode {
 /// A path at work.
 #[derive(Debug)]
 pub struct Running {
+    mode: Mode,
     store: Store,
     readings: Vec<(SourceId, watch::Receiver<Reading>)>,
     pollers: JoinSet<(SourceId, Result<Polled, RunError>)>,
-    forwarders: JoinSet<(ReaderName, Result<Forwarded, RunError>)>,
+    forwarders: JoinSet<(ReaderName, Result<forward::Outlet, RunError>)>,
+    reload: Arc<Notify>,
+    reloading: JoinHandle<()>,
+    voice: own::Voice,
+    errand: own::Errand,
     ends: Ends,
 }
 
@@ -140,7 +157,16 @@ impl App {
 
     /// Starts all tasks.
     pub fn start(self, mode: Mode) -> Running {
-        let Self { store, sources, destinations } = self;
+        let Self { store, sources, destinations, folders, voice, herald } = self;
+        // A single pass is no news, and by cron it would be the same two events again and again.
+        if mode == Mode::Forever {
+            let sources = sources.iter().map(|source| source.name().as_str());
+            let destinations = destinations.iter().map(|outlet| outlet.name().as_str());
+            voice.say(OwnEvent::started(sources, destinations));
+        }
+        let errand = herald.start(store.clone());
+        let reload = Arc::new(Notify::new());
+        let reloading = tokio::spawn(reload::watch(folders, Arc::clone(&reload), voice.clone()));
         let ends = Ends::default();
         let mut readings = Vec::new();
         let mut pollers = JoinSet::new();
@@ -153,10 +179,10 @@ impl App {
         let mut forwarders = JoinSet::new();
         for outlet in destinations {
             let name = outlet.name().clone();
-            let task = outlet.run(mode, ends.clone());
-            forwarders.spawn(async move { (name, task.await) });
+            let ends = ends.clone();
+            forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
         }
-        Running { store, readings, pollers, forwarders, ends }
+        Running { mode, store, readings, pollers, forwarders, reload, reloading, voice, errand, ends }
     }
 }
 
@@ -174,6 +200,12 @@ impl Running {
         }
     }
 
+    /// Asks for a look at the mapping folders at once.
+    pub fn reloader(&self) -> impl Fn() + Send + 'static {
+        let reload = Arc::clone(&self.reload);
+        move || reload.notify_one()
+    }
+
     /// How far each source has been read, as it changes.
     pub fn readings(&self) -> &[(SourceId, watch::Receiver<Reading>)] {
         &self.readings
@@ -184,15 +216,20 @@ impl Running {
     /// # Errors
     /// The first failure. All that was stored and not delivered is there at the next start.
     pub async fn finish(self) -> Result<Finished, RunError> {
-        let Self { store, readings: _, mut pollers, mut forwarders, ends } = self;
-        let watching = tokio::spawn(watch_store(store.clone()));
+        let Self { mode, store, mut pollers, mut forwarders, reloading, voice, errand, ends, .. } = self;
+        let watching = tokio::spawn(watch_store(store.clone(), voice.clone()));
         let grace = tokio::spawn(grace(ends.clone()));
         let mut usage = store.watch_usage();
-        let mut failure = None;
+        let mut failure: Option<RunError> = None;
         let mut abandoned = false;
         let mut finished = Finished::default();
+        let mut drained = Vec::new();
         loop {
-            if pollers.is_empty() {
+            if pollers.is_empty() && !ends.drained.is_cancelled() {
+                if mode == Mode::Forever {
+                    let because = failure.as_ref().map(|error: &RunError| chain(error));
+                    voice.say(OwnEvent::stopped(because.as_deref()));
+                }
                 ends.drained.cancel();
             }
             tokio::select! {
@@ -201,7 +238,7 @@ impl Running {
                     Err(error) => fail(&mut failure, error, &ends),
                 },
                 Some(ended) = forwarders.join_next() => match of_task(ended) {
-                    Ok((name, forwarded)) => finished.destinations.push((name, forwarded)),
+                    Ok(outlet) => drained.push(outlet),
                     Err(error) => {
                         abandoned = true;
                         fail(&mut failure, error, &ends);
@@ -215,8 +252,22 @@ impl Running {
             }
         }
         finished.stopped = ends.stop.is_cancelled();
-        grace.abort();
+        reloading.abort();
         watching.abort();
+        // What the forwarder had to say of the last entries goes out before it ends.
+        errand.finish().await;
+        let mut ending = JoinSet::new();
+        for (name, outlet) in drained {
+            let ends = ends.clone();
+            ending.spawn(async move { (name, outlet.finish(mode, &ends).await) });
+        }
+        while let Some(ended) = ending.join_next().await {
+            match of_task(ended) {
+                Ok(ended) => finished.destinations.push(ended),
+                Err(error) => fail(&mut failure, error, &ends),
+            }
+        }
+        grace.abort();
         let closed = store.close().await;
         match failure {
             Some(error) => Err(error),
@@ -261,7 +312,7 @@ async fn grace(ends: Ends) {
 }
 
 /// Says once when the store is full, and once when it is not any more.
-async fn watch_store(store: Store) {
+async fn watch_store(store: Store, voice: own::Voice) {
     let mut usage = store.watch_usage();
     let mut told = None;
     loop {
@@ -270,6 +321,9 @@ async fn watch_store(store: Store) {
             (usage.full, usage.bytes, usage.limit)
         };
         if full != told {
+            if let Some(full) = full {
+                voice.say(OwnEvent::store_full(full, bytes, limit));
+            }
             match full {
                 Some(Full::Limit) => warn!(
                     bytes,

@@ -7,11 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
+use tokio::sync::watch;
 
 use super::App;
 use super::convert::Converter;
 use super::forward::Outlet;
+use super::own::{self, OwnEvent};
 use super::poll::Source as PollSource;
+use super::reload::Folder;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{ClientTls, Rate, Roots, TlsClient, TlsError};
@@ -109,9 +112,18 @@ fn compiled(customers: &[MappingFile]) -> Result<Plans, SetupError> {
 pub fn plans_of(config: &Config, name: Option<&str>) -> Result<Plans, SetupError> {
     let mapping = name.and_then(|name| config.mappings.get(name));
     let customers = mapping.map(|mapping| mapping::load(&mapping.dir)).transpose()?;
-    let plans = compiled(&customers.unwrap_or_default())?;
+    keyable(&customers.unwrap_or_default(), pseudonym_key(config, name), name)
+}
+
+/// The plans of a customer's files, for which a key is configured where they want one.
+fn keyable(
+    customers: &[MappingFile],
+    key: Option<&SecretFrom>,
+    name: Option<&str>,
+) -> Result<Plans, SetupError> {
+    let plans = compiled(customers)?;
     match plans.wants_pseudonym_key() {
-        Some(origin) if mapping.is_none_or(|mapping| mapping.pseudonym_key.is_none()) => {
+        Some(origin) if key.is_none() => {
             let origin = origin.clone();
             Err(SetupError::NoPseudonymKey { mapping: called(name), origin })
         }
@@ -124,7 +136,14 @@ pub fn plans_of(config: &Config, name: Option<&str>) -> Result<Plans, SetupError
 /// # Errors
 /// The key cannot be had, or is too short.
 pub fn keyed(plans: Plans, config: &Config, name: Option<&str>) -> Result<Plans, SetupError> {
-    let from = name.and_then(|name| config.mappings.get(name)?.pseudonym_key.as_ref());
+    with_key(plans, pseudonym_key(config, name), name)
+}
+
+fn pseudonym_key<'c>(config: &'c Config, name: Option<&str>) -> Option<&'c SecretFrom> {
+    config.mappings.get(name?)?.pseudonym_key.as_ref()
+}
+
+fn with_key(plans: Plans, from: Option<&SecretFrom>, name: Option<&str>) -> Result<Plans, SetupError> {
     let Some(from) = from.filter(|_| plans.wants_pseudonym_key().is_some()) else { return Ok(plans) };
     let secret = from.fetch().map_err(|source| SetupError::PseudonymKey { mapping: called(name), source })?;
     let key = PseudonymKey::new(secret.expose_secret().as_bytes());
@@ -221,23 +240,21 @@ fn format(destination: &Destination) -> Format {
 
 pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
     // What is refused without touching anything comes first.
-    let mut compiled: BTreeMap<Option<&str>, Arc<Plans>> = BTreeMap::new();
+    let (voice, herald) = own::voice();
+    let mut mappings = Mappings::default();
     let mut parts = Vec::new();
     for (name, destination) in &config.destinations {
-        let mapping = destination.mapping.as_deref();
-        let plans = if let Some(plans) = compiled.get(&mapping) {
-            Arc::clone(plans)
-        } else {
-            let plans = keyed(plans_of(config, mapping)?, config, mapping)?;
-            Arc::clone(compiled.entry(mapping).or_insert(Arc::new(plans)))
-        };
+        let plans = mappings.plans(destination.mapping.as_deref(), config)?;
         let (sink, framing) = sink(name, destination)?;
-        parts.push((name, destination, converter(destination, plans), sink, framing));
+        parts.push((name, destination, plans, sink, framing));
     }
     for (name, source) in &config.sources {
         token(name, &source.token)?;
     }
-    let store = open(config)?;
+    let (store, repairs) = open(config)?;
+    for repair in &repairs {
+        voice.say(OwnEvent::store_repaired(repair));
+    }
     tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
     let mut sources = Vec::new();
     for (name, source) in &config.sources {
@@ -249,15 +266,59 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
     let names: Vec<_> = config.destinations.keys().map(|name| ReaderName::new(name.as_str())).collect();
     store.retain_readers(&names).await.map_err(SetupError::Store)?;
     let mut destinations = Vec::new();
-    for ((_, destination, converter, sink, framing), name) in parts.into_iter().zip(names) {
-        let only = destination
-            .sources
-            .as_ref()
-            .map(|sources| sources.iter().map(|source| SourceId::new(source.as_str())).collect::<Vec<_>>());
+    for ((_, destination, plans, sink, framing), name) in parts.into_iter().zip(names) {
+        // The forwarder's own events go everywhere.
+        let only = destination.sources.as_ref().map(|sources| {
+            let named = sources.iter().map(|source| SourceId::new(source.as_str()));
+            named.chain([SourceId::own()]).collect::<Vec<_>>()
+        });
         let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
-        destinations.push(Outlet::new(reader, converter, framing, sink, Rate::new(&destination.limits)));
+        let converter = converter(destination, plans.borrow().clone());
+        let rate = Rate::new(&destination.limits);
+        destinations.push(Outlet::new(reader, plans, converter, framing, sink, rate, voice.clone()));
     }
-    Ok(App { store, sources, destinations })
+    Ok(App { store, sources, destinations, folders: mappings.folders, voice, herald })
+}
+
+/// The plans of each mapping that a destination names, made once.
+#[derive(Debug, Default)]
+struct Mappings {
+    made: BTreeMap<Option<String>, watch::Receiver<Arc<Plans>>>,
+    folders: Vec<Folder>,
+}
+
+impl Mappings {
+    /// The plans of a mapping, as they change; those of the shipped one without a name.
+    fn plans(
+        &mut self,
+        name: Option<&str>,
+        config: &Config,
+    ) -> Result<watch::Receiver<Arc<Plans>>, SetupError> {
+        let owned = name.map(str::to_owned);
+        if let Some(plans) = self.made.get(&owned) {
+            return Ok(plans.clone());
+        }
+        let key = pseudonym_key(config, name).cloned();
+        let compile = {
+            let name = owned.clone();
+            move |customers: &[MappingFile]| {
+                let (key, name) = (key.as_ref(), name.as_deref());
+                with_key(keyable(customers, key, name)?, key, name)
+            }
+        };
+        let folder = name.and_then(|name| Some((name, &config.mappings.get(name)?.dir)));
+        let plans = match folder {
+            None => watch::Sender::new(Arc::new(compile(&[])?)).subscribe(),
+            Some((name, dir)) => {
+                let folder = Folder::open(name.to_owned(), dir.clone(), Box::new(compile))?;
+                let plans = folder.plans();
+                self.folders.push(folder);
+                plans
+            }
+        };
+        self.made.insert(owned, plans.clone());
+        Ok(plans)
+    }
 }
 
 /// A source is known by its name: under another one it begins anew, and what lies between is read
@@ -265,7 +326,8 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
 fn tell_of_renamed(config: &Config, stored: &[SourceId]) {
     let is_stored = |name: &String| stored.iter().any(|id| id.as_str() == name);
     let Some(new) = config.sources.keys().find(|name| !is_stored(name)) else { return };
-    for gone in stored.iter().filter(|id| !config.sources.contains_key(id.as_str())) {
+    let of_slack = stored.iter().filter(|id| **id != SourceId::own());
+    for gone in of_slack.filter(|id| !config.sources.contains_key(id.as_str())) {
         tracing::warn!(
             %gone, %new,
             "a source that was read before is not configured any more, and another is new: if it was \
@@ -274,17 +336,17 @@ fn tell_of_renamed(config: &Config, stored: &[SourceId]) {
     }
 }
 
-fn open(config: &Config) -> Result<Store, SetupError> {
+fn open(config: &Config) -> Result<(Store, Vec<Repair>), SetupError> {
     let state = &config.state;
     let settings =
         store::Settings { dir: state.dir.clone(), retention: state.retention, max_size: state.max_size };
     let (store, repairs) = Store::open(&settings)?;
-    for repair in repairs {
+    for repair in &repairs {
         if matches!(repair, Repair::Closed { .. }) {
             tracing::warn!("{repair}");
         } else {
             tracing::error!("{repair}");
         }
     }
-    Ok(store)
+    Ok((store, repairs))
 }

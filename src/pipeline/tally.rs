@@ -1,12 +1,11 @@
 //! What became of the entries of one destination, counted, and said once.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
-
 use tracing::{debug, warn};
 
+use super::news::News;
+use super::own::Voice;
 use crate::cef::Cuts;
-use crate::event::Entry;
+use crate::event::{Entry, Log};
 use crate::mapping::Applied;
 
 /// Counts since the start.
@@ -31,18 +30,18 @@ pub struct Counts {
 }
 
 /// Counts, and what has been said of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tally {
     pub(super) counts: Counts,
-    told: HashMap<String, Instant>,
+    told: News,
+    voice: Voice,
 }
 
-/// A thing is said once a day.
-const SAY_AGAIN: Duration = Duration::from_secs(86_400);
-/// What is remembered as said: hostile names must not fill the memory.
-const REMEMBERED: usize = 4096;
-
 impl Tally {
+    pub(super) fn new(voice: Voice) -> Self {
+        Self { counts: Counts::default(), told: News::default(), voice }
+    }
+
     /// Notes how mapping went.
     pub(super) fn mapped(&mut self, entry: &Entry, applied: &Applied<'_>) {
         if let Some(origin) = applied.dropped {
@@ -52,16 +51,20 @@ impl Tally {
         }
         if applied.unmapped {
             self.counts.unmapped += 1;
-            if self.is_news("unmapped", entry.action().as_str()) {
+            if self.told.is_news("unmapped", entry.action().as_str()) {
                 warn!(
                     action = ?entry.action().as_str(),
                     "no mapping names this action; it is delivered by the catch-all. Name it in a mapping file: [actions.\"…\"]"
                 );
+                // An event of the forwarder's own never raises another.
+                if entry.log() != Log::Forwarder {
+                    self.voice.say_unmapped(entry);
+                }
             }
         }
         for unfit in &applied.misfits {
             self.counts.misfits += 1;
-            if self.is_news(unfit.key, entry.action().as_str()) {
+            if self.told.is_news(unfit.key, entry.action().as_str()) {
                 warn!(
                     key = unfit.key, set_by = %unfit.origin, action = ?entry.action().as_str(), id = ?entry.id().as_str(),
                     "a value was left out: not {}", unfit.wanted
@@ -76,31 +79,13 @@ impl Tally {
             return;
         }
         self.counts.cut += 1;
-        if self.is_news("cut", entry.action().as_str()) {
+        if self.told.is_news("cut", entry.action().as_str()) {
             let keys: Vec<_> =
                 cuts.iter().map(|cut| format!("{} {} of {}", cut.key, cut.kept, cut.had)).collect();
             warn!(
                 action = ?entry.action().as_str(), id = ?entry.id().as_str(), kept = keys.join(", "),
                 "an event was cut to fit; raise `max_message` if the receiver takes more"
             );
-        }
-    }
-
-    fn is_news(&mut self, kind: &str, what: &str) -> bool {
-        let now = Instant::now();
-        if self.told.len() >= REMEMBERED {
-            self.told.retain(|_, at| now.duration_since(*at) < SAY_AGAIN);
-            if self.told.len() >= REMEMBERED {
-                return false;
-            }
-        }
-        let key = format!("{kind} {what}");
-        match self.told.get(&key) {
-            Some(at) if now.duration_since(*at) < SAY_AGAIN => false,
-            _ => {
-                self.told.insert(key, now);
-                true
-            }
         }
     }
 }

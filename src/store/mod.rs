@@ -91,6 +91,14 @@ pub struct Settings {
 pub struct SourceId(Arc<str>);
 
 impl SourceId {
+    /// The name of the forwarder itself, as the source of its own events: no other may have it.
+    pub const OWN: &str = "slackcef";
+
+    /// The forwarder itself. It is read from nowhere, so its bookmark stays empty.
+    pub fn own() -> Self {
+        Self::new(Self::OWN)
+    }
+
     /// The source of that name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())

@@ -75,6 +75,19 @@ fn at_random(count: usize) -> Vec<(Encoder, Vec<Pushed>)> {
 }
 
 #[test]
+fn every_parser_reads_the_hyphen_of_a_class_id() {
+    let event = event("mapping-refused", &[("msg", None, "acme.toml:3".to_owned())]);
+    let mut line = Vec::new();
+    assert!(Encoder::default().encode(&event, 8192, &mut line).is_empty());
+    let line = String::from_utf8(line).unwrap();
+    for reading in read_all(std::slice::from_ref(&line)) {
+        reading.assert_fields(&line, &meant(Encoder::default(), &event).0);
+        let header = ["0", "Slack", "Audit Logs", "0.1.0", "mapping-refused", "Mapping refused", "0"];
+        assert_eq!(reading.header, header, "{:?} misreads {line}", reading.parser);
+    }
+}
+
+#[test]
 fn every_parser_takes_the_words_of_arcsight() {
     let arcsight = Encoder { ipv6_labels: Ipv6Labels::ArcSight, ..Encoder::default() };
     let event =

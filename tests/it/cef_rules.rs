@@ -62,13 +62,13 @@ fn rule_1_no_part_of_the_header_is_empty_and_none_needs_an_escape() {
     assert_eq!(String::from_utf8(out).unwrap(), "CEF:0|unknown|unknown|unknown|unknown|unknown|0|");
 
     let mut hostile = event(&[]);
-    hostile.set_class_id("pref.a|b\\c=d \"é\n");
+    hostile.set_class_id("pref.a|b\\c=d-e \"é\n");
     hostile.set_name_from_class_id();
     let mut out = Vec::new();
     Encoder::default().encode(&hostile, 8192, &mut out);
     assert_eq!(
         String::from_utf8(out).unwrap(),
-        "CEF:0|Slack|Audit Logs|0.1.0|pref.a_b_c_d____|Pref a b c d|3|"
+        "CEF:0|Slack|Audit Logs|0.1.0|pref.a_b_c_d-e____|Pref a b c d e|3|"
     );
 }
 

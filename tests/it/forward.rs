@@ -1,6 +1,6 @@
 //! The whole path, as it is deployed: the program between a Slack full of habits and real receivers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use slackcef::cef::{self, Encoder};
@@ -14,7 +14,7 @@ use crate::support::certificates::Certificates;
 use crate::support::daemon::{Listen, PATIENCE, Stored, tick};
 use crate::support::entries;
 use crate::support::events::meant;
-use crate::support::forwarder::Forwarder;
+use crate::support::forwarder::{Forwarder, is_of_slack};
 use crate::support::rsyslog::Rsyslog;
 use crate::support::syslog_ng::SyslogNg;
 
@@ -54,7 +54,7 @@ async fn forwarded_as_meant(entries: Vec<String>) {
     );
     let mut running = forwarder.start(&[]);
     let start = Instant::now();
-    while rsyslog.stored().len() < count || syslog_ng.stored().len() < count {
+    while of_slack(rsyslog.stored()).len() < count || of_slack(syslog_ng.stored()).len() < count {
         assert!(
             start.elapsed() < PATIENCE && running.ended().is_none(),
             "rsyslog has {}, syslog-ng {} of {count}: {}",
@@ -66,6 +66,12 @@ async fn forwarded_as_meant(entries: Vec<String>) {
     }
     running.ask_to_end();
     assert!(running.end().await.success(), "{}", running.log());
+    let stopped =
+        |stored: Vec<Stored>| stored.iter().any(|stored| stored.raw.contains("|forwarder-stopped|"));
+    while !stopped(rsyslog.stored()) || !stopped(syslog_ng.stored()) {
+        assert!(start.elapsed() < 2 * PATIENCE, "it does not say that it stopped: {}", running.log());
+        tick().await;
+    }
     assert!(served.len() < count, "some entries came late");
     let served = slack.entries();
     assert_eq!(served.len(), count);
@@ -78,12 +84,29 @@ async fn forwarded_as_meant(entries: Vec<String>) {
     for (daemon, stored) in
         [("rsyslog", rsyslog.finish(count).await), ("syslog-ng", syslog_ng.finish(count).await)]
     {
+        let (stored, own): (Vec<_>, Vec<_>) = stored.into_iter().partition(|stored| is_of_slack(&stored.raw));
         assert_eq!(stored.len(), count, "{daemon}: each exactly once");
+        assert_eq!(own.len(), OF_ITS_OWN + unmapped(&served), "{daemon}: {own:?}");
         let (stored, meant) = (counted(lines(&stored)), counted(expected.clone()));
         let unlike: Vec<_> = stored.iter().filter(|(line, times)| meant.get(*line) != Some(*times)).collect();
         assert!(unlike.is_empty(), "{daemon}: not meant so: {unlike:?}");
     }
     read_by_others(&served, &expected);
+}
+
+/// That it started, and that it stopped.
+const OF_ITS_OWN: usize = 2;
+
+/// The actions that no mapping names, each of which is told once.
+fn unmapped(served: &[Entry]) -> usize {
+    let plans = compile(&builtin()).unwrap();
+    let actions: BTreeSet<_> = served.iter().map(|entry| entry.action().as_str()).collect();
+    actions.into_iter().filter(|action| plans.plan(Log::Audit, action).is_unmapped()).count()
+}
+
+fn of_slack(mut stored: Vec<Stored>) -> Vec<Stored> {
+    stored.retain(|stored| is_of_slack(&stored.raw));
+    stored
 }
 
 /// Slack on a bad day. Everything that can be told by number is, so that no run differs from another.

@@ -46,8 +46,9 @@ mod mapping_shipped;
 mod mapping_tools;
 #[cfg(test)]
 mod problems;
-#[cfg(test)]
 mod real_entries;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

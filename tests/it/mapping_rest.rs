@@ -83,6 +83,15 @@ fn a_value_counts_as_taken_where_the_event_shows_all_of_it() {
         );
     }
     assert_eq!(one("Acme = \"{a ?? b}\"", r#"{"a":1,"b":2}"#).as_deref(), Some(r#"{"b":2}"#));
+    // What is to be hidden is hidden, be there a value for it or not, a key for it or not.
+    for field in [
+        "src = \"{a | mask}\"",
+        "Acme = \"{a | domain}\"",
+        "Acme = \"{a | pseudonym} {b}\"",
+        "Acme = \"{a | pseudonym}\"",
+    ] {
+        assert_eq!(one(field, r#"{"a":"x","c":1}"#).as_deref(), Some(r#"{"c":1}"#), "{field}");
+    }
     // What is hidden is hidden with all that might have stood in its place, and with its list.
     assert_eq!(
         one("Acme = \"{a ?? b[0].c | mask}\"", r#"{"a":"x","b":[{"c":2}],"d":1}"#).as_deref(),

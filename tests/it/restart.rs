@@ -10,7 +10,7 @@ use slackcef::simulate::slack::{Generated, Pace, Plan, Slack};
 
 use crate::support::certificates::Certificates;
 use crate::support::daemon::{PATIENCE, tick};
-use crate::support::forwarder::Forwarder;
+use crate::support::forwarder::{Forwarder, is_of_slack};
 
 const HERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
@@ -26,6 +26,9 @@ impl Seen {
             while let Some(arrival) = receiver.next().await {
                 let Arrival::Message(message) = arrival else { continue };
                 let text = std::str::from_utf8(&message.text).unwrap();
+                if !is_of_slack(text) {
+                    continue;
+                }
                 let id = text.split_once("externalId=").unwrap().1.split(' ').next().unwrap();
                 *seen.0.lock().unwrap().entry(Generated::index_of(id).unwrap()).or_default() += 1;
             }

@@ -2,7 +2,7 @@
 
 use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
-use super::super::plan::Plans;
+use super::super::plans::Plans;
 use super::run::{Made, value as made_value};
 use super::{Case, CaseFile};
 use crate::event::Entry;

@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::super::load;
-use super::super::plan::Plans;
+use super::super::plans::Plans;
 use super::super::table::{Help, InFile, Member, Reading, Value, members};
 use super::super::{Layer, MappingFile, naming};
 use super::{Case, CaseFile, Expectation, entry};

@@ -1,7 +1,7 @@
 //! One case against a mapping.
 
 use super::super::explain::{Explained, Outcome};
-use super::super::plan::Plans;
+use super::super::plans::Plans;
 use super::{Case, Difference, Expectation, Verdict};
 use crate::event::Entry;
 

@@ -29,6 +29,11 @@ pub(crate) fn slackcef(arguments: &[&str]) -> Output {
     command().args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
+/// Whether a message tells of Slack, and is no event of the forwarder's own.
+pub(crate) fn is_of_slack(message: &str) -> bool {
+    !message.contains("|slackcef|slackcef|")
+}
+
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slackcef"));
     // What the tests' own environment says of proxies and logs is not meant for it.
@@ -77,10 +82,18 @@ impl Forwarder {
 
     /// Starts `run` with more arguments and that standard output.
     pub(crate) fn start_into(&self, arguments: &[&str], stdout: impl Into<Stdio>) -> Running {
+        self.begin(self.command(arguments).stdout(stdout))
+    }
+
+    /// Starts `run`, which logs more than usual: for conditions that show nowhere else.
+    pub(crate) fn start_talkative(&self) -> Running {
+        self.begin(self.command(&[]).env("SLACKCEF_LOG", "slackcef=debug"))
+    }
+
+    fn begin(&self, command: &mut Command) -> Running {
         let log = self.dir().join("log");
         let to = File::options().create(true).append(true).open(&log).unwrap();
-        let child = self.command(arguments).stdout(stdout).stderr(to).spawn().unwrap();
-        Running { child, log }
+        Running { child: command.stderr(to).spawn().unwrap(), log }
     }
 }
 
@@ -93,8 +106,12 @@ impl Running {
 
     /// SIGTERM.
     pub(crate) fn ask_to_end(&self) {
-        let asked = Command::new("sh").arg("-c").arg(format!("kill {}", self.child.id())).status().unwrap();
-        assert!(asked.success());
+        self.signal("TERM");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").arg("-c").arg(kill).status().unwrap().success());
     }
 
     /// Its exit, when it has ended.

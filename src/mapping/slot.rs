@@ -1,0 +1,189 @@
+//! One field of a plan: what may stand under one key, and the short cuts past most fields of most
+//! entries.
+//!
+//! **Invariant:** a short cut comes to what following the field would come to; `map --explain` takes
+//! none.
+
+use std::sync::Arc;
+
+use super::field::Field;
+use super::outline::Outline;
+use super::path::PathId;
+use super::pick::Values;
+use super::plan::{Candidate, Choice, Fate, Watch};
+use super::template::Buffers;
+use crate::cef::{Event, Key, Label};
+
+/// A field of one plan, with what can be told without a look at it: most fields of most entries are
+/// absent, and most of the others are one value as it stands.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// The numbers of the paths of which one must be there.
+    sources: [u16; 4],
+    /// The first that is there is the value, under this label.
+    direct: bool,
+    label: Option<Label>,
+    pub(super) field: Arc<FieldPlan>,
+}
+
+impl Slot {
+    /// What can be told of a field beforehand.
+    pub(super) fn new(field: Arc<FieldPlan>) -> Self {
+        let (sources, direct) = Self::sources(&field).unwrap_or((NO_SOURCES, false));
+        let label = if direct { field.only().and_then(|only| only.what.label()).cloned() } else { None };
+        Self { sources, direct, label, field }
+    }
+
+    /// The paths of which the field needs one, and whether the first that is there is its value;
+    /// `None` where they are many or there is no saying.
+    fn sources(field: &FieldPlan) -> Option<([u16; 4], bool)> {
+        let mut needed: Vec<PathId> = Vec::new();
+        for candidate in field.choice.live() {
+            if let Field::Value { template, .. } = &*candidate.what {
+                needed.extend(template.needs()?);
+            }
+        }
+        let mut sources = NO_SOURCES;
+        if needed.len() > sources.len() {
+            return None;
+        }
+        for (source, path) in sources.iter_mut().zip(needed) {
+            *source = u16::try_from(path.index()).ok().filter(|&path| path != NO_SOURCE)?;
+        }
+        let direct = field.only().is_some_and(|only| match &*only.what {
+            Field::Value { template, .. } => template.is_first_found(),
+            Field::Unset => false,
+        });
+        Some((sources, direct))
+    }
+
+    /// Adds the field to the event, where there is something to add, and marks in the outline what
+    /// it took.
+    pub(super) fn fill<'p, W: Watch<'p>>(
+        &'p self,
+        values: Values<'_>,
+        outline: Option<&mut Outline>,
+        applies: &[bool],
+        buffers: &mut Buffers,
+        event: &mut Event,
+        watch: &mut W,
+    ) {
+        let field = &*self.field;
+        match if W::SEES_ALL { Glance::LookCloser } else { self.glance(values) } {
+            Glance::Absent => {}
+            Glance::Text(path, text) => match event.push(&field.key, self.label.as_ref(), text) {
+                Ok(()) => {
+                    if let Some((outline, member)) = outline.zip(values.member(path)) {
+                        outline.take(member);
+                    }
+                }
+                Err(misfit) => {
+                    if let Some(only) = field.only() {
+                        watch.field(field, only, Fate::Misfit(text, misfit), applies);
+                    }
+                }
+            },
+            Glance::LookCloser => {
+                let Some(chosen) = field.choice.made(applies) else { return };
+                let fate = field.fill(&chosen.what, values, buffers, event);
+                if let Some(outline) = outline {
+                    field.take(&chosen.what, &fate, values, outline);
+                }
+                watch.field(field, chosen, fate, applies);
+            }
+        }
+    }
+
+    /// What the first source that is there makes of the field.
+    fn glance<'a>(&self, values: Values<'a>) -> Glance<'a> {
+        if self.sources == NO_SOURCES {
+            return Glance::LookCloser;
+        }
+        let sources = self.sources.iter().take_while(|&&path| path != NO_SOURCE);
+        let found =
+            sources.map(|&path| usize::from(path)).find_map(|path| Some((path, values.numbered(path)?)));
+        match found.map(|(path, found)| (path, found.lent())) {
+            None => Glance::Absent,
+            Some((path, Some(text))) if self.direct => Glance::Text(path, text),
+            Some(_) => Glance::LookCloser,
+        }
+    }
+}
+
+/// Stands for no path.
+const NO_SOURCE: u16 = u16::MAX;
+const NO_SOURCES: [u16; 4] = [NO_SOURCE; 4];
+
+/// What can be told of a field without following it.
+enum Glance<'a> {
+    Absent,
+    /// The value, and the number of its path.
+    Text(usize, &'a str),
+    LookCloser,
+}
+
+/// What may stand under one key.
+#[derive(Debug)]
+pub(super) struct FieldPlan {
+    pub(super) key: Key,
+    /// Its place among the fields, see `order`.
+    pub(super) place: usize,
+    pub(super) choice: Choice<Arc<Field>>,
+}
+
+impl FieldPlan {
+    /// Whether it may ask for what no other field took.
+    pub(super) fn wants_rest(&self) -> bool {
+        self.choice.live().iter().any(|said| match &*said.what {
+            Field::Value { template, .. } => template.wants_rest(),
+            Field::Unset => false,
+        })
+    }
+
+    /// What an `unset` takes away: the paths of everything that it is stronger than.
+    pub(super) fn withheld(&self) -> impl Iterator<Item = PathId> {
+        let unset = self.choice.0.iter().rposition(|said| matches!(&*said.what, Field::Unset));
+        let weaker = self.choice.0.get(..unset.unwrap_or(0)).unwrap_or_default();
+        weaker.iter().flat_map(|said| said.what.paths())
+    }
+
+    /// The one candidate that can count, where it is one.
+    pub(super) fn only(&self) -> Option<&Candidate<Arc<Field>>> {
+        match self.choice.live() {
+            [only] if only.rule.is_none() => Some(only),
+            _ => None,
+        }
+    }
+
+    fn fill<'a>(
+        &self,
+        field: &'a Field,
+        values: Values<'a>,
+        buffers: &'a mut Buffers,
+        event: &mut Event,
+    ) -> Fate<'a> {
+        let Field::Value { label, template, .. } = field else { return Fate::Unset };
+        match template.value(values, buffers) {
+            Err(placeholder) => Fate::Absent(placeholder),
+            Ok(text) => match event.push(&self.key, label.as_ref(), text) {
+                Ok(()) => Fate::Pushed,
+                Err(misfit) => Fate::Misfit(text, misfit),
+            },
+        }
+    }
+
+    /// Marks what the field took of the entry, or keeps out of the event on purpose. A value that did
+    /// not fit stays unmarked, for it is nowhere else.
+    fn take(&self, field: &Field, fate: &Fate<'_>, values: Values<'_>, outline: &mut Outline) {
+        match (field, fate) {
+            (Field::Value { template, .. }, Fate::Pushed) => template.take(values, outline, true),
+            // What is to be hidden is hidden, though nothing came of it.
+            (Field::Value { template, .. }, _) => template.take(values, outline, false),
+            (Field::Unset, _) => {
+                for member in self.withheld().filter_map(|path| values.member_around(path.index())) {
+                    outline.take(member);
+                }
+            }
+        }
+    }
+}

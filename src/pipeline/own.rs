@@ -1,0 +1,510 @@
+//! Events of the forwarder's own: what it has to say to the SIEM of itself.
+//!
+//! ```text
+//!  Voice (anyone) ──try_send──▶ Herald ──append──▶ store ──▶ every destination, like Slack's entries
+//! ```
+//!
+//! An own event is an [`Entry`] of [`Log::Forwarder`] whose JSON is written here, stored under a
+//! source of its own ([`SourceId::own`]) and mapped by `mappings/forwarder/`. All of them, with
+//! their words, stand in this file.
+//!
+//! **Invariant:** whoever says something never waits for it: while the store has no room, events
+//! queue up to a bound, and are left out beyond it. Each was logged where it happened.
+//! **Invariant:** mapping and delivering an own event never raises another.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::news::News;
+use super::setup::SetupError;
+use crate::event::{Action, Entry, EntryId, Log, Text, UnixTime};
+use crate::mapping::Plans;
+use crate::problem::Problem;
+use crate::slack::Clock;
+use crate::store::{Batch, Bookmark, Full, Lost, Repair, SourceId, Store};
+use crate::telemetry::chain;
+
+/// Something that happened to the forwarder.
+#[derive(Debug)]
+pub(super) struct OwnEvent {
+    at: UnixTime,
+    action: &'static str,
+    message: String,
+    help: Option<String>,
+    details: Map<String, Value>,
+}
+
+/// Its form as an entry.
+#[derive(Serialize)]
+struct Written<'a> {
+    id: &'a str,
+    date_create: i64,
+    action: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+    context: Context<'a>,
+    details: &'a Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Context<'a> {
+    host: &'a str,
+}
+
+/// What differs between two states of a mapping folder, by the names of its files.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Difference {
+    pub(super) added: BTreeSet<String>,
+    pub(super) changed: BTreeSet<String>,
+    pub(super) removed: BTreeSet<String>,
+}
+
+impl OwnEvent {
+    fn new(action: &'static str, message: impl Into<String>) -> Self {
+        Self { at: Clock::system().now(), action, message: message.into(), help: None, details: Map::new() }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// What happened, in a sentence.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The service has begun to poll and to deliver.
+    pub(super) fn started<'a>(
+        sources: impl IntoIterator<Item = &'a str>,
+        destinations: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let names = |names: &mut dyn Iterator<Item = &'a str>| names.map(Value::from).collect::<Vec<_>>();
+        let version = env!("CARGO_PKG_VERSION");
+        Self::new("forwarder-started", format!("slackcef {version} has started"))
+            .with("version", version)
+            .with("sources", names(&mut sources.into_iter()))
+            .with("destinations", names(&mut destinations.into_iter()))
+    }
+
+    /// The service reads nothing more: it was asked to end, or cannot go on for what `because` says.
+    pub(super) fn stopped(because: Option<&str>) -> Self {
+        let stopped = match because {
+            None => {
+                Self::new("forwarder-stopped", "slackcef was asked to end; what is not delivered is kept")
+                    .with("reason", "asked")
+            }
+            Some(because) => Self::new("forwarder-stopped", format!("slackcef cannot go on: {because}"))
+                .with("reason", "failure"),
+        };
+        stopped.help("nothing is read from Slack until it is started again; it goes on where it stopped")
+    }
+
+    /// A mapping folder is in force as it now is.
+    pub(super) fn mapping_reloaded(
+        mapping: &str,
+        folder: &Path,
+        difference: &Difference,
+        files: usize,
+        plans: &Plans,
+    ) -> Self {
+        let Difference { added, changed, removed } = difference;
+        let what = [("changed", changed), ("added", added), ("removed", removed)];
+        let told: Vec<_> = what
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(how, names)| format!("{how} {}", listed(names)))
+            .collect();
+        let message = if told.is_empty() {
+            format!("the mapping {mapping} is what it was before its mistakes")
+        } else {
+            format!("the mapping {mapping} was read again: {}", told.join(", "))
+        };
+        let mut event = Self::new("mapping-reloaded", message)
+            .with("mapping", mapping)
+            .with("folder", folder.display().to_string())
+            .with("files", files)
+            .with("actions", plans.actions(Log::Audit).len());
+        for (how, names) in what.into_iter().filter(|(_, names)| !names.is_empty()) {
+            event = event.with(how, names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>());
+        }
+        event
+    }
+
+    /// The files of a mapping folder hold mistakes, the first of which is `first`.
+    pub(super) fn mapping_refused(mapping: &str, folder: &Path, first: &Problem, count: usize) -> Self {
+        let more = match count.saturating_sub(1) {
+            0 => String::new(),
+            1 => " (and 1 mistake more)".to_owned(),
+            more => format!(" (and {more} mistakes more)"),
+        };
+        let (file, line) = (&*first.file, first.line());
+        let message = format!("{file}:{line}: {}{more}; the mapping before it stays in force", first.what);
+        let event = Self::new("mapping-refused", message)
+            .with("mapping", mapping)
+            .with("folder", folder.display().to_string())
+            .with("file", file)
+            .with("line", line)
+            .with("reason", first.code)
+            .with("count", count);
+        match &first.help {
+            Some(help) => event.help(help),
+            None => event,
+        }
+    }
+
+    /// A mapping cannot be had, or not be used, as a whole.
+    pub(super) fn mapping_unusable(mapping: &str, folder: &Path, error: &SetupError) -> Self {
+        let (reason, help) = match error {
+            SetupError::MappingFolder(_) => {
+                ("unreadable", "check the path, and that the service's user may read it")
+            }
+            _ => ("unusable", "`slackcef check` says what to do about it"),
+        };
+        Self::new("mapping-refused", format!("{}; the mapping before it stays in force", chain(error)))
+            .help(help)
+            .with("mapping", mapping)
+            .with("folder", folder.display().to_string())
+            .with("reason", reason)
+    }
+
+    /// No mapping names the action of an entry.
+    fn action_unmapped(entry: &Entry) -> Self {
+        let action: String = entry.action().as_str().chars().take(LONGEST_ACTION).collect();
+        let message =
+            format!("no mapping file names Slack's action {action:?}; it is delivered by the catch-all");
+        let help = format!(
+            "put [actions.{action:?}] with a name and a severity into a mapping file; `slackcef mapping coverage` has it to paste"
+        );
+        Self::new("action-unmapped", message)
+            .help(help)
+            .with("action", action)
+            .with("entry", entry.id().as_str())
+    }
+
+    /// Something of the store had to be put right when it was opened.
+    pub(super) fn store_repaired(repair: &Repair) -> Self {
+        let reason = match repair {
+            Repair::Closed { .. } => "folder-open",
+            Repair::Positions { .. } => "positions",
+        };
+        Self::new("store-repaired", repair.to_string()).with("reason", reason)
+    }
+
+    /// Damage took entries.
+    fn entries_lost(lost: &Lost) -> Self {
+        Self::new("store-repaired", format!("the store was damaged: {lost}"))
+            .help(lost.help())
+            .with("reason", "entries-lost")
+            .with("count", lost.entries)
+    }
+
+    /// The store takes nothing more.
+    pub(super) fn store_full(full: Full, bytes: u64, limit: u64) -> Self {
+        let (reason, message, help) = match full {
+            Full::Limit => (
+                "limit",
+                "the store was full: nothing more was asked of Slack until a destination had taken some",
+                "see why a destination is behind, or raise `max_size` of [state]",
+            ),
+            Full::Disk => (
+                "disk",
+                "the disk was nearly full: nothing more was asked of Slack until it had room",
+                "make room on the disk of the store",
+            ),
+        };
+        Self::new("store-full", message)
+            .help(help)
+            .with("reason", reason)
+            .with("bytes", bytes)
+            .with("limit", limit)
+    }
+
+    /// The entry that it is from now on.
+    fn into_entry(self, host: &str) -> Entry {
+        // Of the 40 characters that `externalId` has.
+        let id = format!("slackcef-{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..));
+        let written = Written {
+            id: &id,
+            date_create: self.at.seconds(),
+            action: self.action,
+            message: &self.message,
+            help: self.help.as_deref(),
+            context: Context { host },
+            details: &self.details,
+        };
+        // Maps with text keys are always JSON.
+        let raw = serde_json::to_vec(&written).unwrap_or_default();
+        let (id, action) = (EntryId::given(id.into()), Action::new(Text::from(self.action)));
+        Entry::from_parts(Log::Forwarder, id, action, self.at, raw.into())
+    }
+}
+
+/// More names than this say no more.
+const MOST_NAMES: usize = 10;
+/// The longest known one has 76 characters.
+const LONGEST_ACTION: usize = 200;
+
+fn listed(names: &BTreeSet<String>) -> String {
+    let mut listed = names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > MOST_NAMES {
+        listed.push_str(" and more");
+    }
+    listed
+}
+
+/// Says what happened; clones speak for the same forwarder.
+#[derive(Debug, Clone)]
+pub(super) struct Voice {
+    to: mpsc::Sender<OwnEvent>,
+    said: Arc<Mutex<News>>,
+}
+
+/// Events that wait for the store: a whole batch may be of actions that nobody names.
+const WAITING: usize = 1024;
+
+impl Voice {
+    /// Has it stored for every destination, as soon as there is room.
+    pub(super) fn say(&self, event: OwnEvent) {
+        let action = event.action;
+        match self.to.try_send(event) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                warn!(
+                    action,
+                    "an event of the forwarder's own is left out: too many wait for room in the store"
+                );
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                debug!(action, "an event of the forwarder's own came too late to be stored");
+            }
+        }
+    }
+
+    /// Says that no mapping names the entry's action, once a day and action.
+    pub(super) fn say_unmapped(&self, entry: &Entry) {
+        if self.is_news("unmapped", entry.action().as_str()) {
+            self.say(OwnEvent::action_unmapped(entry));
+        }
+    }
+
+    /// Says that damage took entries, once for all destinations.
+    pub(super) fn say_lost(&self, lost: &Lost) {
+        if self.is_news("lost", &lost.to_string()) {
+            self.say(OwnEvent::entries_lost(lost));
+        }
+    }
+
+    fn is_news(&self, kind: &str, what: &str) -> bool {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).is_news(kind, what)
+    }
+}
+
+/// Carries into the store what was said.
+#[derive(Debug)]
+pub(super) struct Herald {
+    said: mpsc::Receiver<OwnEvent>,
+}
+
+/// A voice, and who carries on what it says.
+pub(super) fn voice() -> (Voice, Herald) {
+    let (to, said) = mpsc::channel(WAITING);
+    (Voice { to, said: Arc::default() }, Herald { said })
+}
+
+/// A herald at work.
+#[derive(Debug)]
+pub(super) struct Errand {
+    task: JoinHandle<()>,
+    enough: CancellationToken,
+}
+
+/// Entries stored at once.
+const BATCH: usize = 64;
+/// How long the last events may wait for room: longer than a store takes to look again.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+impl Herald {
+    /// Begins to store what is said.
+    pub(super) fn start(self, store: Store) -> Errand {
+        let enough = CancellationToken::new();
+        Errand { task: tokio::spawn(self.run(store, enough.clone())), enough }
+    }
+
+    async fn run(mut self, store: Store, enough: CancellationToken) {
+        let host = hostname::get().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        loop {
+            let mut said = Vec::new();
+            tokio::select! {
+                // Nothing that was said before the end is passed over.
+                biased;
+                _ = self.said.recv_many(&mut said, BATCH) => {}
+                () = enough.cancelled() => {}
+            }
+            if said.is_empty() {
+                return;
+            }
+            let entries = said.into_iter().map(|event| event.into_entry(&host)).collect();
+            let batch = Batch { source: SourceId::own(), entries, bookmark: Bookmark::default() };
+            if let Err(error) = store.append(batch).await {
+                warn!("events of the forwarder's own cannot be stored: {}", chain(&error));
+            }
+        }
+    }
+}
+
+impl Errand {
+    /// Stores what was said so far, and ends.
+    pub(super) async fn finish(mut self) {
+        self.enough.cancel();
+        if tokio::time::timeout(LAST_WORDS, &mut self.task).await.is_err() {
+            self.task.abort();
+            warn!("the last events of the forwarder's own are left out: the store has no room for them");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cef::{Encoder, Event};
+    use crate::mapping::{Scratch, builtin, compile};
+
+    /// What the shipped mapping makes of an own event, less what differs from run to run.
+    fn line(event: OwnEvent) -> String {
+        let entry = event.into_entry("relay-1");
+        let read = Entry::from_raw(Log::Forwarder, entry.raw().clone(), UnixTime::from_seconds(0), 0);
+        assert_eq!(read.as_ref(), Ok(&entry), "its text says what it is");
+        let (plans, mut event) = (compile(&builtin()).unwrap(), Event::new());
+        let plan = plans.plan(Log::Forwarder, entry.action().as_str());
+        let mut scratch = Scratch::new();
+        let applied = plan.apply(&entry, &mut scratch, &mut event);
+        assert!(!applied.unmapped && applied.misfits.is_empty(), "{applied:?}");
+        let mut line = Vec::new();
+        let cuts = Encoder::default().encode(&event, 8000, &mut line);
+        let line = String::from_utf8(line).unwrap();
+        assert!(cuts.is_empty(), "{cuts:?} {line}");
+        let (header, rest) = line.split_once("externalId=slackcef-").unwrap();
+        let (_, rest) = rest.split_once(" act=").unwrap();
+        format!(
+            "{}|act={rest}",
+            header.split('|').skip(4).collect::<Vec<_>>().join("|").trim_end_matches('|')
+        )
+    }
+
+    #[test]
+    fn each_reads_well_as_cef() {
+        let entry = Entry::from_parts(
+            Log::Audit,
+            EntryId::given("e-1".into()),
+            Action::new("quantum_widget_entangled".into()),
+            UnixTime::from_seconds(0),
+            b"{}".as_slice().into(),
+        );
+        let text = "version = 1\nlog = \"audit\"\n[fields]\nsuserr = \"x\"\n";
+        let file = mapping_file("/etc/slackcef/mappings/acme/acme.toml", text);
+        let problems = compile(&[builtin(), vec![file]].concat()).unwrap_err();
+        let folder = Path::new("/etc/slackcef/mappings/acme");
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let difference =
+            Difference { changed: names(&["acme.toml"]), added: names(&["vip.toml"]), removed: names(&[]) };
+        let plans = compile(&builtin()).unwrap();
+        let actions = plans.actions(Log::Audit).len();
+        let lost = Lost { batches: 3..=3, entries: 12, source: None, times: None };
+        for (event, expected) in [
+            (
+                OwnEvent::started(["acme-audit"], ["siem", "archive"]),
+                r#"forwarder-started|Forwarder started|2|act=forwarder-started cat=forwarder dvchost=relay-1 msg=slackcef VERSION has started cs6={"details":{"destinations":["siem","archive"],"sources":["acme-audit"],"version":"VERSION"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::stopped(None),
+                "forwarder-stopped|Forwarder stopped|4|act=forwarder-stopped cat=forwarder dvchost=relay-1 cs5=nothing is read from Slack until it is started again; it goes on where it stopped cs5Label=SlackcefHelp reason=asked msg=slackcef was asked to end; what is not delivered is kept",
+            ),
+            (
+                OwnEvent::mapping_refused("acme", folder, &problems[0], 2),
+                r#"mapping-refused|Mapping refused|6|act=mapping-refused cat=mapping outcome=failure dvchost=relay-1 cn1=4 cn1Label=SlackcefLine cn2=2 cn2Label=SlackcefCount cs3=acme cs3Label=SlackcefMapping cs5=did you mean `suser` (sourceUserName)? cs5Label=SlackcefHelp filePath=/etc/slackcef/mappings/acme/acme.toml reason=unknown-key msg=/etc/slackcef/mappings/acme/acme.toml:4: `suserr` is not a CEF key (and 1 mistake more); the mapping before it stays in force cs6={"details":{"folder":"/etc/slackcef/mappings/acme"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::mapping_reloaded("acme", folder, &difference, 2, &plans),
+                r#"mapping-reloaded|Mapping reloaded|4|act=mapping-reloaded cat=mapping outcome=success dvchost=relay-1 cs3=acme cs3Label=SlackcefMapping msg=the mapping acme was read again: changed acme.toml, added vip.toml cs6={"details":{"actions":ACTIONS,"added":["vip.toml"],"changed":["acme.toml"],"files":2,"folder":"/etc/slackcef/mappings/acme"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::action_unmapped(&entry),
+                r#"action-unmapped|Action without a mapping|3|act=action-unmapped cat=mapping dvchost=relay-1 cs4=quantum_widget_entangled cs4Label=SlackcefAction cs5=put [actions."quantum_widget_entangled"] with a name and a severity into a mapping file; `slackcef mapping coverage` has it to paste cs5Label=SlackcefHelp msg=no mapping file names Slack's action "quantum_widget_entangled"; it is delivered by the catch-all cs6={"details":{"entry":"e-1"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::store_full(Full::Limit, 10, 9),
+                r#"store-full|Store full|8|act=store-full cat=store dvchost=relay-1 cs5=see why a destination is behind, or raise `max_size` of [state] cs5Label=SlackcefHelp reason=limit msg=the store was full: nothing more was asked of Slack until a destination had taken some cs6={"details":{"bytes":10,"limit":9}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::store_repaired(&Repair::Positions { readers: 2 }),
+                "store-repaired|Store repaired after damage|6|act=store-repaired cat=store dvchost=relay-1 reason=positions msg=the positions of 2 destinations were damaged: what is still kept is delivered to them once more",
+            ),
+            (
+                OwnEvent::entries_lost(&lost),
+                "store-repaired|Store lost entries to damage|8|act=store-repaired cat=store dvchost=relay-1 cn2=12 cn2Label=SlackcefCount cs5=check the disk. Slack may still hold these entries: to read them again, run slackcef once with an empty `[state] dir` and `start` set to before they happened cs5Label=SlackcefHelp reason=entries-lost msg=the store was damaged: 12 stored entries of unknown source are damaged beyond reading (batches 3 to 3)",
+            ),
+        ] {
+            let expected = expected
+                .replace("VERSION", env!("CARGO_PKG_VERSION"))
+                .replace("ACTIONS", &actions.to_string());
+            assert_eq!(line(event), expected);
+        }
+    }
+
+    #[test]
+    fn each_of_them_has_its_words_in_the_mapping() {
+        let plans = compile(&builtin()).unwrap();
+        let named: Vec<_> =
+            plans.actions(Log::Forwarder).iter().map(|mapped| mapped.action.to_owned()).collect();
+        assert_eq!(
+            named,
+            [
+                "action-unmapped",
+                "certificate-expiring",
+                "destination-down",
+                "destination-recovered",
+                "forwarder-started",
+                "forwarder-stopped",
+                "heartbeat",
+                "mapping-refused",
+                "mapping-reloaded",
+                "replay-finished",
+                "replay-started",
+                "source-late",
+                "source-quiet",
+                "source-recovered",
+                "source-refused",
+                "store-full",
+                "store-repaired",
+            ]
+        );
+    }
+
+    #[test]
+    fn whoever_speaks_never_waits() {
+        let (voice, _unheard) = voice();
+        for _ in 0..=WAITING {
+            voice.say(OwnEvent::stopped(None));
+        }
+    }
+
+    fn mapping_file(name: &str, text: &str) -> crate::mapping::MappingFile {
+        crate::mapping::MappingFile::new(name, crate::mapping::Layer::Customer, text)
+    }
+}
