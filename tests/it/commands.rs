@@ -124,6 +124,8 @@ fn help_ends_with_an_example() {
         "check",
         "map",
         "mapping list",
+        "mapping coverage",
+        "mapping schema",
         "mapping init",
         "mapping test",
         "mapping diff",
