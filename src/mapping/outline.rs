@@ -71,6 +71,17 @@ impl Outline {
         MemberId(number)
     }
 
+    /// Notes a member all at once, in which nothing lies.
+    pub(super) fn leaf(&mut self, key: Range<usize>, value: Range<usize>, known: bool) {
+        let (key, value, after) = (Extent::new(key), Extent::new(value), self.count().saturating_add(1));
+        self.members.push(Member { key, value, after, known, taken: false });
+    }
+
+    /// The member that will be noted next.
+    pub(super) fn next(&self) -> MemberId {
+        MemberId(self.count())
+    }
+
     /// Notes where a member's value lies. What was begun since then lies inside it.
     pub(super) fn end(&mut self, member: MemberId, value: Range<usize>) {
         let after = self.count();

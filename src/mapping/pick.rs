@@ -295,10 +295,13 @@ impl<'a> Walk<'a> {
                 inside.star = u32::try_from(begin).unwrap_or(u32::MAX);
             }
             // A list is one value: what lies in it is no member.
-            if !within.list
-                && let Some(outline) = &mut self.outline
-            {
-                inside.member = outline.begin(start - 1..key.end + 1, way.is_some());
+            let noted = self.outline.is_some() && !within.list;
+            let has_members = self.scan.peek() == Some(b'{');
+            if let Some(outline) = self.outline.as_mut().filter(|_| noted) {
+                inside.member = outline.next();
+                if has_members {
+                    outline.begin(start - 1..key.end + 1, way.is_some());
+                }
             }
             if let Some((child, bit)) = way {
                 let child = self.tree.node(child)?;
@@ -318,10 +321,13 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            if !within.list
-                && let Some(outline) = &mut self.outline
-            {
-                outline.end(inside.member, begin..self.scan.at());
+            if let Some(outline) = self.outline.as_mut().filter(|_| noted) {
+                let value = begin..self.scan.at();
+                if has_members {
+                    outline.end(inside.member, value);
+                } else {
+                    outline.leaf(start - 1..key.end + 1, value, way.is_some());
+                }
             }
             if !self.scan.another(b'}')? {
                 return Some(());
