@@ -29,7 +29,7 @@ pub struct Event {
     fields: Vec<Slot>,
     clashes: Vec<Slot>,
     /// The bits of every key and label in `fields`: most new names are told from all of them at once.
-    names: u128,
+    names: [u128; 2],
 }
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Event {
         self.text.clear();
         self.fields.clear();
         self.clashes.clear();
-        self.names = 0;
+        self.names = [0; 2];
         self.severity = Severity::default();
         for part in [
             &mut self.vendor,
@@ -151,7 +151,11 @@ impl Event {
             self.clashes.push(slot);
             return Ok(());
         }
-        self.names |= key.hash().bit() | label.map_or(0, |label| label.hash().bit());
+        for hash in [Some(key.hash()), label.map(Label::hash)].into_iter().flatten() {
+            for (taken, bit) in self.names.iter_mut().zip(hash.bits()) {
+                *taken |= bit;
+            }
+        }
         self.fields.push(slot);
         Ok(())
     }
@@ -185,7 +189,7 @@ impl Event {
 
     fn holds(&self, name: &str, hash: NameHash) -> bool {
         let is_it = |taken: &str, taken_hash| taken_hash == hash && taken.eq_ignore_ascii_case(name);
-        self.names & hash.bit() != 0
+        self.names.iter().zip(hash.bits()).all(|(taken, bit)| taken & bit != 0)
             && self.fields.iter().any(|Slot { key, label, .. }| {
                 is_it(key.name(), key.hash())
                     || label.as_ref().is_some_and(|label| is_it(label.as_str(), label.hash()))

@@ -218,9 +218,9 @@ impl Key {
 pub(super) struct NameHash(u32);
 
 impl NameHash {
-    /// The fingerprint's own bit of 128.
-    pub(super) fn bit(self) -> u128 {
-        1 << (self.0 % 128)
+    /// The fingerprint's own bits, one of 128 in each half: of forty names few share both.
+    pub(super) fn bits(self) -> [u128; 2] {
+        [1 << (self.0 % 128), 1 << ((self.0 >> 16) % 128)]
     }
 
     /// FNV-1a over the lower-case letters.

@@ -1,7 +1,7 @@
 //! Values brought into the type that their key wants; what does not fit is refused, with the reason.
 
-use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::fmt::{self, Display, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::key::Kind;
 
@@ -38,18 +38,33 @@ pub(super) fn write(kind: Kind, text: &str, out: &mut String) -> Result<(), Misf
             out.push_str(text);
             return Ok(());
         }
-        Kind::Integer => write!(out, "{}", plain.parse::<i32>().map_err(|_| misfit)?),
-        Kind::Long => write!(out, "{}", plain.parse::<i64>().map_err(|_| misfit)?),
+        Kind::Integer => whole(plain.parse::<i32>().map_err(|_| misfit)?, plain, out),
+        Kind::Long => whole(plain.parse::<i64>().map_err(|_| misfit)?, plain, out),
         Kind::Float => match plain.parse::<f64>() {
             Ok(number) if number.is_finite() => write!(out, "{number}"),
             _ => return Err(misfit),
         },
+        // The one form of an IPv4 address that is read is the one that it is written in.
+        Kind::Address if plain.parse::<Ipv4Addr>().is_ok() => out.write_str(plain),
         Kind::Address => write!(out, "{}", plain.parse::<IpAddr>().map_err(|_| misfit)?.to_canonical()),
         Kind::Ipv6 => write!(out, "{}", plain.parse::<Ipv6Addr>().map_err(|_| misfit)?),
         Kind::Mac => return write_mac(plain, out).ok_or(misfit),
+        // As Slack gives nearly all of them: seconds of this century.
+        Kind::Time if plain.len() == 10 && plain.parse::<u32>().is_ok() && !plain.starts_with(['0', '+']) => {
+            out.write_str(plain).and_then(|()| out.write_str("000"))
+        }
         Kind::Time => write!(out, "{}", milliseconds(plain).ok_or(misfit)?),
     };
     written.map_err(|_| misfit)
+}
+
+/// Appends a whole number that was read from `text`: the text itself, if it has no more than it needs.
+fn whole(number: impl Display, text: &str, out: &mut String) -> fmt::Result {
+    if text.starts_with(|c: char| matches!(c, '1'..='9')) {
+        out.write_str(text)
+    } else {
+        write!(out, "{number}")
+    }
 }
 
 /// Twelve hexadecimal digits, in pairs by `:` or `-`, in fours by `.`, or bare, as

@@ -114,7 +114,11 @@ impl Condition<AtPath> {
                         Pruned::When(condition) => left.push(condition),
                     }
                 }
-                if left.is_empty() { Pruned::Always } else { Pruned::When(Arc::new(Self::All(left))) }
+                match <[_; 1]>::try_from(left) {
+                    Ok([only]) => Pruned::When(only),
+                    Err(left) if left.is_empty() => Pruned::Always,
+                    Err(left) => Pruned::When(Arc::new(Self::All(left))),
+                }
             }
             Self::Any(conditions) => {
                 let mut left = Vec::new();
@@ -125,7 +129,11 @@ impl Condition<AtPath> {
                         Pruned::When(condition) => left.push(condition),
                     }
                 }
-                if left.is_empty() { Pruned::Never } else { Pruned::When(Arc::new(Self::Any(left))) }
+                match <[_; 1]>::try_from(left) {
+                    Ok([only]) => Pruned::When(only),
+                    Err(left) if left.is_empty() => Pruned::Never,
+                    Err(left) => Pruned::When(Arc::new(Self::Any(left))),
+                }
             }
         }
     }

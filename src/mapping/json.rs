@@ -234,6 +234,11 @@ pub(super) fn is_container(raw: &str) -> bool {
 /// Appends the value without the white space between its tokens, and with its strings as people read
 /// them: Slack escapes every slash and every letter beyond ASCII.
 pub(super) fn write_compact(raw: &str, out: &mut String) {
+    // What most values are, and all keys.
+    if !is_container(raw) && !raw.contains('\\') {
+        out.push_str(raw.trim_ascii());
+        return;
+    }
     let mut scan = Scanner::new(raw);
     let mut run = 0;
     while scan.at < raw.len() {

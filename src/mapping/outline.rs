@@ -16,6 +16,25 @@ use std::ops::Range;
 
 use super::json;
 
+/// Where something lies in an entry. Half the size of a `Range<usize>`: there is one for every
+/// value, and an entry of four gibibytes there is not; behind them nothing is found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    start: u32,
+    end: u32,
+}
+
+impl Extent {
+    pub(super) fn new(at: Range<usize>) -> Self {
+        let short = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: short(at.start), end: short(at.end) }
+    }
+
+    pub(super) fn of(self, text: &str) -> Option<&str> {
+        text.get(self.start as usize..self.end as usize)
+    }
+}
+
 /// The members of one entry, each before those that lie inside it.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
@@ -25,10 +44,10 @@ pub(super) struct Outline {
 #[derive(Debug)]
 struct Member {
     /// The key with its quotes.
-    key: Range<usize>,
-    value: Range<usize>,
+    key: Extent,
+    value: Extent,
     /// The number of the first member that does not lie inside this one.
-    after: usize,
+    after: u32,
     /// Whether a path of the plan leads to it, or into it.
     known: bool,
     taken: bool,
@@ -36,7 +55,7 @@ struct Member {
 
 /// The number of a member.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct MemberId(usize);
+pub(super) struct MemberId(u32);
 
 impl Outline {
     pub(super) fn clear(&mut self) {
@@ -45,26 +64,43 @@ impl Outline {
 
     /// Notes a member whose value is still to be read; `known`: a path of the plan leads there.
     pub(super) fn begin(&mut self, key: Range<usize>, known: bool) -> MemberId {
-        let number = self.members.len();
+        let number = self.count();
         // Until it ends it has no value, and so it stays where the entry breaks off.
-        self.members.push(Member { key, value: 0..0, after: number + 1, known, taken: false });
+        let (key, value, after) = (Extent::new(key), Extent::default(), number.saturating_add(1));
+        self.members.push(Member { key, value, after, known, taken: false });
         MemberId(number)
+    }
+
+    /// Notes a member all at once, in which nothing lies.
+    pub(super) fn leaf(&mut self, key: Range<usize>, value: Range<usize>, known: bool) {
+        let (key, value, after) = (Extent::new(key), Extent::new(value), self.count().saturating_add(1));
+        self.members.push(Member { key, value, after, known, taken: false });
+    }
+
+    /// The member that will be noted next.
+    pub(super) fn next(&self) -> MemberId {
+        MemberId(self.count())
     }
 
     /// Notes where a member's value lies. What was begun since then lies inside it.
     pub(super) fn end(&mut self, member: MemberId, value: Range<usize>) {
-        let after = self.members.len();
-        if let Some(member) = self.members.get_mut(member.0) {
-            member.value = value;
+        let after = self.count();
+        if let Some(member) = self.members.get_mut(member.0 as usize) {
+            member.value = Extent::new(value);
             member.after = after;
         }
     }
 
     /// Marks a member, and thereby all that lies inside it.
     pub(super) fn take(&mut self, member: MemberId) {
-        if let Some(member) = self.members.get_mut(member.0) {
+        if let Some(member) = self.members.get_mut(member.0 as usize) {
             member.taken = true;
         }
+    }
+
+    /// An entry has fewer members than bytes.
+    fn count(&self) -> u32 {
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
     }
 
     /// Writes the members that nothing took, as a JSON object; writes nothing where none is left.
@@ -79,18 +115,18 @@ impl Outline {
         let begin = out.len();
         let mut next = numbers.start;
         while let Some(member) = self.members.get(next).filter(|_| next < numbers.end) {
-            let inside = next + 1..member.after;
-            next = member.after;
+            let inside = next + 1..member.after as usize;
+            next = inside.end;
             if member.taken {
                 continue;
             }
             let before = out.len();
             out.push(if before == begin { '{' } else { ',' });
-            json::write_compact(text.get(member.key.clone()).unwrap_or_default(), out);
+            json::write_compact(member.key.of(text).unwrap_or_default(), out);
             out.push(':');
             let value = out.len();
             if inside.is_empty() {
-                let raw = text.get(member.value.clone()).unwrap_or_default();
+                let raw = member.value.of(text).unwrap_or_default();
                 if !member.known || !json::is_nothing(raw) {
                     json::write_compact(raw, out);
                 }

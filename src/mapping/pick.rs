@@ -13,7 +13,7 @@
 use std::ops::Range;
 
 use super::json::{self, Scanner};
-use super::outline::{MemberId, Outline};
+use super::outline::{Extent, MemberId, Outline};
 use super::path::PathId;
 use super::pseudonym::PseudonymKey;
 use super::tree::{End, Node, Number, Tree};
@@ -56,17 +56,16 @@ pub(super) struct Picked {
 struct Spot {
     /// The entry that it belongs to; 0 for none.
     entry: u32,
-    start: usize,
-    end: usize,
+    value: Extent,
     within: Within,
     kind: Kind,
 }
 
 /// What a value lies in.
 #[derive(Debug, Clone, Copy, Default)]
-struct Within {
+pub(super) struct Within {
     /// Where the innermost member begins that a `*` stands for; 0 without one.
-    star: usize,
+    star: u32,
     /// The innermost member that is no element of a list.
     member: MemberId,
     /// Whether it is part of that member, and not all of it.
@@ -97,9 +96,23 @@ pub(super) struct Found<'a> {
     /// Its JSON text; the text itself for [`Kind::Text`].
     pub(super) raw: &'a str,
     pub(super) kind: Kind,
+    /// What it lies in; nothing of the entry for what is no part of it.
+    pub(super) within: Option<Within>,
+}
+
+impl Within {
+    /// The member that the value is all of.
+    pub(super) fn whole(self) -> Option<MemberId> {
+        (!self.list).then_some(self.member)
+    }
 }
 
 impl<'a> Found<'a> {
+    /// What is no part of the entry.
+    pub(super) fn ours(raw: &'a str, kind: Kind) -> Self {
+        Self { raw, kind, within: None }
+    }
+
     /// The value as text, where that needs no copy.
     pub(super) fn lent(self) -> Option<&'a str> {
         match self.kind {
@@ -190,18 +203,12 @@ impl<'a> Values<'a> {
     /// The value at the path of this number.
     pub(super) fn numbered(self, path: usize) -> Option<Found<'a>> {
         let spot = self.spot(path)?;
-        let raw = self.text.get(spot.start..spot.end)?;
-        Some(Found { raw, kind: spot.kind })
+        Some(Found { raw: spot.value.of(self.text)?, kind: spot.kind, within: Some(spot.within) })
     }
 
-    /// The member that has the value at the path of this number, where the value is all of it.
-    pub(super) fn member(self, path: usize) -> Option<MemberId> {
-        self.spot(path).filter(|spot| !spot.within.list).map(|spot| spot.within.member)
-    }
-
-    /// The same, be the value all of it or one of many in a list.
-    pub(super) fn member_around(self, path: usize) -> Option<MemberId> {
-        self.spot(path).map(|spot| spot.within.member)
+    /// The member that has the value at this path, be it all of it or one of many in a list.
+    pub(super) fn member_around(self, path: PathId) -> Option<MemberId> {
+        self.spot(path.index()).map(|spot| spot.within.member)
     }
 
     fn spot(self, path: usize) -> Option<&'a Spot> {
@@ -261,8 +268,9 @@ impl<'a> Walk<'a> {
             _ => self.text.get(start..stop).is_none_or(json::is_nothing),
         };
         let entry = if nothing { 0 } else { self.picked.entry };
+        let value = Extent::new(start..stop);
         for &wanted in ends {
-            self.picked.set(wanted, Spot { entry, start, end: stop, within, kind });
+            self.picked.set(wanted, Spot { entry, value, within, kind });
         }
     }
 
@@ -284,13 +292,16 @@ impl<'a> Walk<'a> {
             let begin = self.next_at();
             let mut inside = within;
             if node.any().is_some() {
-                inside.star = begin;
+                inside.star = u32::try_from(begin).unwrap_or(u32::MAX);
             }
             // A list is one value: what lies in it is no member.
-            if !within.list
-                && let Some(outline) = &mut self.outline
-            {
-                inside.member = outline.begin(start - 1..key.end + 1, way.is_some());
+            let noted = self.outline.is_some() && !within.list;
+            let has_members = self.scan.peek() == Some(b'{');
+            if let Some(outline) = self.outline.as_mut().filter(|_| noted) {
+                inside.member = outline.next();
+                if has_members {
+                    outline.begin(start - 1..key.end + 1, way.is_some());
+                }
             }
             if let Some((child, bit)) = way {
                 let child = self.tree.node(child)?;
@@ -310,10 +321,13 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            if !within.list
-                && let Some(outline) = &mut self.outline
-            {
-                outline.end(inside.member, begin..self.scan.at());
+            if let Some(outline) = self.outline.as_mut().filter(|_| noted) {
+                let value = begin..self.scan.at();
+                if has_members {
+                    outline.end(inside.member, value);
+                } else {
+                    outline.leaf(start - 1..key.end + 1, value, way.is_some());
+                }
             }
             if !self.scan.another(b'}')? {
                 return Some(());

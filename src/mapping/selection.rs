@@ -81,7 +81,7 @@ impl When {
         let mut spare = String::new();
         self.0.holds_where(&mut |asked, test| {
             let text = asked.text(event, entry, source);
-            test.holds(text.map(|raw| Found { raw, kind: Kind::Text }), &mut spare)
+            test.holds(text.map(|text| Found::ours(text, Kind::Text)), &mut spare)
         })
     }
 }

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use super::field::Field;
-use super::outline::Outline;
+use super::outline::{MemberId, Outline};
 use super::path::PathId;
-use super::pick::Values;
+use super::pick::{Values, Within};
 use super::plan::{Candidate, Choice, Fate, Watch};
 use super::template::Buffers;
 use crate::cef::{Event, Key, Label};
@@ -71,9 +71,9 @@ impl Slot {
         let field = &*self.field;
         match if W::SEES_ALL { Glance::LookCloser } else { self.glance(values) } {
             Glance::Absent => {}
-            Glance::Text(path, text) => match event.push(&field.key, self.label.as_ref(), text) {
+            Glance::Text(member, text) => match event.push(&field.key, self.label.as_ref(), text) {
                 Ok(()) => {
-                    if let Some((outline, member)) = outline.zip(values.member(path)) {
+                    if let Some((outline, member)) = outline.zip(member) {
                         outline.take(member);
                     }
                 }
@@ -100,11 +100,10 @@ impl Slot {
             return Glance::LookCloser;
         }
         let sources = self.sources.iter().take_while(|&&path| path != NO_SOURCE);
-        let found =
-            sources.map(|&path| usize::from(path)).find_map(|path| Some((path, values.numbered(path)?)));
-        match found.map(|(path, found)| (path, found.lent())) {
+        let mut found = sources.filter_map(|&path| values.numbered(usize::from(path)));
+        match found.next().map(|found| (found.within.and_then(Within::whole), found.lent())) {
             None => Glance::Absent,
-            Some((path, Some(text))) if self.direct => Glance::Text(path, text),
+            Some((member, Some(text))) if self.direct => Glance::Text(member, text),
             Some(_) => Glance::LookCloser,
         }
     }
@@ -117,8 +116,8 @@ const NO_SOURCES: [u16; 4] = [NO_SOURCE; 4];
 /// What can be told of a field without following it.
 enum Glance<'a> {
     Absent,
-    /// The value, and the number of its path.
-    Text(usize, &'a str),
+    /// The value, and the member that it is all of.
+    Text(Option<MemberId>, &'a str),
     LookCloser,
 }
 
@@ -180,7 +179,7 @@ impl FieldPlan {
             // What is to be hidden is hidden, though nothing came of it.
             (Field::Value { template, .. }, _) => template.take(values, outline, false),
             (Field::Unset, _) => {
-                for member in self.withheld().filter_map(|path| values.member_around(path.index())) {
+                for member in self.withheld().filter_map(|path| values.member_around(path)) {
                     outline.take(member);
                 }
             }

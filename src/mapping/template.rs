@@ -182,13 +182,12 @@ impl Template {
             if placeholder.hides() {
                 // The other sources are no less secret than the one that was chosen.
                 let paths = placeholder.sources.iter().filter_map(Source::path);
-                for member in paths.filter_map(|path| values.member_around(path.index())) {
+                for member in paths.filter_map(|path| values.member_around(path)) {
                     outline.take(member);
                 }
             } else if shown
                 && placeholder.is_whole()
-                && let Some(path) = placeholder.chosen_source(values).and_then(|(source, _)| source.path())
-                && let Some(member) = values.member(path.index())
+                && let Some(member) = placeholder.chosen(values).and_then(|found| found.within?.whole())
             {
                 outline.take(member);
             }
@@ -300,23 +299,20 @@ impl Placeholder {
 
     /// The first source that is there.
     fn chosen<'a>(&'a self, values: Values<'a>) -> Option<Found<'a>> {
-        self.chosen_source(values).map(|(_, found)| found)
-    }
-
-    fn chosen_source<'a>(&'a self, values: Values<'a>) -> Option<(&'a Source, Found<'a>)> {
-        self.sources.iter().find_map(|source| {
-            let found = match source {
-                Source::Path(path) => values.at(*path)?,
-                Source::Text(text) => Found { raw: text, kind: Kind::Text },
-                Source::Id(_) => Found { raw: values.id(), kind: Kind::Text },
-                Source::Rest => Found { raw: values.rest()?, kind: Kind::Rest },
-            };
-            Some((source, found))
+        self.sources.iter().find_map(|source| match source {
+            Source::Path(path) => values.at(*path),
+            Source::Text(text) => Some(Found::ours(text, Kind::Text)),
+            // Slack's, where it gave one.
+            Source::Id(path) => {
+                let within = values.at(*path).and_then(|id| id.within);
+                Some(Found { within, ..Found::ours(values.id(), Kind::Text) })
+            }
+            Source::Rest => Some(Found::ours(values.rest()?, Kind::Rest)),
         })
     }
 
     fn write<'a>(&'a self, values: Values<'a>, buffers: &mut Buffers) -> Result<(), &'a Self> {
-        let Found { mut raw, kind } = self.chosen(values).ok_or(self)?;
+        let Found { mut raw, kind, .. } = self.chosen(values).ok_or(self)?;
         if self.first && kind == Kind::List {
             raw = json::elements(raw).find(|element| !json::is_nothing(element)).ok_or(self)?;
         }

@@ -56,7 +56,7 @@ impl Test {
 
     /// Whether it holds for a text.
     pub(in crate::mapping) fn holds_for(&self, text: &str) -> bool {
-        self.holds(Some(Found { raw: text, kind: Kind::Text }), &mut String::new())
+        self.holds(Some(Found::ours(text, Kind::Text)), &mut String::new())
     }
 
     /// Whether it holds for an entry's action, where that can be told beforehand: `None` as the
