@@ -173,7 +173,7 @@ impl InFile<'_, '_> {
             } else {
                 format!("`{name}` holds a character that some receivers misread")
             };
-            let help = "letters, digits, spaces and `.` `_` `-` `/` `,` `(` `)` are safe, without a space at either end";
+            let help = "ASCII letters, digits, spaces and `.` `_` `-` may stand there, without a space at either end";
             self.problem(member.value.span(), "bad-header", what, help);
             return None;
         };

@@ -25,14 +25,21 @@ pub(crate) fn lost(plans: &Plans, entry: &str) -> Vec<String> {
             let other = Shown::of(plans, &other);
             other.holds(&changed) && other != shown
         };
-        // That the actor is a user is said by leaving it out.
-        let said = path == "/actor/type" && value == "user" || shown.holds(value);
+        let said = SAID_BY_SILENCE.contains(&(&path, &value.to_string())) || shown.holds(value);
         if !followed || !said {
             lost.push(format!("{path} = {value}"));
         }
     }
     lost
 }
+
+/// What is told by leaving its key out: anything else would be in it.
+const SAID_BY_SILENCE: [(&str, &str); 3] = [
+    ("/actor/type", r#""user""#),
+    ("/details/type", r#""JOINED""#),
+    // The huddle goes on.
+    ("/entity/huddle/date_end", "0"),
+];
 
 /// What an event shows.
 #[derive(PartialEq)]

@@ -30,8 +30,10 @@ all that no other key took.
 
 **What else did this person do in that session?** Take `cn1` (`SlackSessionId`) of the event that alarmed you and search
 for all with the same, in order of `rt`. What a person did without a session, by an app or by provisioning, has the same
-`suid`; `SlackAuditContextAppName` is the app that acted for them. What others did to the person has them in `duser` and
-`duid`.
+`suid`; `SlackAuditContextAppName` is the app that acted for them. What others did to the person has them in `duid`
+(their address is in `duser` where Slack gives it). Beware of members who join or leave a channel or a user group: Slack
+names the member as the one who acted (`suser`, `suid`), while `cn1`, `src` and the agent are those of whoever brought
+them in or put them out.
 ";
 
 /// The page.
