@@ -430,6 +430,102 @@ fn an_entity_of_a_group_lands_in_the_keys_of_that_group() {
     }
 }
 
+// ---- What an entry says beside its action ------------------------------------------------------
+
+/// Rules that look into an entry, each with an entry that it holds for and one that it does not.
+#[test]
+fn a_rule_holds_for_what_it_is_about_and_for_nothing_else() {
+    let event = |action: &str, more: &str| {
+        let event = Mapped::of(&PLANS, &format!(r#"{{"id":"e","action":"{action}",{more}}}"#));
+        (event.severity, event.get("cat").to_owned())
+    };
+    let severity_and_category = [
+        ("app_removed_from_whitelist", r#""details":{"cleared_resolution":"approved"}"#, 5, "app"),
+        (
+            "app_removed_from_whitelist",
+            r#""details":{"cleared_resolution":"restricted"}"#,
+            6,
+            "app/restriction-lifted",
+        ),
+        ("canvas_access_added", r#""details":{"is_external_user":false}"#, 1, "canvas"),
+        ("canvas_access_added", r#""details":{"is_external_user":true}"#, 4, "canvas"),
+        ("list_access_upgraded", r#""details":{"is_external_user":true}"#, 4, "list"),
+        ("list_access_revoked", r#""details":{"is_external_user":true}"#, 1, "list"),
+        ("scheduled_export_started", r#""actor":{"user":{"id":"U1"}}"#, 7, "workspace_or_org/export"),
+        ("scheduled_export_started", r#""actor":{"user":{"id":"USLACKUSER"}}"#, 5, "workspace_or_org"),
+        ("manual_export_started", r#""actor":{"user":{"id":"USLACKUSER"}}"#, 8, "workspace_or_org/export"),
+        (
+            "permissions_assigned",
+            r#""details":{"is_allowed":"ALLOWED"}"#,
+            6,
+            "account_type_role/permissions-given",
+        ),
+        (
+            "permissions_assigned",
+            r#""details":{"is_allowed":true}"#,
+            6,
+            "account_type_role/permissions-given",
+        ),
+        ("permissions_assigned", r#""details":{"is_allowed":false}"#, 5, "account_type_role"),
+        ("permissions_assigned", r#""details":{"is_allowed":"DENIED"}"#, 5, "account_type_role"),
+        ("prefs_setting_changed", r#""details":{"pref_name":"hide_gallery"}"#, 5, "workspace_or_org"),
+        (
+            "prefs_setting_changed",
+            r#""details":{"pref_name":"mcp_allowed_clients"}"#,
+            6,
+            "workspace_or_org/tool-server",
+        ),
+        ("user_created", r#""entity":{"user":{"email":"botuser-T1-A1@slack-bots.com"}}"#, 2, "user"),
+        ("user_created", r#""entity":{"user":{"email":"botuser-T1-A1@slack-bots.com.example"}}"#, 3, "user"),
+    ];
+    for (action, more, severity, category) in severity_and_category {
+        assert_eq!(event(action, more), (severity, category.to_owned()), "{action} {more}");
+    }
+}
+
+/// Slack's null is one of the kinds of retention, where the other value is one; elsewhere it is nothing.
+#[test]
+fn a_retention_of_null_is_told_by_its_name() {
+    let values = |action: &str, details: &str| {
+        let event = Mapped::of(&PLANS, &format!(r#"{{"id":"e","action":"{action}","details":{details}}}"#));
+        [event.get("SlackAuditPreviousValue").to_owned(), event.get("SlackAuditNewValue").to_owned()]
+    };
+    for (action, details, told) in [
+        (
+            "pref.dm_retention_changed",
+            r#"{"previous_value":"RETAIN_ALL","new_value":null}"#,
+            ["RETAIN_ALL", "EXPIRE_MSGS"],
+        ),
+        (
+            "pref.dm_retention_changed",
+            r#"{"previous_value":null,"new_value":"EXPIRE_ALL"}"#,
+            ["EXPIRE_MSGS", "EXPIRE_ALL"],
+        ),
+        ("pref.dm_retention_changed", "{}", ["", ""]),
+        ("pref.dm_retention_redaction_duration", r#"{"previous_value":"30","new_value":null}"#, ["30", ""]),
+    ] {
+        assert_eq!(values(action, details), told, "{action} {details}");
+    }
+}
+
+/// Slack names the member as the actor whoever did it; what others did to somebody is found by duid.
+#[test]
+fn who_gained_or_lost_is_told_by_id() {
+    let actor = r#""actor":{"user":{"id":"U1"}}"#;
+    for (action, details, duid) in [
+        ("user_channel_join", r#"{"inviter":{"user":{"id":"U2"}}}"#, "U1"),
+        ("guest_channel_leave", r#"{"kicker":{"id":"U2"}}"#, "U1"),
+        ("user_removed_from_usergroup", "null", "U1"),
+        ("user_add_to_usergroup_failed", "null", ""),
+        ("canvas_access_revoked", r#"{"user":"U3"}"#, "U3"),
+        ("list_ownership_transferred", r#"{"user":"U3"}"#, "U3"),
+        ("role_assigned", r#"{"target_user":"U3"}"#, "U3"),
+    ] {
+        let json = format!(r#"{{"id":"e","action":"{action}",{actor},"details":{details}}}"#);
+        assert_eq!(Mapped::of(&PLANS, &json).get("duid"), duid, "{action}");
+    }
+}
+
 // ---- What Slack really sent -------------------------------------------------------------------
 
 #[test]
