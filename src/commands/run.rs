@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -39,6 +39,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mode = if arguments.once { Mode::Once } else { Mode::Forever };
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
+        // Before all else: until somebody listens, a SIGHUP ends the process.
+        let hangup = listen(SignalKind::hangup())?;
         let app = App::build(&config).await.map_err(setup_failure)?;
         info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -47,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "started"
         );
         let running = app.start(mode);
-        heed_signals(&running, &arguments.file.config)?;
+        heed_signals(&running, hangup, &arguments.file.config)?;
         let bars: Vec<_> = running
             .readings()
             .iter()
@@ -71,11 +73,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Stops on SIGTERM and Ctrl-C, and looks at the mapping folders on SIGHUP.
-fn heed_signals(running: &Running, config: &Path) -> Result<(), Failure> {
+fn heed_signals(running: &Running, mut hup: Signal, config: &Path) -> Result<(), Failure> {
     let (stop, reload) = (running.stopper(), running.reloader());
-    let listen = |kind| signal(kind).map_err(|error| Failure::of_error(Exit::Bug, &error));
-    let (mut term, mut int, mut hup) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
+    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let config = config.to_owned();
     let read_at_start = std::fs::read(&config).ok();
     tokio::spawn(async move {
@@ -103,6 +103,10 @@ fn heed_signals(running: &Running, config: &Path) -> Result<(), Failure> {
         }
     });
     Ok(())
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::of_error(Exit::Bug, &error))
 }
 
 /// A bar for each source while it catches up, where there is a terminal to draw it on.

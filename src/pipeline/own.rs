@@ -1,7 +1,7 @@
 //! Events of the forwarder's own: what it has to say to the SIEM of itself.
 //!
 //! An own event is an [`Entry`] of [`Log::Forwarder`] whose JSON is written here, stored under a
-//! source of its own ([`SourceId::own`]) and mapped by `mappings/forwarder/`. All of them, with
+//! source of its own ([`SourceId::own`](crate::store::SourceId::own)) and mapped by `mappings/forwarder/`. All of them, with
 //! their words, stand in this file.
 //!
 //! **Invariant:** mapping and delivering an own event never raises another.

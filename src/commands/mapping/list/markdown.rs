@@ -45,7 +45,9 @@ pub(super) fn page(rows: &[Row]) -> String {
     section(
         &mut page,
         "Keys of every event",
-        "They are there for whatever action, where the entry has the value.",
+        "They are there for whatever action, where the entry has the value. Beside them stand `cat`, Slack's group of the \
+         action and, from severity 6 on, a topic; `outcome`, success or failure, only where the action or the entry leaves \
+         no doubt; and `dpriv`, where a role is given or taken, the privilege that the person acted upon has since then.",
     );
     table(&mut page, &every().filter(|row| row.entities.is_empty()).collect::<Vec<_>>(), false);
 
