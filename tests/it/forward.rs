@@ -15,8 +15,7 @@ use crate::support::daemon::{Listen, PATIENCE, Stored, tick};
 use crate::support::entries;
 use crate::support::events::meant;
 use crate::support::forwarder::{Forwarder, is_of_slack};
-use crate::support::rsyslog::Rsyslog;
-use crate::support::syslog_ng::SyslogNg;
+use crate::support::{rsyslog, syslog_ng};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_own_entries_reach_rsyslog_and_syslog_ng_each_once_and_as_meant() {
@@ -35,8 +34,8 @@ async fn real_entries_reach_rsyslog_and_syslog_ng_each_once_and_as_meant() {
 async fn forwarded_as_meant(entries: Vec<String>) {
     let count = entries.len();
     let certificates = Certificates::new();
-    let rsyslog = Rsyslog::start(&certificates, Listen::TLS).await;
-    let syslog_ng = SyslogNg::start(&certificates, Listen::TLS, Framing::OctetCounting, "").await;
+    let rsyslog = rsyslog::start(&certificates, Listen::TLS).await;
+    let syslog_ng = syslog_ng::start(&certificates, Listen::TLS, Framing::OctetCounting, "").await;
     let slack =
         Slack::start("127.0.0.1:0".parse().unwrap(), Plan { given: now_and_then(entries), ..nasty() })
             .await

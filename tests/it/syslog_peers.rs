@@ -10,8 +10,7 @@ use slackcef::syslog::{
 use crate::support::certificates::Certificates;
 use crate::support::daemon::{Listen, Stored, endpoint};
 use crate::support::hostile::PIECES;
-use crate::support::rsyslog::Rsyslog;
-use crate::support::syslog_ng::SyslogNg;
+use crate::support::{rsyslog, syslog_ng};
 use slackcef::simulate::authority::{Authority, Term};
 
 /// 2026-11-05T21:31:00Z
@@ -120,7 +119,7 @@ fn assert_as_sent(stored: &[Stored], batches: &[Batch], app: &str) {
 async fn rsyslog_stores_what_was_sent() {
     let certificates = Certificates::new();
     for listen in TRANSPORTS {
-        let rsyslog = Rsyslog::start(&certificates, listen).await;
+        let rsyslog = rsyslog::start(&certificates, listen).await;
         let mut batches = Vec::new();
         for framing in [Framing::OctetCounting, Framing::Newline] {
             for header in headers() {
@@ -146,7 +145,7 @@ async fn syslog_ng_stores_what_was_sent() {
             (Framing::Newline, Header::Rfc5424, "syslog-protocol"),
             (Framing::Newline, Header::Rfc3164(TimeZone::UTC), ""),
         ] {
-            let syslog_ng = SyslogNg::start(&certificates, listen, framing, flags).await;
+            let syslog_ng = syslog_ng::start(&certificates, listen, framing, flags).await;
             let batch = Batch::hostile(framing, &header, "x");
             send(endpoint(&certificates, listen, syslog_ng.address()), &batch).await;
             let stored = syslog_ng.finish(batch.messages.len()).await;
@@ -181,11 +180,11 @@ async fn messages_of_the_greatest_length_arrive_whole() {
             let batch = Batch::of_length(framing, length);
             assert_eq!(batch.messages[0].len(), length);
             if rsyslog_too {
-                let rsyslog = Rsyslog::start(&certificates, Listen::TLS).await;
+                let rsyslog = rsyslog::start(&certificates, Listen::TLS).await;
                 send(certificates.endpoint(rsyslog.address()), &batch).await;
                 assert_whole(&rsyslog.finish(1).await, &batch);
             }
-            let syslog_ng = SyslogNg::start(&certificates, Listen::TLS, framing, "syslog-protocol").await;
+            let syslog_ng = syslog_ng::start(&certificates, Listen::TLS, framing, "syslog-protocol").await;
             send(certificates.endpoint(syslog_ng.address()), &batch).await;
             assert_whole(&syslog_ng.finish(1).await, &batch);
         }
@@ -207,8 +206,8 @@ async fn real_receivers_that_refuse_our_certificate_are_understood() {
     }
     for transport in [Listen::TLS, Listen::TLS_1_2] {
         let listen = Listen { client_certificates: true, ..transport };
-        let rsyslog = Rsyslog::start(&certificates, listen).await;
-        let syslog_ng = SyslogNg::start(&certificates, listen, Framing::OctetCounting, "").await;
+        let rsyslog = rsyslog::start(&certificates, listen).await;
+        let syslog_ng = syslog_ng::start(&certificates, listen, Framing::OctetCounting, "").await;
         let batch = Batch::hostile(Framing::OctetCounting, &Header::Rfc5424, "x");
         for address in [rsyslog.address(), syslog_ng.address()] {
             let stranger = strangers.client("me", Term::Now).unwrap();

@@ -118,6 +118,29 @@ impl Drop for Daemon {
     }
 }
 
+/// A daemon that takes messages at an address.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    pub(super) daemon: Daemon,
+    pub(super) address: SocketAddr,
+}
+
+impl Receiver {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What is stored by now.
+    pub(crate) fn stored(&self) -> Vec<Stored> {
+        self.daemon.stored()
+    }
+
+    /// Waits for `n` messages, stops it in order, and gives back all that it stored.
+    pub(crate) async fn finish(self, n: usize) -> Vec<Stored> {
+        self.daemon.finish(n).await
+    }
+}
+
 impl Stored {
     fn read(line: &str) -> Self {
         let mut parts = line.splitn(5, '\t').map(str::to_owned);

@@ -6,63 +6,36 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::certificates::Certificates;
-use super::daemon::{Daemon, Listen, PATIENCE, Stored, accepts, configuration, folder_of, tick};
+use super::daemon::{Daemon, Listen, PATIENCE, Receiver, accepts, configuration, folder_of, tick};
 
 /// rsyslog on a free port of this machine.
-#[derive(Debug)]
-pub(crate) struct Rsyslog {
-    daemon: Daemon,
-    address: SocketAddr,
-}
-
-impl Rsyslog {
-    pub(crate) async fn start(certificates: &Certificates, listen: Listen) -> Self {
-        let dir = Daemon::folder(certificates);
-        let at = dir.path().display().to_string();
-        let text = configuration("rsyslog.conf", &[("DIR", &at), ("DRIVER", &driver(listen))]);
-        fs::write(dir.path().join("rsyslog.conf"), text).unwrap();
-        let modules = folder_of("imtcp.so");
-        let mut daemon = Daemon::start(
-            "usr/sbin/rsyslogd",
-            |command, dir| {
-                command
-                    .args(["-n", "-iNONE"])
-                    .arg("-f")
-                    .arg(dir.join("rsyslog.conf"))
-                    .arg("-M")
-                    .arg(&modules);
-            },
-            dir,
-        );
-        let start = Instant::now();
-        let address = loop {
-            assert!(start.elapsed() < PATIENCE && !daemon.has_ended(), "rsyslog: {}", daemon.log());
-            let port =
-                fs::read_to_string(daemon.dir().join("port")).ok().and_then(|port| port.trim().parse().ok());
-            if let Some(port) = port {
-                let address = SocketAddr::from(([127, 0, 0, 1], port));
-                if accepts(address).await {
-                    break address;
-                }
+pub(crate) async fn start(certificates: &Certificates, listen: Listen) -> Receiver {
+    let dir = Daemon::folder(certificates);
+    let at = dir.path().display().to_string();
+    let text = configuration("rsyslog.conf", &[("DIR", &at), ("DRIVER", &driver(listen))]);
+    fs::write(dir.path().join("rsyslog.conf"), text).unwrap();
+    let modules = folder_of("imtcp.so");
+    let mut daemon = Daemon::start(
+        "usr/sbin/rsyslogd",
+        |command, dir| {
+            command.args(["-n", "-iNONE"]).arg("-f").arg(dir.join("rsyslog.conf")).arg("-M").arg(&modules);
+        },
+        dir,
+    );
+    let start = Instant::now();
+    let address = loop {
+        assert!(start.elapsed() < PATIENCE && !daemon.has_ended(), "rsyslog: {}", daemon.log());
+        let port =
+            fs::read_to_string(daemon.dir().join("port")).ok().and_then(|port| port.trim().parse().ok());
+        if let Some(port) = port {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            if accepts(address).await {
+                break address;
             }
-            tick().await;
-        };
-        Self { daemon, address }
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// What is stored by now.
-    pub(crate) fn stored(&self) -> Vec<Stored> {
-        self.daemon.stored()
-    }
-
-    /// Waits for `n` messages, stops it in order, and gives back all that it stored.
-    pub(crate) async fn finish(self, n: usize) -> Vec<Stored> {
-        self.daemon.finish(n).await
-    }
+        }
+        tick().await;
+    };
+    Receiver { daemon, address }
 }
 
 fn driver(listen: Listen) -> String {

@@ -2,96 +2,75 @@
 //! lines.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::Instant;
 
 use slackcef::syslog::Framing;
 
 use super::certificates::Certificates;
-use super::daemon::{Daemon, Listen, PATIENCE, Stored, accepts, configuration, folder_of, tick};
+use super::daemon::{Daemon, Listen, PATIENCE, Receiver, accepts, configuration, folder_of, tick};
 
 /// syslog-ng on a free port of this machine.
-#[derive(Debug)]
-pub(crate) struct SyslogNg {
-    daemon: Daemon,
-    address: SocketAddr,
+///
+/// `flags` as in `flags(...)` of the source: `network()` reads RFC 5424 headers only with
+/// `syslog-protocol`.
+pub(crate) async fn start(
+    certificates: &Certificates,
+    listen: Listen,
+    framing: Framing,
+    flags: &str,
+) -> Receiver {
+    // The port is free when it is asked for and may be taken a moment later: then the next one.
+    for _ in 0..5 {
+        let mut receiver = spawn(certificates, listen, framing, flags);
+        let start = Instant::now();
+        while !receiver.daemon.has_ended() {
+            if accepts(receiver.address).await && !receiver.daemon.has_ended() {
+                return receiver;
+            }
+            assert!(start.elapsed() < PATIENCE, "syslog-ng: {}", receiver.daemon.log());
+            tick().await;
+        }
+        let log = receiver.daemon.log();
+        assert!(log.contains("Address already in use"), "syslog-ng: {log}");
+    }
+    panic!("no port stays free");
 }
 
-impl SyslogNg {
-    /// `flags` as in `flags(...)` of the source: `network()` reads RFC 5424 headers only with
-    /// `syslog-protocol`.
-    pub(crate) async fn start(
-        certificates: &Certificates,
-        listen: Listen,
-        framing: Framing,
-        flags: &str,
-    ) -> Self {
-        // The port is free when it is asked for and may be taken a moment later: then the next one.
-        for _ in 0..5 {
-            let mut daemon = Self::spawn(certificates, listen, framing, flags);
-            let start = Instant::now();
-            while !daemon.daemon.has_ended() {
-                if accepts(daemon.address).await && !daemon.daemon.has_ended() {
-                    return daemon;
-                }
-                assert!(start.elapsed() < PATIENCE, "syslog-ng: {}", daemon.daemon.log());
-                tick().await;
+fn spawn(certificates: &Certificates, listen: Listen, framing: Framing, flags: &str) -> Receiver {
+    let dir = Daemon::folder(certificates);
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let at = dir.path().display().to_string();
+    let text = configuration(
+        "syslog-ng.conf",
+        &[
+            ("SOURCE", if framing == Framing::OctetCounting { "syslog" } else { "network" }),
+            ("FLAGS", &format!(" {flags}")),
+            ("TRANSPORT", if listen.tls { "tls" } else { "tcp" }),
+            ("TLS", &tls(listen)),
+            ("PORT", &address.port().to_string()),
+            ("DIR", &at),
+        ],
+    );
+    fs::write(dir.path().join("syslog-ng.conf"), text).unwrap();
+    let modules = folder_of("libafsocket.so");
+    let daemon = Daemon::start(
+        "usr/sbin/syslog-ng",
+        |command, dir| {
+            command.args(["--foreground", "--no-caps", "--stderr"]);
+            for (option, file) in [
+                ("--cfgfile", "syslog-ng.conf"),
+                ("--persist-file", "persist"),
+                ("--control", "control"),
+                ("--pidfile", "pid"),
+            ] {
+                command.arg(format!("{option}={}", dir.join(file).display()));
             }
-            let log = daemon.daemon.log();
-            assert!(log.contains("Address already in use"), "syslog-ng: {log}");
-        }
-        panic!("no port stays free");
-    }
-
-    fn spawn(certificates: &Certificates, listen: Listen, framing: Framing, flags: &str) -> Self {
-        let dir = Daemon::folder(certificates);
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let at = dir.path().display().to_string();
-        let text = configuration(
-            "syslog-ng.conf",
-            &[
-                ("SOURCE", if framing == Framing::OctetCounting { "syslog" } else { "network" }),
-                ("FLAGS", &format!(" {flags}")),
-                ("TRANSPORT", if listen.tls { "tls" } else { "tcp" }),
-                ("TLS", &tls(listen)),
-                ("PORT", &address.port().to_string()),
-                ("DIR", &at),
-            ],
-        );
-        fs::write(dir.path().join("syslog-ng.conf"), text).unwrap();
-        let modules = folder_of("libafsocket.so");
-        let daemon = Daemon::start(
-            "usr/sbin/syslog-ng",
-            |command, dir| {
-                command.args(["--foreground", "--no-caps", "--stderr"]);
-                for (option, file) in [
-                    ("--cfgfile", "syslog-ng.conf"),
-                    ("--persist-file", "persist"),
-                    ("--control", "control"),
-                    ("--pidfile", "pid"),
-                ] {
-                    command.arg(format!("{option}={}", dir.join(file).display()));
-                }
-                command.arg(format!("--module-path={}", modules.display()));
-            },
-            dir,
-        );
-        Self { daemon, address }
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// What is stored by now.
-    pub(crate) fn stored(&self) -> Vec<Stored> {
-        self.daemon.stored()
-    }
-
-    /// Waits for `n` messages, stops it in order, and gives back all that it stored.
-    pub(crate) async fn finish(self, n: usize) -> Vec<Stored> {
-        self.daemon.finish(n).await
-    }
+            command.arg(format!("--module-path={}", modules.display()));
+        },
+        dir,
+    );
+    Receiver { daemon, address }
 }
 
 fn tls(listen: Listen) -> String {
