@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::condition::{AtPath, Condition, Pruned};
 use super::field::{Field, Fields};
+use super::fields;
 use super::file::{self, Attributes, Document, Rule};
 use super::lookup::Rows;
 use super::path::PathId;
@@ -16,7 +17,6 @@ use super::table::{At, Reading, Set};
 use super::template::Template;
 use super::tree::Tree;
 use super::{MappingFile, Origin};
-use super::{fields, order};
 use crate::cef::{HeaderText, Key};
 use crate::event::Log;
 use crate::problem::Problem;
@@ -275,8 +275,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             return known.clone();
         }
         let candidates = said.iter().map(|(rule, set)| self.candidate(*rule, set)).collect();
-        let field =
-            Arc::new(FieldPlan { key: key.clone(), place: order::place(key), choice: Choice(candidates) });
+        let field = Arc::new(FieldPlan::new(key.clone(), Choice(candidates)));
         self.fields.insert(alike, field.clone());
         field
     }
@@ -337,7 +336,7 @@ impl<'b, 'r, 'f> Binder<'b, 'r, 'f> {
             wanted.extend(field.choice.live().iter().flat_map(|said| said.what.paths()));
         }
         if fields.iter().any(|field| field.wants_rest()) {
-            wanted.extend(fields.iter().flat_map(|field| field.withheld()));
+            wanted.extend(fields.iter().flat_map(|field| &field.withheld));
         }
         let wanted: Vec<PathId> = wanted.into_iter().collect();
         let paths = &self.reading.paths;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::field::Field;
+use super::order;
 use super::outline::{MemberId, Outline};
 use super::path::PathId;
 use super::pick::{Values, Within};
@@ -128,22 +129,25 @@ pub(super) struct FieldPlan {
     /// Its place among the fields, see `order`.
     pub(super) place: usize,
     pub(super) choice: Choice<Arc<Field>>,
+    /// What an `unset` takes away: the paths of everything that it is stronger than.
+    pub(super) withheld: Box<[PathId]>,
 }
 
 impl FieldPlan {
+    /// What may stand under `key`.
+    pub(super) fn new(key: Key, choice: Choice<Arc<Field>>) -> Self {
+        let unset = choice.0.iter().rposition(|said| matches!(&*said.what, Field::Unset));
+        let weaker = choice.0.get(..unset.unwrap_or(0)).unwrap_or_default();
+        let withheld = weaker.iter().flat_map(|said| said.what.paths()).collect();
+        Self { place: order::place(&key), key, choice, withheld }
+    }
+
     /// Whether it may ask for what no other field took.
     pub(super) fn wants_rest(&self) -> bool {
         self.choice.live().iter().any(|said| match &*said.what {
             Field::Value { template, .. } => template.wants_rest(),
             Field::Unset => false,
         })
-    }
-
-    /// What an `unset` takes away: the paths of everything that it is stronger than.
-    pub(super) fn withheld(&self) -> impl Iterator<Item = PathId> {
-        let unset = self.choice.0.iter().rposition(|said| matches!(&*said.what, Field::Unset));
-        let weaker = self.choice.0.get(..unset.unwrap_or(0)).unwrap_or_default();
-        weaker.iter().flat_map(|said| said.what.paths())
     }
 
     /// The one candidate that can count, where it is one.
@@ -179,7 +183,7 @@ impl FieldPlan {
             // What is to be hidden is hidden, though nothing came of it.
             (Field::Value { template, .. }, _) => template.take(values, outline, false),
             (Field::Unset, _) => {
-                for member in self.withheld().filter_map(|path| values.member_around(path)) {
+                for member in self.withheld.iter().filter_map(|&path| values.member_around(path)) {
                     outline.take(member);
                 }
             }
