@@ -190,7 +190,8 @@ impl Action {
 }
 
 /// Whole seconds since 1970: the resolution of Slack's audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(transparent)]
 pub struct UnixTime(i64);
 
 impl UnixTime {

@@ -24,6 +24,7 @@ mod own;
 mod poll;
 mod reload;
 mod setup;
+mod standing;
 mod tally;
 mod voice;
 
@@ -44,6 +45,7 @@ pub use convert::Converter;
 pub use forward::Forwarded;
 pub use poll::{Polled, Reading};
 pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
+pub use standing::{LastFault, Link, Standing, State};
 pub use tally::Counts;
 
 /// Everything that is needed, checked and opened; nothing moves yet.

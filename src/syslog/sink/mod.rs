@@ -48,15 +48,23 @@ pub enum Sink {
     File(File),
 }
 
-/// What a success is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What it means here that an event counts as delivered, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Assurance {
-    /// Given away; nobody will say whether it arrived: standard output.
+    /// Given away; nobody will say whether it arrived: UDP, datagram sockets, standard output.
     HandedOver,
-    /// Left this machine's program on a connection that was healthy afterwards: TCP and TLS.
+    /// Left this machine's program on a connection that was healthy afterwards: receipts are off.
     Flushed,
-    /// Durable, or acknowledged by the receiver itself: files.
-    Confirmed,
+    /// The receiver's program has read it, which shows when a connection is ended: TLS 1.2, TCP,
+    /// Unix streams.
+    ReadAtEnd,
+    /// The receiver's program has read it, which shows within the connection: TLS 1.3.
+    Read,
+    /// The receiver itself said so: RELP.
+    Acknowledged,
+    /// It is on the disk: files.
+    Durable,
 }
 
 /// How long each step may take.
@@ -129,7 +137,7 @@ impl Sink {
         match self {
             Self::Stream(_) => Assurance::Flushed,
             Self::Stdout(_) => Assurance::HandedOver,
-            Self::File(_) => Assurance::Confirmed,
+            Self::File(_) => Assurance::Durable,
         }
     }
 
