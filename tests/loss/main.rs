@@ -1,0 +1,289 @@
+//! The loss test: nothing may be lost, whatever happens to the receiver, the network or to slackcef.
+//!
+//! The program itself reads numbered events from a simulated Slack and delivers them to real receivers
+//! (rsyslog with OpenSSL, GnuTLS and RELP, syslog-ng, and our own), which are killed, frozen and cut off
+//! meanwhile; then what the receiver has stored is counted. The table says, for each transport and each
+//! scenario, what was lost and what came twice.
+//!
+//! ```text
+//! tests/run                                      # fetches the receivers; every test, this one in its short form
+//! cargo test --release --test loss -- --full --markdown     # 200,000 events at 8,000 a second in each run
+//! cargo test --test loss -- --only tls13,relp --scenario A,B --events 50000
+//! cargo test --release --test loss -- --full --others       # rsyslog and syslog-ng as senders, for comparison
+//! cargo test --test loss -- --help               # every transport and scenario
+//! ```
+//!
+//! The short form is a choice of runs ([`scenario::is_in_the_short_form`]) with a tenth of the events and
+//! fewer disturbances. Disturbances come at a progress, not at a time: that they hit it at work does not
+//! depend on how fast the machine is.
+//!
+//! It fails when an event is lost (by UDP they are counted), when one is repeated where nothing excuses
+//! it (Q, G, P), when a repeat differs from what came first, when something is stored that nobody sent,
+//! and when delivery stands still until it is restarted. What belongs to a failed run is kept.
+
+mod bench;
+mod others;
+mod own;
+mod process;
+mod proxy;
+mod receiver;
+mod scenario;
+mod sender;
+mod table;
+mod tally;
+mod transport;
+mod trust;
+
+#[path = "../it/support"]
+mod support {
+    #[expect(dead_code, reason = "what the other tests need of it")]
+    pub(crate) mod certificates;
+    #[expect(dead_code, reason = "what the other tests need of it")]
+    pub(crate) mod daemon;
+}
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use bench::{Outcome, Run};
+use others::Who;
+use scenario::{SCENARIOS, Scenario};
+use transport::{TRANSPORTS, Transport};
+
+/// How much, how fast, and how badly.
+#[derive(Debug, Clone)]
+struct Load {
+    events: u64,
+    /// Events a second.
+    rate: u32,
+    /// How often the receiver, the connection or the sender is hit in a run.
+    times: u32,
+    /// How long it is frozen.
+    stall: Duration,
+    /// The destination's `age`; none for the program's own.
+    age: Option<String>,
+    /// How long nothing may move: longer than any backoff.
+    patience: Duration,
+    /// Keeps the folders of good runs too.
+    keep: bool,
+}
+
+/// Counts what is lost between slackcef and its receivers while they are disturbed.
+#[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+struct Arguments {
+    /// 200,000 events a run at 8,000 a second, ten disturbances, every transport, every scenario.
+    #[arg(long)]
+    full: bool,
+    /// Only these transports.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    only: Vec<String>,
+    /// Only these scenarios; `C` means all that begin with it.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    scenario: Vec<String>,
+    /// Events in each run.
+    #[arg(long)]
+    events: Option<u64>,
+    /// Events a second.
+    #[arg(long)]
+    rate: Option<u32>,
+    /// Runs at once.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// The destination's `age`, or `default`.
+    #[arg(long, default_value = "1s")]
+    age: String,
+    /// The table as Markdown.
+    #[arg(long)]
+    markdown: bool,
+    /// Keeps what belongs to good runs too.
+    #[arg(long)]
+    keep: bool,
+    /// rsyslog and syslog-ng as senders instead, over TCP and TLS, in A, B and C1.
+    #[arg(long)]
+    others: bool,
+    /// For internal use: be a receiver on that port.
+    #[arg(long, hide = true)]
+    receive: Option<u16>,
+    #[arg(long, hide = true)]
+    only_tls12: bool,
+    #[arg(long, hide = true)]
+    clients: bool,
+    /// What `cargo test -- …` says to every test binary: names of tests, of which this is `loss`.
+    #[arg(hide = true)]
+    filters: Vec<String>,
+    #[arg(long, hide = true)]
+    list: bool,
+    #[arg(long, hide = true)]
+    nocapture: bool,
+    #[arg(long, hide = true)]
+    show_output: bool,
+    #[arg(long, hide = true)]
+    exact: bool,
+    #[arg(long, hide = true)]
+    ignored: bool,
+    #[arg(long, hide = true)]
+    include_ignored: bool,
+    #[arg(long, short, hide = true)]
+    quiet: bool,
+    #[arg(long, hide = true)]
+    test_threads: Option<usize>,
+    #[arg(long, hide = true)]
+    skip: Vec<String>,
+    #[arg(long, hide = true)]
+    color: Option<String>,
+    #[arg(long, hide = true)]
+    format: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse_from(std::env::args_os());
+    if arguments.list {
+        say("loss: test");
+        return ExitCode::SUCCESS;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let Ok(runtime) = runtime else { return failed("no runtime") };
+    if let Some(port) = arguments.receive {
+        let received = runtime.block_on(own::receive(port, arguments.only_tls12, arguments.clients));
+        return received.map_or_else(|why| failed(&why), |()| ExitCode::SUCCESS);
+    }
+    if !is_meant(&arguments) {
+        return ExitCode::SUCCESS;
+    }
+    match runs(&arguments) {
+        Ok(runs) => runtime.block_on(async {
+            tokio::select! {
+                code = all(&arguments, runs) => code,
+                // What was started is killed when it is dropped.
+                _stopped = tokio::signal::ctrl_c() => failed("stopped"),
+            }
+        }),
+        Err(why) => failed(&why),
+    }
+}
+
+/// `cargo test NAME` says the name to every test binary.
+fn is_meant(arguments: &Arguments) -> bool {
+    let names = |filter: &String| "loss".contains(filter.as_str());
+    !arguments.ignored
+        && !arguments.skip.iter().any(names)
+        && (arguments.filters.is_empty() || arguments.filters.iter().any(names))
+}
+
+/// What was asked for, in an order that lets long ones begin early.
+fn runs(arguments: &Arguments) -> Result<Vec<Run>, String> {
+    for name in &arguments.only {
+        if !TRANSPORTS.iter().any(|transport| transport.name == name) {
+            let known: Vec<_> = TRANSPORTS.iter().map(|transport| transport.name).collect();
+            return Err(format!("there is no transport {name}, but {}", known.join(", ")));
+        }
+    }
+    let is_named = |scenario: Scenario, name: &str| {
+        scenario.name() == name || (name == "C" && scenario.name().starts_with('C'))
+    };
+    for name in &arguments.scenario {
+        if !SCENARIOS.iter().any(|&scenario| is_named(scenario, name)) {
+            let known: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name()).collect();
+            return Err(format!("there is no scenario {name}, but {}", known.join(", ")));
+        }
+    }
+    let picked = !arguments.only.is_empty() || !arguments.scenario.is_empty();
+    let senders: &[Who] = if arguments.others { &[Who::Rsyslog, Who::SyslogNg] } else { &[Who::Slackcef] };
+    let mut runs = Vec::new();
+    for &who in senders {
+        for transport in TRANSPORTS {
+            for &scenario in SCENARIOS {
+                let asked = if picked {
+                    let only = &arguments.only;
+                    (only.is_empty() || only.iter().any(|name| name == transport.name))
+                        && (arguments.scenario.is_empty()
+                            || arguments.scenario.iter().any(|name| is_named(scenario, name)))
+                } else if who == Who::Slackcef {
+                    arguments.full || scenario::is_in_the_short_form(transport, scenario)
+                } else {
+                    true
+                };
+                if asked && scenario.suits(transport) && can(who, transport, scenario) {
+                    runs.push(Run { who, transport, scenario });
+                }
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// What the other senders are compared in.
+fn can(who: Who, transport: &Transport, scenario: Scenario) -> bool {
+    who == Who::Slackcef
+        || (matches!(scenario, Scenario::Q | Scenario::A | Scenario::B | Scenario::C1)
+            && match transport.name {
+                "tcp" | "tls13" => who == Who::Rsyslog,
+                "tcp-ng" | "tls13-ng" => true,
+                _ => false,
+            })
+}
+
+async fn all(arguments: &Arguments, runs: Vec<Run>) -> ExitCode {
+    let full = arguments.full;
+    let load = Arc::new(Load {
+        events: arguments.events.unwrap_or(if full { 200_000 } else { 20_000 }),
+        rate: arguments.rate.unwrap_or(if full { 8_000 } else { 4_000 }),
+        times: if full { 10 } else { 3 },
+        stall: Duration::from_secs(if full { 20 } else { 4 }),
+        age: Some(arguments.age.clone()).filter(|age| age != "default"),
+        patience: Duration::from_secs(60),
+        keep: arguments.keep,
+    });
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("loss");
+    let jobs = arguments.jobs.unwrap_or(if full { 1 } else { 4 });
+    say(&format!("{} runs of {} events at {} a second, {jobs} at once", runs.len(), load.events, load.rate));
+    let (places, mut set) = (Arc::new(Semaphore::new(jobs)), JoinSet::new());
+    for run in runs {
+        let (places, load, root) = (Arc::clone(&places), Arc::clone(&load), root.clone());
+        set.spawn(async move {
+            let _place = places.acquire().await;
+            run.outcome(&load, &root).await
+        });
+    }
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    while let Some(ended) = set.join_next().await {
+        match ended {
+            Ok(outcome) => {
+                say(&table::line(&outcome, load.events));
+                outcomes.push(outcome);
+            }
+            Err(error) => return failed(&format!("a run broke: {error}")),
+        }
+    }
+    let table = if arguments.markdown {
+        table::markdown(&outcomes, load.events, load.rate)
+    } else {
+        table::text(&outcomes)
+    };
+    say(&format!("\n{table}"));
+    let bad = outcomes.iter().filter(|outcome| !outcome.failures.is_empty()).count();
+    if bad == 0 {
+        say("nothing was lost that must not be");
+        ExitCode::SUCCESS
+    } else {
+        failed(&format!("{bad} of {} runs failed", outcomes.len()))
+    }
+}
+
+fn say(text: &str) {
+    // Who does not read it does not want it.
+    let _said = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+fn failed(why: &str) -> ExitCode {
+    say(&format!("the loss test failed: {why}"));
+    ExitCode::FAILURE
+}
