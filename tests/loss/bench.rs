@@ -13,7 +13,7 @@ use super::others::{Other, Who};
 use super::process::tick;
 use super::proxy::Proxy;
 use super::receiver::{Receiver, free_port};
-use super::scenario::{Scenario, must_not_lose};
+use super::scenario::{Scenario, confirms_soon, must_not_lose};
 use super::sender::Sender;
 use super::tally::{Counts, Tally};
 use super::transport::{Place, Transport, Wire};
@@ -62,7 +62,7 @@ impl Run {
         }
         let lost = load.events - counts.different;
         if self.who == Who::Slackcef {
-            failures.extend(self.judge(lost, &missing, &counts));
+            failures.extend(self.judge(load, lost, &missing, &counts));
         }
         if failures.is_empty() && !load.keep {
             let _gone = fs::remove_dir_all(&folder);
@@ -72,7 +72,7 @@ impl Run {
         Outcome { run: self, lost, counts, seconds: begun.elapsed().as_secs(), failures, folder }
     }
 
-    fn judge(&self, lost: u64, missing: &[u64], counts: &Counts) -> Vec<String> {
+    fn judge(&self, load: &Load, lost: u64, missing: &[u64], counts: &Counts) -> Vec<String> {
         let mut failures = Vec::new();
         if lost > 0 && must_not_lose(self.transport) {
             let ids: Vec<_> = missing.iter().map(|&index| Generated::default().id_of(index)).collect();
@@ -80,6 +80,13 @@ impl Run {
         }
         if counts.repeated > 0 && self.scenario.forbids_repeats() {
             failures.push(format!("{} repeated where nothing excuses it", counts.repeated));
+        }
+        if confirms_soon(self.transport) && counts.farthest > load.window() {
+            failures.push(format!(
+                "an event was repeated {} messages later, beyond the {} that may wait for their receipts",
+                counts.farthest,
+                load.window()
+            ));
         }
         if counts.foreign > 0 {
             let line = counts.strange.as_deref().unwrap_or_default();
@@ -147,8 +154,7 @@ impl<'a> Bench<'a> {
         };
         let (program, slack) = if run.who == Who::Slackcef {
             let slack = slack(run, load).await.map_err(told)?;
-            let sender =
-                Sender::new(&of_sender, &slack, run.transport, &to, clients, load).map_err(told)?;
+            let sender = Sender::new(&of_sender, &slack, run.transport, &to, clients, load).map_err(told)?;
             (Program::Slackcef(sender), Some(slack))
         } else {
             (Program::Other(Other::new(run.who, &of_sender, run.transport, &to, load)?), None)
@@ -209,9 +215,7 @@ impl<'a> Bench<'a> {
                 }
             }
             Scenario::E => {
-                if let Program::Slackcef(sender) = &mut self.program {
-                    sender.has_read_all(load.events).await?;
-                }
+                self.program.has_caught_up().await?;
                 self.receiver.start().await?;
             }
             Scenario::F => self.replace_certificates().await?,
@@ -219,6 +223,8 @@ impl<'a> Bench<'a> {
             Scenario::P => {
                 for time in 1..=times {
                     self.until(time, times + 1).await?;
+                    // Sooner it may not yet know what a signal means.
+                    self.program.has_caught_up().await?;
                     self.program.stop().await?;
                     self.program.start()?;
                 }
@@ -300,6 +306,8 @@ impl<'a> Bench<'a> {
             }
             tick().await;
         }
+        // What was just stored was just sent: without this, trouble would always come between two batches.
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..200))).await;
         Ok(())
     }
 
@@ -358,6 +366,13 @@ impl Program {
         }
     }
 
+    async fn has_caught_up(&mut self) -> Result<(), String> {
+        match self {
+            Self::Slackcef(sender) => sender.has_caught_up().await,
+            Self::Other(_) => Ok(()),
+        }
+    }
+
     async fn stop(&mut self) -> Result<(), String> {
         match self {
             Self::Slackcef(sender) => sender.stop().await,
@@ -378,7 +393,7 @@ impl Program {
 async fn slack(run: Run, load: &Load) -> std::io::Result<Slack> {
     let now = jiff::Timestamp::now().as_second();
     let (start, pace) = if run.scenario == Scenario::P {
-        (now, Pace::PerSecond(f64::from(load.rate) * 0.75))
+        (now, Pace::PerSecond(f64::from(load.rate) / 2.0))
     } else {
         (now - 4 * 3_600, Pace::Over(Duration::from_secs(3 * 3_600)))
     };

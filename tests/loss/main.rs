@@ -18,8 +18,9 @@
 //! depend on how fast the machine is.
 //!
 //! It fails when an event is lost (by UDP they are counted), when one is repeated where nothing excuses
-//! it (Q, G, P), when a repeat differs from what came first, when something is stored that nobody sent,
-//! and when delivery stands still until it is restarted. What belongs to a failed run is kept.
+//! it (Q, G, P) or long after its receipt was due, when a repeat differs from what came first, when
+//! something is stored that nobody sent, and when delivery stands still until it is restarted. What
+//! belongs to a failed run is kept.
 
 mod bench;
 mod others;
@@ -34,6 +35,7 @@ mod tally;
 mod transport;
 mod trust;
 
+#[cfg(test)]
 #[path = "../it/support"]
 mod support {
     #[expect(dead_code, reason = "what the other tests need of it")]
@@ -73,6 +75,16 @@ struct Load {
     patience: Duration,
     /// Keeps the folders of good runs too.
     keep: bool,
+}
+
+impl Load {
+    /// How many messages may lie between an event and its repeat where receipts come soon: what is sent
+    /// while it waits for its receipt and for its age, with room for a machine that has other things to do.
+    fn window(&self) -> u64 {
+        const ROOM: u64 = 5;
+        let age = self.age.as_ref().and_then(|age| age.strip_suffix('s')?.parse().ok()).unwrap_or(5);
+        u64::from(self.rate) * (ROOM + age)
+    }
 }
 
 /// Counts what is lost between slackcef and its receivers while they are disturbed.

@@ -142,7 +142,8 @@ async fn feed(mut input: File, events: u64, rate: u32) {
         piece.clear();
         for index in next..until {
             let id = series.id_of(index);
-            let _written = writeln!(piece, "<134>1 2026-01-01T00:00:00Z host CEF - - - {EVENT}{id} {REST}{END}0.");
+            let _written =
+                writeln!(piece, "<134>1 2026-01-01T00:00:00Z host CEF - - - {EVENT}{id} {REST}{END}0.");
         }
         if input.write_all(piece.as_bytes()).is_err() {
             return;

@@ -10,6 +10,8 @@ pub(crate) struct Process {
     name: &'static str,
     command: Box<dyn Fn() -> Command + Send + Sync>,
     log: PathBuf,
+    /// How long the log was when it was started last.
+    log_begins: usize,
     child: Option<Child>,
 }
 
@@ -20,13 +22,14 @@ impl Process {
         log: PathBuf,
         command: impl Fn() -> Command + Send + Sync + 'static,
     ) -> Self {
-        Self { name, command: Box::new(command), log, child: None }
+        Self { name, command: Box::new(command), log, log_begins: 0, child: None }
     }
 
     /// Starts it, with further arguments.
     pub(crate) fn start(&mut self, arguments: &[&str]) -> Result<(), String> {
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.map_err(|error| format!("{}: {error}", self.log.display()))?;
+        self.log_begins = log.metadata().ok().and_then(|log| usize::try_from(log.len()).ok()).unwrap_or(0);
         let child = (self.command)().args(arguments).stderr(log).spawn();
         self.child = Some(child.map_err(|error| format!("{} does not start: {error}", self.name))?);
         Ok(())
@@ -61,6 +64,9 @@ impl Process {
             if let Some(status) = self.ended() {
                 return Ok(status);
             }
+            if self.child.is_none() {
+                return Err(format!("{} was gone already", self.name));
+            }
             if begun.elapsed() > patience {
                 return Err(format!("{} does not end within {} s", self.name, patience.as_secs()));
             }
@@ -73,9 +79,10 @@ impl Process {
         last_lines(&self.log, 3)
     }
 
-    /// All that it said.
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+    /// All that it said since it was started last.
+    pub(crate) fn said(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(bytes.get(self.log_begins..).unwrap_or_default()).into_owned()
     }
 }
 

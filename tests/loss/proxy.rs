@@ -166,8 +166,8 @@ async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         }
         gap |= order.doing == Doing::Discarding && cuts.is_some();
         let cutting = cuts.is_some_and(|cuts| cuts != order.cuts);
-        let passed = if cutting { read.div_ceil(2) } else { read };
-        if !gap && to.write_all(&piece[..passed]).await.is_err() {
+        let passed = piece.get(..if cutting { read.div_ceil(2) } else { read }).unwrap_or_default();
+        if !gap && to.write_all(passed).await.is_err() {
             return End::Broken;
         }
         if cutting {

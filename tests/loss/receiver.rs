@@ -161,9 +161,13 @@ impl Asked<'_> {
         let input = match self.transport.wire {
             Wire::Tls(version) => {
                 let (name, versions) = match (driver, version) {
-                    (Driver::OpenSsl, Version::V1_2) => ("ossl", r#" gnutlsPriorityString="MaxProtocol=TLSv1.2""#),
+                    (Driver::OpenSsl, Version::V1_2) => {
+                        ("ossl", r#" gnutlsPriorityString="MaxProtocol=TLSv1.2""#)
+                    }
                     (Driver::OpenSsl, Version::V1_3) => ("ossl", ""),
-                    (Driver::GnuTls, Version::V1_2) => ("gtls", r#" gnutlsPriorityString="NORMAL:-VERS-TLS1.3""#),
+                    (Driver::GnuTls, Version::V1_2) => {
+                        ("gtls", r#" gnutlsPriorityString="NORMAL:-VERS-TLS1.3""#)
+                    }
                     (Driver::GnuTls, Version::V1_3) => ("gtls", ""),
                 };
                 let whom = if self.clients { "x509/certvalid" } else { "anon" };
@@ -282,7 +286,8 @@ pub(crate) fn free_port() -> u16 {
     let begin = u16::try_from(std::process::id() % u32::from(RANGE)).unwrap_or(0);
     loop {
         let port = FIRST + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % RANGE;
-        let free = TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok();
+        let free =
+            TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok();
         if free {
             return port;
         }

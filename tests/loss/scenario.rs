@@ -1,6 +1,6 @@
 //! What goes wrong, and what must hold afterwards.
 
-use super::transport::{Transport, Wire};
+use super::transport::{Driver, Server, Transport, Version, Wire};
 
 /// One column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +85,11 @@ pub(crate) fn is_in_the_short_form(transport: &Transport, scenario: Scenario) ->
         "tls13-ng" => &[C1, E],
         "tls13-own" => &[C3, F],
         "tls12" => &[A, D, F],
-        "tls12-ng" => &[C1],
         "tls12-own" => &[P],
         "tcp" => &[A, C1, P],
         "tcp-ng" => &[B, Q],
         "relp" => &[A, D, P],
-        "relp-tls" => &[C1],
+        "tls12-ng" | "relp-tls" => &[C1],
         "unix" => &[A, C1],
         "udp" => &[Q, D],
         _ => &[],
@@ -101,4 +100,14 @@ pub(crate) fn is_in_the_short_form(transport: &Transport, scenario: Scenario) ->
 /// Whether a loss is a failure: nobody can know what becomes of a datagram.
 pub(crate) fn must_not_lose(transport: &Transport) -> bool {
     transport.wire != Wire::Udp
+}
+
+/// Whether receipts come while the connection is open, and not only at its end: then little is sent again.
+pub(crate) fn confirms_soon(transport: &Transport) -> bool {
+    match transport.wire {
+        Wire::Relp { .. } => true,
+        // GnuTLS does not promise to answer a request for new keys.
+        Wire::Tls(Version::V1_3) => transport.server != Server::Rsyslog(Driver::GnuTls),
+        _ => false,
+    }
 }

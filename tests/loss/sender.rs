@@ -62,8 +62,10 @@ impl Sender {
             command.arg("run").arg("--config").arg(&config).stdin(Stdio::null()).stdout(Stdio::null());
             command
         };
-        let this =
-            Self { process: Process::new("slackcef", folder.join("log"), command), folder: folder.to_owned() };
+        let this = Self {
+            process: Process::new("slackcef", folder.join("log"), command),
+            folder: folder.to_owned(),
+        };
         this.map_edition(0)?;
         Ok(this)
     }
@@ -104,11 +106,10 @@ impl Sender {
         Err(format!("`--once` cannot deliver what is left: {}", self.process.last_words()))
     }
 
-    /// Waits until the whole input lies in its store.
-    pub(crate) async fn has_read_all(&mut self, events: u64) -> Result<(), String> {
+    /// Waits until it has read what there was to read when it was started last.
+    pub(crate) async fn has_caught_up(&mut self) -> Result<(), String> {
         let begun = Instant::now();
-        let said = format!("entries={events}");
-        while !self.process.log().lines().any(|line| line.contains("caught up") && line.contains(&said)) {
+        while !self.process.said().contains("caught up") {
             if let Some(why) = self.ended() {
                 return Err(why);
             }

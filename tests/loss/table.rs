@@ -49,9 +49,8 @@ pub(crate) fn text(outcomes: &[Outcome]) -> String {
 
 /// The same as Markdown, with what the columns mean.
 pub(crate) fn markdown(outcomes: &[Outcome], events: u64, rate: u32) -> String {
-    let mut text = format!(
-        "{events} numbered events at {rate} a second in each run. Cells: **lost** / repeated.\n\n"
-    );
+    let mut text =
+        format!("{events} numbered events at {rate} a second in each run. Cells: **lost** / repeated.\n\n");
     for (nth, row) in rows(outcomes).iter().enumerate() {
         let _written = writeln!(text, "| {} |", row.join(" | "));
         if nth == 0 {

@@ -101,7 +101,11 @@ impl Tally {
         }
         let Some(begin) = line.rfind("CEF:0|") else {
             // A header that was cut begins like a header.
-            if line.starts_with('<') { self.counts.torn += 1 } else { self.stray(line) }
+            if line.starts_with('<') {
+                self.counts.torn += 1;
+            } else {
+                self.stray(line);
+            }
             return;
         };
         let (before, message) = line.split_at(begin);

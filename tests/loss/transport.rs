@@ -117,7 +117,10 @@ impl Transport {
                 format!("relp = {{ to = [\"{}\"], tls = {{ {trust} }} }}\n", to.address())
             }
             Wire::Unix => {
-                format!("unix = {{ path = {:?}, kind = \"stream\"{framing} }}\n", to.path().display().to_string())
+                format!(
+                    "unix = {{ path = {:?}, kind = \"stream\"{framing} }}\n",
+                    to.path().display().to_string()
+                )
             }
             Wire::Udp => format!("udp = {{ to = [\"{}\"] }}\n", to.address()),
         }

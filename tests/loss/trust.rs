@@ -68,7 +68,8 @@ impl Trust {
 /// Key and certificate one after the other: for a moment they do not belong together, as in life.
 fn write(folder: &Path, name: &str, identity: &Identity) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    replace(&folder.join(format!("{name}.key")), identity.key.as_bytes()).map_err(|error| error.to_string())?;
+    replace(&folder.join(format!("{name}.key")), identity.key.as_bytes())
+        .map_err(|error| error.to_string())?;
     replace(&folder.join(format!("{name}.pem")), identity.certificate.as_bytes())
         .map_err(|error| error.to_string())
 }
