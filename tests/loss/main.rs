@@ -94,10 +94,11 @@ struct Arguments {
     /// 200,000 events a run at 8,000 a second, ten disturbances, every transport, every scenario.
     #[arg(long)]
     full: bool,
-    /// Only these transports.
+    /// Only these transports: tls13, tls13-gtls, tls13-ng, tls13-own, tls12, tls12-ng, tls12-own, tcp, tcp-ng,
+    /// relp, relp-tls, unix, udp.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     only: Vec<String>,
-    /// Only these scenarios; `C` means all that begin with it.
+    /// Only these scenarios: Q, A, B, C1, C2, C3 (C: all three), D, E, F, G, P.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     scenario: Vec<String>,
     /// Events in each run.
@@ -170,7 +171,7 @@ fn main() -> ExitCode {
     if !is_meant(&arguments) {
         return ExitCode::SUCCESS;
     }
-    match runs(&arguments) {
+    match tally::check().and_then(|()| runs(&arguments)) {
         Ok(runs) => runtime.block_on(async {
             tokio::select! {
                 code = all(&arguments, runs) => code,
@@ -228,6 +229,9 @@ fn runs(arguments: &Arguments) -> Result<Vec<Run>, String> {
                 }
             }
         }
+    }
+    if runs.is_empty() {
+        return Err("nothing of that can be run: see --help".to_owned());
     }
     Ok(runs)
 }

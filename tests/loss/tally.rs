@@ -153,3 +153,35 @@ fn edition(message: &str) -> Option<u32> {
     }
     edition.parse().ok()
 }
+
+/// That this counts what it should is looked at before every use: a counter that cannot find a loss
+/// would find none.
+pub(crate) fn check() -> Result<(), String> {
+    let series = Generated::default();
+    let event = |index, text: &str| {
+        format!(
+            "<134>1 - host CEF - - - CEF:0|Slack|x|1|x|x|2|externalId={} {text}{END}3.",
+            series.id_of(index)
+        )
+    };
+    let half = |index| event(index, "").split(END).next().unwrap_or_default().to_owned();
+    let mut tally = Tally::new(PathBuf::new(), 5);
+    let own = "<134>1 - host CEF - - - CEF:0|slackcef|slackcef|1|heartbeat|x|1|cnt=1".to_owned();
+    let header = "<134>1 - ho".to_owned();
+    let (stray, foreign) = ("act=user_login SlackLossEnd=3.".to_owned(), event(5, ""));
+    // Of event 2 only a half comes, of 3 a half and, behind it on the same line, the whole.
+    let glued = half(3) + &event(3, "");
+    for line in [event(0, ""), event(1, ""), event(1, ""), event(1, "a=b "), half(2), glued] {
+        tally.line(&line);
+    }
+    for line in [own, header, stray, foreign] {
+        tally.line(&line);
+    }
+    let Counts { different, repeated, torn, foreign, altered, farthest, edition, .. } = tally.counts.clone();
+    let found = (different, repeated, torn, foreign, altered, farthest, edition, tally.missing(9));
+    if found == (3, 2, 3, 2, 1, 2, 3, vec![2, 4]) {
+        Ok(())
+    } else {
+        Err(format!("it does not count rightly: {found:?}"))
+    }
+}
