@@ -56,7 +56,7 @@ impl Run {
                 failures.extend(bench.finish().await.err());
                 failures.append(&mut bench.remarks);
                 counts = bench.tally.counts().clone();
-                missing = bench.tally.missing(5);
+                missing = bench.tally.missing();
             }
             Err(why) => failures.push(why),
         }
@@ -67,7 +67,7 @@ impl Run {
         if failures.is_empty() && !load.keep {
             let _gone = fs::remove_dir_all(&folder);
         } else {
-            trim(&folder);
+            trim(&folder, &missing);
         }
         Outcome { run: self, lost, counts, seconds: begun.elapsed().as_secs(), failures, folder }
     }
@@ -75,7 +75,8 @@ impl Run {
     fn judge(&self, load: &Load, lost: u64, missing: &[u64], counts: &Counts) -> Vec<String> {
         let mut failures = Vec::new();
         if lost > 0 && must_not_lose(self.transport) {
-            let ids: Vec<_> = missing.iter().map(|&index| Generated::default().id_of(index)).collect();
+            let ids: Vec<_> =
+                missing.iter().take(5).map(|&index| Generated::default().id_of(index)).collect();
             failures.push(format!("{lost} lost, the first: {}", ids.join(", ")));
         }
         if counts.repeated > 0 && self.scenario.forbids_repeats() {
@@ -100,14 +101,24 @@ impl Run {
     }
 }
 
-/// What takes much room and says little is not kept.
-fn trim(folder: &Path) {
-    const MOST: u64 = 64 << 20;
-    for file in ["receiver/stored", "sender/input"] {
-        let path = folder.join(file);
-        if fs::metadata(&path).is_ok_and(|found| found.len() > MOST) {
-            let _gone = fs::remove_file(path);
+/// Keeps the logs and the ids that are missing, and of the rest what takes little room.
+fn trim(folder: &Path, missing: &[u64]) {
+    const MOST: u64 = 8 << 20;
+    let series = Generated::default();
+    let ids: String = missing.iter().map(|&index| series.id_of(index) + "\n").collect();
+    let _kept = fs::write(folder.join("missing"), ids);
+    for name in ["receiver/stored", "sender/input", "sender/state"] {
+        let path = folder.join(name);
+        if size(&path) > MOST {
+            let _gone = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         }
+    }
+}
+
+fn size(path: &Path) -> u64 {
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| size(&entry.path())).sum(),
+        Err(_) => fs::metadata(path).map_or(0, |found| found.len()),
     }
 }
 

@@ -255,7 +255,8 @@ async fn all(arguments: &Arguments, runs: Vec<Run>) -> ExitCode {
         times: if full { 10 } else { 3 },
         stall: Duration::from_secs(if full { 20 } else { 4 }),
         age: Some(arguments.age.clone()).filter(|age| age != "default"),
-        patience: Duration::from_secs(60),
+        // The other senders try again after a second, slackcef after up to thirty.
+        patience: Duration::from_secs(if arguments.others { 20 } else { 60 }),
         keep: arguments.keep,
     });
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("loss");
