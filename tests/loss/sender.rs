@@ -18,6 +18,8 @@ use super::transport::{Place, Transport};
 pub(crate) struct Sender {
     process: Process,
     folder: PathBuf,
+    /// The text of its configuration.
+    config: String,
 }
 
 impl Sender {
@@ -49,8 +51,8 @@ impl Sender {
             burst = load.rate.div_ceil(10),
             destination = transport.destination(to, folder, client),
         );
-        fs::write(folder.join("slackcef.toml"), text)?;
         let config = folder.join("slackcef.toml");
+        fs::write(&config, &text)?;
         let command = move || {
             let mut command = Command::new(env!("CARGO_BIN_EXE_slackcef"));
             // What the tests' own environment says of proxies and logs is not meant for it.
@@ -65,6 +67,7 @@ impl Sender {
         let this = Self {
             process: Process::new("slackcef", folder.join("log"), command),
             folder: folder.to_owned(),
+            config: text,
         };
         this.map_edition(0)?;
         Ok(this)
@@ -141,11 +144,10 @@ impl Sender {
         replace(&self.folder.join("mapping/loss.toml"), text.as_bytes())
     }
 
-    /// Changes the configuration in a way that leaves the destination as it is, and says so by SIGHUP.
+    /// Changes the configuration by one more line at its end, in place of the last such, and says so by
+    /// SIGHUP.
     pub(crate) fn reconfigure(&self, line: &str) -> io::Result<()> {
-        let path = self.folder.join("slackcef.toml");
-        let text = fs::read_to_string(&path)?;
-        replace(&path, format!("{text}{line}\n").as_bytes())?;
+        replace(&self.folder.join("slackcef.toml"), format!("{}{line}\n", self.config).as_bytes())?;
         self.process.signal("HUP");
         Ok(())
     }
