@@ -234,8 +234,6 @@ impl<'a> Bench<'a> {
             Scenario::P => {
                 for time in 1..=times {
                     self.until(time, times + 1).await?;
-                    // Sooner it may not yet know what a signal means.
-                    self.program.has_caught_up().await?;
                     self.program.stop().await?;
                     self.program.start()?;
                 }
@@ -386,7 +384,11 @@ impl Program {
 
     async fn stop(&mut self) -> Result<(), String> {
         match self {
-            Self::Slackcef(sender) => sender.stop().await,
+            Self::Slackcef(sender) => {
+                // Sooner it may not yet know what a signal means.
+                sender.has_caught_up().await?;
+                sender.stop().await
+            }
             Self::Other(other) => other.stop().await,
         }
     }

@@ -47,11 +47,10 @@ mod support {
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Parser;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use bench::{Outcome, Run};
@@ -191,7 +190,7 @@ fn is_meant(arguments: &Arguments) -> bool {
         && (arguments.filters.is_empty() || arguments.filters.iter().any(names))
 }
 
-/// What was asked for, in an order that lets long ones begin early.
+/// What was asked for, in the order of the table.
 fn runs(arguments: &Arguments) -> Result<Vec<Run>, String> {
     for name in &arguments.only {
         if !TRANSPORTS.iter().any(|transport| transport.name == name) {
@@ -249,7 +248,7 @@ fn can(who: Who, transport: &Transport, scenario: Scenario) -> bool {
 
 async fn all(arguments: &Arguments, runs: Vec<Run>) -> ExitCode {
     let full = arguments.full;
-    let load = Arc::new(Load {
+    let load = Load {
         events: arguments.events.unwrap_or(if full { 200_000 } else { 20_000 }),
         rate: arguments.rate.unwrap_or(if full { 8_000 } else { 4_000 }),
         times: if full { 10 } else { 3 },
@@ -258,25 +257,30 @@ async fn all(arguments: &Arguments, runs: Vec<Run>) -> ExitCode {
         // The other senders try again after a second, slackcef after up to thirty.
         patience: Duration::from_secs(if arguments.others { 20 } else { 60 }),
         keep: arguments.keep,
-    });
+    };
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("loss");
     let jobs = arguments.jobs.unwrap_or(if full { 1 } else { 4 });
     say(&format!("{} runs of {} events at {} a second, {jobs} at once", runs.len(), load.events, load.rate));
-    let (places, mut set) = (Arc::new(Semaphore::new(jobs)), JoinSet::new());
-    for run in runs {
-        let (places, load, root) = (Arc::clone(&places), Arc::clone(&load), root.clone());
-        set.spawn(async move {
-            let _place = places.acquire().await;
-            run.outcome(&load, &root).await
-        });
-    }
-    let mut outcomes: Vec<Outcome> = Vec::new();
-    while let Some(ended) = set.join_next().await {
-        match ended {
-            Ok(outcome) => {
+    let load = Arc::new(load);
+    let waiting = Arc::new(Mutex::new(runs.into_iter()));
+    let mut workers = JoinSet::new();
+    for _ in 0..jobs {
+        let (waiting, load, root) = (Arc::clone(&waiting), Arc::clone(&load), root.clone());
+        workers.spawn(async move {
+            let mut outcomes = Vec::new();
+            let next = || waiting.lock().ok()?.next();
+            while let Some(run) = next() {
+                let outcome = run.outcome(&load, &root).await;
                 say(&table::line(&outcome, load.events));
                 outcomes.push(outcome);
             }
+            outcomes
+        });
+    }
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    while let Some(ended) = workers.join_next().await {
+        match ended {
+            Ok(of_one) => outcomes.extend(of_one),
             Err(error) => return failed(&format!("a run broke: {error}")),
         }
     }
