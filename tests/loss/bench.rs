@@ -280,15 +280,16 @@ impl<'a> Bench<'a> {
     /// Waits until all has come, stops the sender in order and lets it deliver what it thinks is left.
     async fn finish(&mut self) -> Result<(), String> {
         let patience = if must_not_lose(self.run.transport) { self.load.patience } else { QUIET };
-        let complete = self.until_still(patience).await;
-        let lacking = self.load.events - self.tally.counts().different;
-        if let Some(why) = self.receiver.ended().or_else(|| self.program.ended()) {
-            self.remarks.push(why);
+        if !self.program.is_there() {
+            // Why was said already.
+            return Ok(());
         }
+        let complete = self.until_still(patience).await?;
+        let lacking = self.load.events - self.tally.counts().different;
         self.program.stop().await?;
         if let Program::Slackcef(sender) = &mut self.program {
             sender.deliver_the_rest().await?;
-            let now_complete = self.until_still(QUIET).await;
+            let now_complete = self.until_still(QUIET).await?;
             if !complete && now_complete && must_not_lose(self.run.transport) {
                 self.remarks.push(format!("{lacking} came only after a restart, and nothing moved before"));
             }
@@ -306,7 +307,7 @@ impl<'a> Bench<'a> {
         let wanted = self.load.events * u64::from(part) / u64::from(of);
         let mut still = Still::new();
         while self.tally.read().different < wanted {
-            if let Some(why) = self.receiver.ended().or_else(|| self.program.ended()) {
+            if let Some(why) = self.ended() {
                 return Err(why);
             }
             if still.lasts(self.tally.counts()) > self.load.patience {
@@ -321,15 +322,23 @@ impl<'a> Bench<'a> {
     }
 
     /// Waits until every event has come, or nothing has for so long; says which.
-    async fn until_still(&mut self, patience: Duration) -> bool {
+    async fn until_still(&mut self, patience: Duration) -> Result<bool, String> {
         let mut still = Still::new();
         while self.tally.read().different < self.load.events {
+            if let Some(why) = self.ended() {
+                return Err(why);
+            }
             if still.lasts(self.tally.counts()) > patience {
-                return false;
+                return Ok(false);
             }
             tick().await;
         }
-        true
+        Ok(true)
+    }
+
+    /// Why one of the two is gone that should be there.
+    fn ended(&mut self) -> Option<String> {
+        self.receiver.ended().or_else(|| self.program.ended())
     }
 
     fn proxy(&self) -> Result<&Proxy, String> {
@@ -397,6 +406,13 @@ impl Program {
         match self {
             Self::Slackcef(sender) => sender.ended(),
             Self::Other(other) => other.ended(),
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Slackcef(sender) => sender.is_there(),
+            Self::Other(other) => other.is_there(),
         }
     }
 }

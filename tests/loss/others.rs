@@ -72,6 +72,10 @@ impl Other {
         self.process.end(Duration::from_secs(60)).await.map(|_status| ())
     }
 
+    pub(crate) fn is_there(&self) -> bool {
+        self.process.is_there()
+    }
+
     pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.process.ended()?;
         Some(format!("the sender ended by itself with {status}: {}", self.process.last_words()))

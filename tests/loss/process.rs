@@ -50,6 +50,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn is_there(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// How it ended, when it has; from then on there is no process.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().ok()??;
@@ -64,7 +68,7 @@ impl Process {
             if let Some(status) = self.ended() {
                 return Ok(status);
             }
-            if self.child.is_none() {
+            if !self.is_there() {
                 return Err(format!("{} was gone already", self.name));
             }
             if begun.elapsed() > patience {

@@ -116,12 +116,19 @@ impl Sender {
             if let Some(why) = self.ended() {
                 return Err(why);
             }
+            if !self.process.is_there() {
+                return Err("slackcef does not run".to_owned());
+            }
             if begun.elapsed() > 2 * PATIENCE {
                 return Err(format!("the input is not read: {}", self.process.last_words()));
             }
             tick().await;
         }
         Ok(())
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.process.is_there()
     }
 
     /// It must not end by itself.
