@@ -15,6 +15,8 @@ mod cef_rules;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod forward;

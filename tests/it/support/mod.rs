@@ -9,4 +9,5 @@ pub(crate) mod forwarder;
 pub(crate) mod hostile;
 pub(crate) mod kept;
 pub(crate) mod rsyslog;
+pub(crate) mod shipped;
 pub(crate) mod syslog_ng;
