@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use serde_json::json;
@@ -18,7 +19,7 @@ use tokio::time::timeout;
 use crate::support::certificates::Certificates;
 use crate::support::daemon::{PATIENCE, tick};
 use crate::support::entries;
-use crate::support::forwarder::Forwarder;
+use crate::support::forwarder::{Forwarder, slackcef};
 use crate::support::hostile::PIECES;
 use crate::support::shipped::{Kind, Site, text_of};
 use slackcef::cef::{Ipv6Labels, Values};
@@ -112,26 +113,35 @@ async fn receives(kind: Kind, folder: &str) {
     let certificates = Certificates::new();
     let readme = text_of(&format!("deploy/{folder}/README.md"));
     let snippets = destinations(&readme);
-    let [plain, with_certificate] = snippets.as_slice() else { panic!("{snippets:?}") };
+    let [plain, shown] = snippets.as_slice() else { panic!("{snippets:?}") };
     let ca = certificates.ca();
-    let client = certificates.authority.client("slackcef.example.com", Term::Now).unwrap();
-    let (certificate, key) = certificates.write("client", &client);
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    for (file, snippet) in [("slackcef.conf", plain), ("slackcef-client-certificates.conf", with_certificate)]
-    {
+    for (file, client) in [("slackcef.conf", false), ("slackcef-client-certificates.conf", true)] {
         let site = Site::start(kind, &certificates, &[&format!("{folder}/{file}")], &[], "").await;
         let at = site.address().to_string();
-        let mut snippet =
-            placed(snippet, &[("logs.example.com:6514", &at), ("/etc/slackcef/ca.pem", &text(&ca))]);
-        if file.contains("client") {
-            let files =
-                [("/etc/slackcef/client.pem", text(&certificate)), ("/etc/slackcef/client.key", text(&key))];
-            snippet = files.iter().fold(snippet, |snippet, (place, with)| placed(&snippet, &[(place, with)]));
-        }
+        let places = [("logs.example.com:6514", at.as_str()), ("/etc/slackcef/ca.pem", ca.to_str().unwrap())];
+        let without = placed(plain, &places);
+        let snippet = if client {
+            assert_is_refused(&without).await;
+            with_certificate(shown, "logs.example.com:6514", &certificates, &site)
+        } else {
+            without
+        };
         let sent = delivered(&snippet).await;
         let stored = until(&site, "out/cef.log", sent.len()).await;
         assert_eq!(sorted(stored), sorted(sent), "{file}");
     }
+}
+
+/// The receiver lets nobody in who shows no certificate.
+async fn assert_is_refused(destination: &str) {
+    let slack = slack().await;
+    let forwarder = Forwarder::new(&slack, SOURCE, destination);
+    let checked = tokio::task::spawn_blocking(move || slackcef(&["check", "--config", &forwarder.config()]))
+        .await
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(!checked.status.success() && said.contains("certificate"), "{said}");
 }
 
 /// A SIEM that takes TLS, at `listen`.
@@ -254,6 +264,56 @@ async fn keeps(kind: Kind, input: &str) {
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
+/// What the Azure Monitor Agent's file does, in our words: the default ruleset, in rsyslog's
+/// traditional form, to a port of this machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_forwarder_of_sentinel_hands_the_agent_every_line() {
+    let certificates = Certificates::new();
+    let mut agent = Receiver::start(Settings::default()).await.unwrap();
+    let forward = format!(
+        "template(name=\"agent\" type=\"string\" \
+         string=\"<%PRI%>%TIMESTAMP% %HOSTNAME% %syslogtag%%msg:::sp-if-no-1st-sp%%msg%\")\n\
+         action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{}\" protocol=\"tcp\" template=\"agent\")\n",
+        agent.address().port()
+    );
+    let file = "receivers/sentinel/60-slackcef.conf";
+    let site = Site::start(Kind::Rsyslog, &certificates, &[file], &[], &forward).await;
+    let readme = text_of("deploy/receivers/sentinel/README.md");
+    let sent = delivered(&with_certificate(
+        destinations(&readme)[0],
+        "forwarder.example.com:6514",
+        &certificates,
+        &site,
+    ))
+    .await;
+    // The profile's size fits into what rsyslog takes; beside it lie the whole lines.
+    let fitting: BTreeSet<String> = sent.iter().filter(|line| line.len() < 7_000).cloned().collect();
+    let mut whole = BTreeSet::new();
+    for _ in &sent {
+        let message = timeout(PATIENCE, agent.next_message()).await.expect(&site.log()).unwrap();
+        let text = String::from_utf8(message.text.to_vec()).unwrap();
+        let (before, cef) = text.split_once("CEF: 0|").unwrap_or_else(|| panic!("{text:?}"));
+        assert!(before.starts_with("<13") && before.split_whitespace().count() == 4, "{before}");
+        whole.insert(format!("CEF:0|{cef}"));
+    }
+    assert_eq!(fitting.difference(&whole).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+/// A snippet whose sender shows a certificate, with this test's files and the site's address in it.
+fn with_certificate(snippet: &str, at: &str, certificates: &Certificates, site: &Site) -> String {
+    let client = certificates.authority.client("slackcef.example.com", Term::Now).unwrap();
+    let (certificate, key) = certificates.write("client", &client);
+    let [ca, certificate, key] =
+        [certificates.ca(), certificate, key].map(|path| path.to_str().unwrap().to_owned());
+    let places = [
+        (at, site.address().to_string()),
+        ("/etc/slackcef/ca.pem", ca),
+        ("/etc/slackcef/client.pem", certificate),
+        ("/etc/slackcef/client.key", key),
+    ];
+    places.iter().fold(snippet.to_owned(), |snippet, (place, with)| placed(&snippet, &[(place, with)]))
+}
+
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -282,6 +342,29 @@ fn the_destinations_in_every_readme_are_read() {
     for profile in Profile::all() {
         assert!(profiles.iter().any(|named| named == profile.name), "no README shows {profile}");
     }
+}
+
+/// Filebeat itself is not to be had: that its file is YAML with the keys that count is what can be said.
+#[test]
+fn the_configuration_of_filebeat_is_yaml() {
+    let tools = std::env::var_os("SLACKCEF_TEST_TOOLS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".test-tools"), PathBuf::from);
+    let script = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/receivers/elastic/filebeat.yml");
+    let python = tools.join("venv/bin/python");
+    let read = Command::new(&python).args(["-c", script]).arg(&file).output();
+    let read = read.unwrap_or_else(|error| {
+        panic!("run tests/run, which installs PyYAML: {}: {error}", python.display())
+    });
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let file: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
+    let input = &file["filebeat.inputs"][0];
+    assert_eq!((&input["type"], &input["framing"]), (&json!("tcp"), &json!("delimiter")));
+    assert_eq!(input["ssl"]["client_authentication"], "required");
+    let named = |processor: &serde_json::Value| processor.as_object().unwrap().keys().next().unwrap().clone();
+    let processors: Vec<_> = input["processors"].as_array().unwrap().iter().map(named).collect();
+    assert_eq!(processors, ["rename", "decode_cef", "fingerprint"]);
+    assert!(file["queue.disk"]["max_size"].is_string() && file["output.elasticsearch"].is_object());
 }
 
 /// The table of profiles, as `deploy/receivers/README.md` shows it.

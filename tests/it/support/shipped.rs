@@ -57,7 +57,7 @@ impl Site {
             fs::write(dir.path().join("conf"), &text).unwrap();
             is_valid(kind, dir.path()).await;
             let daemon = start(kind, dir.path());
-            let listens = [format!("port=\"{port}\" ruleset"), format!("port({port})")];
+            let listens = [format!("port=\"{port}\""), format!("port({port})")];
             let port = listens.iter().any(|listens| text.contains(listens)).then_some(port);
             let mut site = Self { kind, dir, daemon, port };
             if site.comes_up().await {
