@@ -47,6 +47,8 @@ mod mapping_shipped;
 #[cfg(test)]
 mod mapping_tools;
 #[cfg(test)]
+mod message_size;
+#[cfg(test)]
 mod problems;
 #[cfg(test)]
 mod real_entries;
