@@ -22,12 +22,15 @@ async fn what_does_not_fit_is_cut_from_the_end_and_named_and_counted() {
         .to_string()
     };
     let given = vec![entry(1, &text), entry(2, "short"), entry(3, &text)];
-    let slack = Slack::start("127.0.0.1:0".parse().unwrap(), Plan { given, ..Plan::default() }).await.unwrap();
+    let slack =
+        Slack::start("127.0.0.1:0".parse().unwrap(), Plan { given, ..Plan::default() }).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let events = dir.path().join("events");
-    let destination =
-        format!("[destinations.small]\nmax_message = \"1KiB\"\nheader = \"rfc5424\"\n[destinations.small.file]\npath = {events:?}\n");
-    let source = "start = \"2018-03-01T00:00:00Z\"\npoll_every = \"1s\"\nsettle = \"2s\"\nrequests_per_minute = 6000";
+    let destination = format!(
+        "[destinations.small]\nmax_message = \"1KiB\"\nheader = \"rfc5424\"\n[destinations.small.file]\npath = {events:?}\n"
+    );
+    let source =
+        "start = \"2018-03-01T00:00:00Z\"\npoll_every = \"1s\"\nsettle = \"2s\"\nrequests_per_minute = 6000";
     let forwarder = Forwarder::new(&slack, source, &destination);
     let mut running = forwarder.start(&["--once"]);
     assert!(running.end().await.success(), "{}", running.log());
@@ -47,10 +50,15 @@ async fn what_does_not_fit_is_cut_from_the_end_and_named_and_counted() {
             assert_eq!(cut, None);
         } else {
             // The order in which things gave way: over their key's length first, then from the end.
-            let cut: Vec<_> = cut.expect("it says so").split(',').map(|cut| cut.split(':').next().unwrap()).collect();
+            let cut: Vec<_> =
+                cut.expect("it says so").split(',').map(|cut| cut.split(':').next().unwrap()).collect();
             assert!(cut.contains(&"cs6") && cut.contains(&"cs1"), "{cut:?}");
             assert_eq!(decoded.value("cs6"), None, "{line}");
         }
     }
-    assert!(running.log().contains("an event was cut to fit") && running.log().contains("cut=2"), "{}", running.log());
+    assert!(
+        running.log().contains("an event was cut to fit") && running.log().contains("cut=2"),
+        "{}",
+        running.log()
+    );
 }
