@@ -40,7 +40,7 @@ async fn what_does_not_fit_is_cut_from_the_end_and_named_and_counted() {
     assert_eq!(messages.len(), 3);
     for message in &messages {
         assert!(message.len() <= 1024, "{} bytes", message.len());
-        let line = &message[message.find("CEF:0|").unwrap()..];
+        let line = message.split_at(message.find("CEF:0|").unwrap()).1;
         let decoded = cef::decode(line).unwrap();
         for (key, whole) in [("suid", "W0EVE"), ("suser", "eve@acme.example"), ("src", "192.0.2.7")] {
             assert_eq!(decoded.value(key), Some(whole), "{line}");
