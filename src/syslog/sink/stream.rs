@@ -145,16 +145,16 @@ impl Live {
 impl Endpoint {
     /// A connection with its handshake done, and what the handshake settled.
     async fn connect(&self, timeouts: &Timeouts) -> Result<(Wire, Option<ProbedTls>), Failure> {
-        let tcp = net::connect(&self.address, timeouts.connect).await?;
-        let Some(client) = &self.tls else { return Ok((Wire::new(tcp), None)) };
-        let tls = client.connect(tcp, timeouts.handshake).await?;
+        let open = || async { net::connect(&self.address, timeouts.connect).await.map_err(Failure::from) };
+        let Some(client) = &self.tls else { return Ok((Wire::new(open().await?), None)) };
+        let tls = client.dial(open, timeouts.handshake).await?;
         let session = tls.get_ref().1;
         let about = ProbedTls {
             version: session.protocol_version().map_or_else(String::new, |version| words(version.as_str())),
             cipher: session
                 .negotiated_cipher_suite()
                 .map_or_else(String::new, |suite| words(suite.suite().as_str())),
-            name: client.name(),
+            verification: client.verification(),
             chain: session
                 .peer_certificates()
                 .unwrap_or_default()
