@@ -376,6 +376,17 @@ impl Outlet {
             }
             Event::Unreachable(error) => self.failed(error, mode)?,
             Event::Changed => self.shown_at = None,
+            Event::Refreshed => {
+                info!(destination = %self.name(), "the files of certificates have changed and are in use");
+            }
+            Event::Kept(error) => {
+                let help = error.help().unwrap_or_default();
+                error!(
+                    destination = %self.name(), help,
+                    "the files of certificates have changed and cannot be used; those before stay in use: {}",
+                    chain(&error)
+                );
+            }
         }
         Ok(())
     }
@@ -555,7 +566,7 @@ impl Outlet {
             tls: link
                 .tls
                 .as_ref()
-                .map(|tls| format!("{}, {}, verified as {}", tls.version, tls.cipher, tls.name)),
+                .map(|tls| format!("{}, {}, {}", tls.version, tls.cipher, tls.verification)),
         };
         Standing {
             state,

@@ -80,3 +80,5 @@ mod syslog_peers;
 mod syslog_sink;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tls;

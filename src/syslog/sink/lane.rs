@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::Assurance;
 use crate::net::Backoff;
-use crate::syslog::endpoint::{Endpoint, Link, MUTE};
+use crate::syslog::endpoint::{Link, MUTE};
 use crate::syslog::frames::Frames;
 use crate::syslog::line::{Kind, Line, LineId, Order, Tell, Told};
 
@@ -60,6 +60,8 @@ struct Open {
     is_spent: bool,
     is_stalled: bool,
     is_mute: bool,
+    /// The files that it was opened with have changed.
+    is_outdated: bool,
     /// When its end is to be said.
     retire_at: Option<Instant>,
 }
@@ -85,8 +87,6 @@ const DEPTH: usize = 2;
 const SLOW: Duration = Duration::from_secs(1);
 /// How often an endpoint before the one in use is tried.
 const RETURN: Duration = Duration::from_secs(60);
-/// How often the files of certificates are looked at.
-const LOOK: Duration = Duration::from_secs(5);
 
 impl Open {
     fn is_confirmed(&self) -> bool {
@@ -182,13 +182,7 @@ impl Lane {
     }
 
     /// Which endpoints to try for a new line now, in which order.
-    pub(super) fn to_open(
-        &mut self,
-        wanted: bool,
-        hurry: bool,
-        now: Instant,
-        endpoints: &[Endpoint],
-    ) -> Option<Vec<usize>> {
+    pub(super) fn to_open(&mut self, wanted: bool, hurry: bool, now: Instant) -> Option<Vec<usize>> {
         if self.is_opening
             || self.lines.len() >= MOST_LINES
             || self.not_before.is_some_and(|not_before| now < not_before)
@@ -223,8 +217,8 @@ impl Lane {
             None => wanted.then_some(now),
             Some(live) => {
                 let returns = self.is_second(live).then(|| live.opened.checked_add(RETURN)).flatten();
-                let looks = live.link.tls.is_some().then(|| now.checked_add(LOOK)).flatten();
-                [live.due(self.generation, hurry), returns, looks].into_iter().flatten().min()
+                let outdated = live.is_outdated.then_some(now);
+                [live.due(self.generation, hurry), returns, outdated].into_iter().flatten().min()
             }
         };
         let opens = opens.map(|at| self.not_before.map_or(at, |not_before| at.max(not_before)));
@@ -273,6 +267,7 @@ impl Lane {
             is_spent: false,
             is_stalled: false,
             is_mute: false,
+            is_outdated: false,
             retire_at: None,
         });
         self.retire_due(now);
@@ -344,6 +339,13 @@ impl Lane {
         }
     }
 
+    /// The files that lines with TLS were opened with have changed: others are to take their place.
+    pub(super) fn outdate(&mut self) {
+        for open in self.lines.iter_mut().filter(|open| open.link.tls.is_some()) {
+            open.is_outdated = true;
+        }
+    }
+
     /// The line's receipts come at its end after all.
     pub(super) fn mute(&mut self, line: LineId) {
         if let Some(open) = self.line(line) {
@@ -390,9 +392,4 @@ impl Lane {
         let place = self.lines.iter().position(|open| open.id == line)?;
         Some(self.lines.remove(place))
     }
-}
-
-/// The certificates of the line's endpoint are not those any more that it was opened with.
-fn has_changed(_live: &Open, _endpoints: &[Endpoint]) -> bool {
-    false
 }
