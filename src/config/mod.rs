@@ -10,6 +10,7 @@ mod destination;
 mod reader;
 mod secret;
 mod source;
+mod tls;
 mod units;
 
 use std::collections::BTreeMap;

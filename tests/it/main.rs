@@ -84,3 +84,5 @@ mod syslog_peers;
 mod syslog_sink;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tls;
