@@ -140,7 +140,7 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
         hostname: section.parsed("hostname", |name| printable(name, 255)),
         encoder: read_encoder(section, &profile),
         receipts: section.one_of("receipts", &[("auto", true), ("off", false)]).unwrap_or(true),
-        age: section.parsed("age", duration).unwrap_or(AGE),
+        age: section.parsed("age", duration).unwrap_or(profile.age),
         strategy,
         transport: transport.clone().unwrap_or(Transport::Stdout),
     };
@@ -245,9 +245,6 @@ fn read_strategy(section: &Section<'_, '_>) -> Strategy {
     let choices = [("failover", Strategy::Failover), ("balance", Strategy::Balance)];
     section.one_of("strategy", &choices).unwrap_or_default()
 }
-
-/// How long a receiver may keep in memory what it has read, where nothing is known of it.
-const AGE: Duration = Duration::from_secs(5);
 
 fn read_tls(tls: &Section<'_, '_>, profile: &Profile) -> Option<Tls> {
     let to = read_to(tls);
