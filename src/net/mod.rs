@@ -15,5 +15,5 @@ pub use address::{Address, BadAddress, ConnectError, connect};
 pub use backoff::Backoff;
 pub use certificate::Certificate;
 pub use handshake::{HandshakeError, Reason, Shown, TlsClient};
-pub use rate::{Limits, Rate};
+pub use rate::{Hold, Limits, Load, Moment, Rate, Spent, Why};
 pub use tls::{ClientCertificate, ClientTls, Instead, Roots, TlsError, provider};

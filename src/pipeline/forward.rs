@@ -13,7 +13,7 @@ use super::voice::Voice;
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
 use crate::mapping::Plans;
-use crate::net::{Backoff, Rate};
+use crate::net::{Backoff, Load, Moment, Rate};
 use crate::store::{Lease, Reader, ReaderName, SourceId, StoreError};
 use crate::syslog::{Frames, Framing, SendError, Sink};
 use crate::telemetry::chain;
@@ -28,6 +28,8 @@ pub(super) struct Outlet {
     frames: Frames,
     sink: Sink,
     rate: Rate,
+    /// How many of the frames are of events that happened long ago.
+    late: usize,
     batch: NonZeroUsize,
     tally: Tally,
     voice: Voice,
@@ -87,6 +89,7 @@ impl Outlet {
             frames: Frames::new(framing),
             sink,
             rate,
+            late: 0,
             batch,
             tally: Tally::new(voice.clone()),
             voice,
@@ -181,7 +184,8 @@ impl Outlet {
     async fn deliver(&mut self, lease: &Lease, mode: Mode, ends: &Ends) -> Result<Next, RunError> {
         self.frame(lease.by_source());
         loop {
-            let allowed = self.rate.ready(self.frames.len(), self.frames.bytes().len());
+            let load = Load { events: self.frames.len(), bytes: self.frames.bytes().len(), late: self.late };
+            let allowed = self.rate.ready(&load);
             if ends.enough.run_until_cancelled(allowed).await.is_none() {
                 return Ok(Next::GaveUp);
             }
@@ -206,9 +210,15 @@ impl Outlet {
     fn frame<'l>(&mut self, batch: impl Iterator<Item = (&'l SourceId, &'l [Entry])>) {
         self.converter.adopt(Arc::clone(&self.plans.borrow_and_update()));
         self.frames.clear();
+        self.late = 0;
+        let now = Moment::now();
         for (source, entries) in batch {
             for entry in entries {
+                let before = self.frames.len();
                 self.convert(entry, source.as_str());
+                if now.is_late(entry.at().seconds()) {
+                    self.late += self.frames.len() - before;
+                }
             }
         }
     }
