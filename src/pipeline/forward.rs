@@ -13,8 +13,8 @@ use super::voice::Voice;
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
 use crate::mapping::Plans;
-use crate::net::{Backoff, Load, Moment, Rate};
-use crate::store::{Lease, Reader, ReaderName, SourceId, StoreError};
+use crate::net::{Backoff, Load, Moment, Rate, Spent};
+use crate::store::{self, Lease, Reader, ReaderName, SourceId, StoreError};
 use crate::syslog::{Frames, Framing, SendError, Sink};
 use crate::telemetry::chain;
 
@@ -78,9 +78,12 @@ impl Outlet {
         converter: Converter,
         framing: Framing,
         sink: Sink,
-        rate: Rate,
+        mut rate: Rate,
         voice: Voice,
     ) -> Self {
+        if let Some(store::Spent { day, bytes }) = reader.spent() {
+            rate.resume(Spent { day, bytes });
+        }
         let batch = NonZeroUsize::new(rate.most_events().min(BATCH)).unwrap_or(NonZeroUsize::MIN);
         Self {
             reader,
@@ -163,6 +166,9 @@ impl Outlet {
     /// same batch again: what cannot be noted now is noted with the next batch.
     async fn settle(&mut self, lease: Lease) -> Result<(), RunError> {
         let delivered = lease.entries().len();
+        if let Some(Spent { day, bytes }) = self.rate.spent() {
+            self.reader.note_spent(store::Spent { day, bytes });
+        }
         match self.reader.settle(lease, delivered).await {
             Ok(()) => self.unnoted = None,
             Err(error @ StoreError::DiskFull { .. }) => {
