@@ -47,6 +47,8 @@ mod mapping_tools;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
+mod rates;
+#[cfg(test)]
 mod real_entries;
 #[cfg(test)]
 mod reload;
@@ -62,6 +64,8 @@ mod store_archive;
 mod store_contract;
 #[cfg(test)]
 mod store_damage;
+#[cfg(test)]
+mod store_formats;
 #[cfg(test)]
 mod store_full;
 #[cfg(test)]
