@@ -47,11 +47,15 @@ mod mapping_tools;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod real_entries;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod simulate_receiver;
 #[cfg(test)]
 mod simulate_slack;
 #[cfg(test)]
