@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::runtime;
 use crate::report::{self, Exit, Failure};
 use crate::simulate::authority::{Authority, Identity, LOCAL, Term};
-use crate::simulate::receiver::{Arrival, Receiver, ServerTls, Settings};
+use crate::simulate::receiver::{Arrival, Receiver, Relp, ServerTls, Settings};
 use crate::simulate::slack::{Generated, LoadError, Pace, Plan, Slack};
 
 /// A simulated Slack, or a simulated syslog receiver, for trying things out.
@@ -56,10 +56,10 @@ struct SlackArguments {
     token: Option<String>,
 }
 
-/// Receives syslog over TLS, or TCP, and prints each message on a line of standard output.
+/// Receives syslog over TLS, TCP or RELP, and prints each message on a line of standard output.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  slackcef simulate receiver --ca-file ca.pem            a certificate for localhost made on the spot; trust it by `ca = \"ca.pem\"`\n  slackcef simulate receiver --plain --listen 127.0.0.1:5514\n  slackcef simulate receiver --certificate server.pem --key server.key"
+    after_help = "Examples:\n  slackcef simulate receiver --ca-file ca.pem            a certificate for localhost made on the spot; trust it by `ca = \"ca.pem\"`\n  slackcef simulate receiver --plain --listen 127.0.0.1:5514\n  slackcef simulate receiver --relp --plain --listen 127.0.0.1:2514\n  slackcef simulate receiver --certificate server.pem --key server.key"
 )]
 struct ReceiverArguments {
     /// Where to listen; port 0 takes a free one.
@@ -71,6 +71,9 @@ struct ReceiverArguments {
     /// Plain TCP, without TLS.
     #[arg(long, conflicts_with_all = ["certificate", "ca_file"])]
     plain: bool,
+    /// RELP, which acknowledges each message; over TLS, unless `--plain`.
+    #[arg(long)]
+    relp: bool,
     /// The certificate to show, with its chain, in PEM; otherwise one is made for localhost.
     #[arg(long, value_name = "FILE", requires = "key")]
     certificate: Option<PathBuf>,
@@ -136,12 +139,14 @@ async fn receiver(arguments: ReceiverArguments) -> Result<(), Failure> {
         listen: arguments.listen,
         beyond_this_machine: arguments.beyond_this_machine,
         tls,
+        relp: arguments.relp.then(Relp::default),
         ..Settings::default()
     };
     let mut receiver =
         Receiver::start(settings).await.map_err(|error| Failure::of_error(Exit::Unavailable, &error))?;
     said(format!(
-        "a syslog receiver listens on {}{}",
+        "a {} receiver listens on {}{}",
+        if arguments.relp { "RELP" } else { "syslog" },
         receiver.address(),
         if arguments.plain { "" } else { " with TLS" }
     ))?;

@@ -2,10 +2,12 @@
 //!
 //! Written from RFC 5425 and RFC 6587, with what rsyslog and syslog-ng do where those are silent:
 //! the framing is told by a connection's first byte, half a frame at a connection's end is no
-//! message, `close_notify` is answered.
+//! message, `close_notify` is answered. Or it speaks RELP ([`Settings::relp`]).
 //!
 //! **Invariant:** it listens on this machine alone unless told otherwise.
 //! **Invariant:** memory is bounded: when its messages are not taken, it stops reading.
+
+mod relp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,6 +27,8 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use relp::Relp;
+
 use super::authority::Identity;
 use crate::net;
 
@@ -37,6 +41,8 @@ pub struct Settings {
     pub beyond_this_machine: bool,
     /// TLS; none: plaintext.
     pub tls: Option<ServerTls>,
+    /// RELP; none: plain syslog, its framing told by a connection's first byte.
+    pub relp: Option<Relp>,
     /// The longest frame. On a longer one the connection is closed, as syslog-ng does.
     pub largest_frame: usize,
     /// What the first connections suffer, one each. Those that come after are served well.
@@ -50,6 +56,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             beyond_this_machine: false,
             tls: None,
+            relp: None,
             largest_frame: 1 << 20,
             faults: Vec::new(),
         }
@@ -89,6 +96,12 @@ pub enum Fault {
     ResetAfter(u64),
     /// Nothing is read any more after so many messages, and it stays open.
     StallAfter(u64),
+    /// RELP: so many messages are answered, and nothing after them, not even `close`; all are taken.
+    SilentAfter(u64),
+    /// RELP: `serverclose` follows the answer to so many messages, and the end of the connection.
+    ServerCloseAfter(u64),
+    /// RELP: the answer to the message behind so many breaks off, and so does the connection.
+    CutAnswerAfter(u64),
 }
 
 /// What happens at the receiver, in the order in which it happens on each connection.
@@ -126,7 +139,7 @@ pub enum Arrival {
 pub struct Message {
     /// The number of its connection, from 0.
     pub connection: u64,
-    /// The connection counts octets; otherwise it ends messages with line feeds.
+    /// The connection counts octets, as RELP does too; otherwise it ends messages with line feeds.
     pub counted: bool,
     /// The text.
     pub text: Bytes,
@@ -244,6 +257,7 @@ async fn serve(
             number,
             fault: faults.next().unwrap_or(Fault::None),
             largest_frame: settings.largest_frame,
+            relp: settings.relp.clone(),
             tell: tell.clone(),
         };
         connections.spawn(connection.run(stream, tls.clone()));
@@ -275,6 +289,7 @@ struct Connection {
     number: u64,
     fault: Fault,
     largest_frame: usize,
+    relp: Option<Relp>,
     tell: mpsc::Sender<Arrival>,
 }
 
@@ -327,6 +342,12 @@ impl Connection {
         mut stream: S,
         socket: impl Fn(&S) -> &TcpStream,
     ) -> Result<(), Unheard> {
+        if let Some(relp) = &self.relp {
+            if let Fault::ResetAfter(_) = self.fault {
+                let _reset = SockRef::from(socket(&stream)).set_linger(Some(Duration::ZERO));
+            }
+            return self.speak_relp(stream, relp).await;
+        }
         let mut rest = BytesMut::new();
         let mut counted = None;
         let mut messages = 0;
