@@ -52,7 +52,8 @@ impl Connection {
     {
         let (from, mut to) = tokio::io::split(stream);
         let (answers, waiting) = mpsc::channel(WAITING);
-        let conversation = Conversation { connection: self, relp, answers, next: 1, is_open: false, messages: 0 };
+        let conversation =
+            Conversation { connection: self, relp, answers, next: 1, is_open: false, messages: 0 };
         let (over, written) = tokio::join!(conversation.hold(from), write(&mut to, waiting));
         let (torn, how) = over?;
         // The socket of a connection to be reset is set to do so when it is dropped.
