@@ -64,7 +64,7 @@ pub(crate) async fn start_relp(certificates: &Certificates, listen: Listen) -> R
                 "rsyslog: {}",
                 receiver.daemon.log()
             );
-            if accepts(address).await && receiver.daemon.log().is_empty() {
+            if accepts(address).await {
                 return receiver;
             }
             tick().await;
