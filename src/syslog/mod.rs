@@ -18,6 +18,7 @@ mod format;
 mod frames;
 mod message;
 mod profile;
+pub mod relp;
 mod sink;
 
 pub use format::{EventTime, Format, Header};

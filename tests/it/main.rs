@@ -53,6 +53,8 @@ mod real_entries;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod relp_session;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod simulate_receiver;

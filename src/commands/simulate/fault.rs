@@ -20,7 +20,10 @@ Faults:
   talk=TIME             sends a line again and again with this pause
   never-close           reads to the end, but answers it with no FIN
   go-away-after=N:TIME  the whole receiver is gone for so long after N messages: all is closed, new
-                        connections are refused";
+                        connections are refused
+  silent-after=N        RELP: answers nothing after N messages
+  server-close-after=N  RELP: closes after the answer to N messages
+  cut-answer-after=N    RELP: breaks off within the answer to the message behind N";
 
 /// Reads a fault.
 pub(super) fn parse(text: &str) -> Result<Fault, String> {
@@ -35,6 +38,9 @@ pub(super) fn parse(text: &str) -> Result<Fault, String> {
         "hang-up-after" => Fault::HangUpAfter(number()?),
         "reset-after" => Fault::ResetAfter(number()?),
         "stall-after" => Fault::StallAfter(number()?),
+        "silent-after" => Fault::SilentAfter(number()?),
+        "server-close-after" => Fault::ServerCloseAfter(number()?),
+        "cut-answer-after" => Fault::CutAnswerAfter(number()?),
         "slow" => Fault::Slow(argument.parse().map_err(|_| format!("write {name}=BYTES"))?),
         "talk" => Fault::Talk(duration(argument)?),
         "pause-after" => number_and_time().map(|(n, time)| Fault::PauseAfter(n, time))?,

@@ -13,9 +13,9 @@ use super::{ctrl_c, said};
 use crate::config::duration;
 use crate::report::{self, Exit, Failure, Output};
 use crate::simulate::authority::{Authority, AuthorityError, Identity, LOCAL, Term};
-use crate::simulate::receiver::{Arrival, Fault, Hold, Receiver, ServerTls, Settings, Transport};
+use crate::simulate::receiver::{Arrival, Fault, Hold, Receiver, Relp, ServerTls, Settings, Transport};
 
-/// Receives syslog over TLS, TCP, UDP or a Unix socket, and prints each message on a line of standard output.
+/// Receives syslog over TLS, TCP, RELP, UDP or a Unix socket, and prints each message on a line of standard output.
 #[derive(Debug, Args)]
 #[command(
     after_help = EXAMPLES,
@@ -50,6 +50,9 @@ struct TransportArguments {
     /// Plain TCP, without TLS.
     #[arg(long, group = "other", conflicts_with = "certificate")]
     plain: bool,
+    /// RELP, which acknowledges each message; over TLS, unless --plain or --unix.
+    #[arg(long, conflicts_with_all = ["udp", "unix_datagram"])]
+    relp: bool,
     /// UDP; a datagram is a message.
     #[arg(long, group = "other", conflicts_with = "certificate")]
     udp: bool,
@@ -107,6 +110,7 @@ Examples:
   slackcef simulate receiver --ca-file ca.pem            trust it by `ca = \"ca.pem\"`
   slackcef simulate receiver --plain --listen 127.0.0.1:5514
   slackcef simulate receiver --certificate server.pem --key server.key
+  slackcef simulate receiver --relp --plain --listen 127.0.0.1:2514
   slackcef simulate receiver --unix-datagram /tmp/log
   slackcef simulate receiver --plain --store received    survives kill -9
   slackcef simulate receiver --plain --hold 2s           loses 2 s when it is killed
@@ -165,6 +169,7 @@ fn settings(arguments: Arguments) -> Result<Settings, Failure> {
         arguments;
     let has_tls =
         !(transport.plain || transport.udp || transport.unix.is_some() || transport.unix_datagram.is_some());
+    let relp = transport.relp.then(Relp::default);
     let transport = match transport {
         TransportArguments { unix: Some(path), .. } => Transport::UnixStream(path),
         TransportArguments { unix_datagram: Some(path), .. } => Transport::UnixDatagram(path),
@@ -176,6 +181,7 @@ fn settings(arguments: Arguments) -> Result<Settings, Failure> {
         listen,
         beyond_this_machine,
         tls: if has_tls { Some(tls.server()?) } else { None },
+        relp,
         receive_buffer: trouble.receive_buffer,
         faults: trouble.fault,
         afterwards: trouble.afterwards,
@@ -197,7 +203,8 @@ fn place(settings: &Settings) -> String {
         (Transport::Udp, _) => format!("{ADDRESS} by UDP"),
         (Transport::UnixStream(path) | Transport::UnixDatagram(path), _) => path.display().to_string(),
     };
-    format!("a syslog receiver listens on {place}")
+    let kind = if settings.relp.is_some() { "RELP" } else { "syslog" };
+    format!("a {kind} receiver listens on {place}")
 }
 
 impl TlsArguments {

@@ -40,7 +40,8 @@ pub enum Arrival {
 pub struct Message {
     /// The number of its connection, from 0; datagrams have none but 0.
     pub connection: u64,
-    /// The connection counts octets; otherwise it ends messages with line feeds, or is none.
+    /// The connection counts octets, as RELP does too; otherwise it ends messages with line feeds, or
+    /// is none.
     pub counted: bool,
     /// The text.
     pub text: Bytes,

@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::fault::Fault;
 use super::frame::next_frame;
+use super::relp::Relp;
 use super::shelf::{Lost, Shelf};
 use super::wire::Wire;
 use super::{Arrival, Ended, Message};
@@ -21,6 +22,7 @@ pub(super) struct Manners {
     pub(super) tls: Option<TlsAcceptor>,
     /// Nothing is said after the handshake.
     pub(super) mute: bool,
+    pub(super) relp: Option<Relp>,
     pub(super) largest_frame: usize,
     pub(super) poison: Option<Vec<u8>>,
     pub(super) poison_resets: bool,
@@ -101,6 +103,9 @@ impl Connection {
 
     /// Reads to the end.
     async fn read(&self, mut stream: impl Wire) -> Result<(), Lost> {
+        if let Some(relp) = &self.manners.relp {
+            return self.speak_relp(stream, relp).await;
+        }
         let mut framing = Framing::default();
         let mut pace = Pace::of(self.fault);
         let mut talk = if let Fault::Talk(pause) = self.fault { Some(steady(pause)) } else { None };
@@ -108,20 +113,13 @@ impl Connection {
         let how = loop {
             match self.take(&mut framing).await? {
                 Taken::All => {}
-                Taken::Enough => match self.fault {
-                    Fault::PauseAfter(_, pause) if !framing.paused => {
-                        framing.paused = true;
-                        sleep(pause).await;
-                        continue;
+                Taken::Enough => {
+                    if let Some(how) = self.strike().await? {
+                        break how;
                     }
-                    Fault::StallAfter(_) => std::future::pending().await,
-                    Fault::GoAwayAfter(_, absence) => {
-                        self.end(framing.rest, Ended::ByFault).await?;
-                        let _leaving = self.leave.send(absence).await;
-                        return std::future::pending().await;
-                    }
-                    _ => break Ended::ByFault,
-                },
+                    framing.struck = true;
+                    continue;
+                }
                 Taken::End(how) => {
                     if matches!(how, Ended::ByPoison) && self.manners.poison_resets {
                         stream.reset_when_closed();
@@ -169,7 +167,7 @@ impl Connection {
     /// Stores the messages that are whole.
     async fn take(&self, framing: &mut Framing) -> Result<Taken, Lost> {
         loop {
-            if self.fault.messages().is_some_and(|most| framing.messages >= most) && !framing.paused {
+            if self.strikes_at(framing.messages) && !framing.struck {
                 return Ok(Taken::Enough);
             }
             let frame = next_frame(&mut framing.rest, &mut framing.counted, self.manners.largest_frame);
@@ -189,19 +187,41 @@ impl Connection {
         }
     }
 
-    fn is_poison(&self, text: &[u8]) -> bool {
+    /// The fault strikes when there have been so many messages.
+    pub(super) fn strikes_at(&self, messages: u64) -> bool {
+        self.fault.messages().is_some_and(|most| messages >= most)
+    }
+
+    /// Does what the fault wants after its messages; none: the connection goes on.
+    pub(super) async fn strike(&self) -> Result<Option<Ended>, Lost> {
+        match self.fault {
+            Fault::PauseAfter(_, pause) => {
+                sleep(pause).await;
+                Ok(None)
+            }
+            Fault::StallAfter(_) => std::future::pending().await,
+            Fault::GoAwayAfter(_, absence) => {
+                self.end(BytesMut::new(), Ended::ByFault).await?;
+                let _leaving = self.leave.send(absence).await;
+                std::future::pending().await
+            }
+            _ => Ok(Some(Ended::ByFault)),
+        }
+    }
+
+    pub(super) fn is_poison(&self, text: &[u8]) -> bool {
         self.manners.poison.as_ref().is_some_and(|poison| {
             poison.is_empty() || text.windows(poison.len()).any(|part| part == poison.as_slice())
         })
     }
 
-    async fn end(&self, torn: BytesMut, how: Ended) -> Result<(), Lost> {
+    pub(super) async fn end(&self, torn: BytesMut, how: Ended) -> Result<(), Lost> {
         let torn: Bytes = torn.freeze();
         self.shelf.tell(Arrival::Ended { connection: self.number, torn, how }).await
     }
 }
 
-const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// How far the bytes of a connection have become messages.
 #[derive(Default)]
@@ -209,15 +229,15 @@ struct Framing {
     rest: BytesMut,
     counted: Option<bool>,
     messages: u64,
-    /// The pause of [`Fault::PauseAfter`] is over.
-    paused: bool,
+    /// The fault has struck, and the connection goes on.
+    struck: bool,
 }
 
 /// So many bytes at a time.
-struct Pace(Option<(u64, Interval)>);
+pub(super) struct Pace(Option<(u64, Interval)>);
 
 impl Pace {
-    fn of(fault: Fault) -> Self {
+    pub(super) fn of(fault: Fault) -> Self {
         let Fault::Slow(rate) = fault else { return Self(None) };
         let rate = rate.max(1);
         let bytes = u64::from(rate.div_ceil(20));
@@ -225,7 +245,7 @@ impl Pace {
     }
 
     /// Waits for its turn to read, and says how much.
-    async fn next(&mut self) -> u64 {
+    pub(super) async fn next(&mut self) -> u64 {
         match &mut self.0 {
             None => u64::MAX,
             Some((bytes, interval)) => {

@@ -37,6 +37,12 @@ pub enum Fault {
     /// After so many messages on it the whole receiver is gone, as if killed: every connection closed,
     /// new ones refused for so long. Then it is back.
     GoAwayAfter(u64, Duration),
+    /// RELP: so many messages are answered, and nothing after them, not even `close`; all are taken.
+    SilentAfter(u64),
+    /// RELP: `serverclose` follows the answer to so many messages, and the end of the connection.
+    ServerCloseAfter(u64),
+    /// RELP: the answer to the message behind so many breaks off, and so does the connection.
+    CutAnswerAfter(u64),
 }
 
 impl Fault {

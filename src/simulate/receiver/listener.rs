@@ -71,6 +71,7 @@ impl Listener {
         let manners = Arc::new(Manners {
             tls,
             mute: settings.tls.is_some_and(|tls| tls.ignores_key_updates),
+            relp: settings.relp,
             largest_frame: settings.largest_frame,
             poison: settings.poison.map(String::into_bytes),
             poison_resets: settings.poison_resets,

@@ -4,11 +4,11 @@
 //! RFC 5426 and RFC 6587, with what rsyslog and syslog-ng do where those are silent: the framing is
 //! told by a connection's first byte, half a frame at a connection's end is no message,
 //! `close_notify` is answered, and so is a TLS 1.3 `KeyUpdate` that asks for it (RFC 8446 §4.6.3),
-//! once all that came before it is stored.
+//! once all that came before it is stored. Or it speaks RELP ([`Settings::relp`]).
 //!
 //! **Invariant:** it listens on this machine alone unless told otherwise.
 //! **Invariant:** memory is bounded: when its messages are not taken, it stops reading.
-//! **Invariant:** nothing is answered to a sender (a FIN, a `KeyUpdate`) before what it sent until then
+//! **Invariant:** nothing is answered to a sender (a FIN, a `KeyUpdate`, a RELP command) before what it sent until then
 //! is stored, unless [`Settings::holds`] asks for a receiver that is not like that.
 
 mod arrival;
@@ -17,6 +17,7 @@ mod datagram;
 mod fault;
 mod frame;
 mod listener;
+mod relp;
 mod shelf;
 mod tls;
 mod wire;
@@ -33,6 +34,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use arrival::{Arrival, Ended, Message};
 pub use fault::Fault;
+pub use relp::Relp;
 pub use tls::ServerTls;
 
 use datagram::Datagrams;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub beyond_this_machine: bool,
     /// TLS, on TCP alone; none: plaintext.
     pub tls: Option<ServerTls>,
+    /// RELP, on streams alone; none: plain syslog, its framing told by a connection's first byte.
+    pub relp: Option<Relp>,
     /// The longest frame or datagram. On a longer frame the connection is closed, as syslog-ng does; a
     /// longer datagram is cut.
     pub largest_frame: usize,
@@ -79,6 +83,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             beyond_this_machine: false,
             tls: None,
+            relp: None,
             largest_frame: 1 << 20,
             receive_buffer: None,
             faults: Vec::new(),
