@@ -11,13 +11,17 @@
 //! Backpressure lies in two places, and no queue between them: `append` waits while the store is
 //! full, so that Slack itself keeps the events; a destination's task pulls one batch at a time.
 //!
-//! **Invariant:** a reader's position moves only after its sink took the batch.
+//! **Invariant:** a reader's position moves only past what the receiver has, as far as that can be
+//! known (`book`).
+//!
 //! Beside these tasks, `reload` looks at the mapping folders, and `own` stores what the forwarder has
 //! to say of itself as entries like Slack's.
 //!
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
+mod book;
 mod convert;
+mod dead;
 mod forward;
 mod news;
 mod own;
@@ -82,6 +86,9 @@ pub struct Running {
     voice: voice::Voice,
     recording: voice::Recording,
     ends: Ends,
+    standings: Vec<(ReaderName, watch::Receiver<Standing>)>,
+    /// How long the last receipts may take.
+    last_receipts: Duration,
 }
 
 /// The ends of a path, in the order in which they come.
@@ -145,8 +152,9 @@ pub enum RunError {
 
 /// How long a stopped path goes on delivering what it has.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long its last batches may take after that.
-const LAST_BATCH: Duration = Duration::from_secs(10);
+/// How long the receipts of its last batches may take after that, beside the time that a receiver
+/// may keep in memory what it has read.
+const LAST_RECEIPTS: Duration = Duration::from_secs(10);
 
 impl App {
     /// Fetches secrets, reads certificates and mappings, opens the store, finds every bookmark and
@@ -182,12 +190,29 @@ impl App {
             pollers.spawn(async move { (name, task.await) });
         }
         let mut forwarders = JoinSet::new();
+        let mut standings = Vec::new();
+        let oldest = destinations.iter().map(forward::Outlet::age).max().unwrap_or_default();
+        let last_receipts = oldest.saturating_add(LAST_RECEIPTS);
         for outlet in destinations {
             let name = outlet.name().clone();
+            standings.push((name.clone(), outlet.standing()));
             let ends = ends.clone();
             forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
         }
-        Running { mode, store, readings, pollers, forwarders, reload, reloading, voice, recording, ends }
+        Running {
+            mode,
+            store,
+            readings,
+            pollers,
+            forwarders,
+            reload,
+            reloading,
+            voice,
+            recording,
+            ends,
+            standings,
+            last_receipts,
+        }
     }
 }
 
@@ -216,14 +241,20 @@ impl Running {
         &self.readings
     }
 
+    /// How each destination stands, as it changes.
+    pub fn standings(&self) -> &[(ReaderName, watch::Receiver<Standing>)] {
+        &self.standings
+    }
+
     /// Waits for the end of every task, then closes the store.
     ///
     /// # Errors
     /// The first failure. All that was stored and not delivered is there at the next start.
     pub async fn finish(self) -> Result<Finished, RunError> {
         let Self { mode, store, mut pollers, mut forwarders, reloading, voice, recording, ends, .. } = self;
+        let last_receipts = self.last_receipts;
         let watching = tokio::spawn(watch_store(store.clone(), voice.clone()));
-        let grace = tokio::spawn(grace(ends.clone()));
+        let grace = tokio::spawn(grace(ends.clone(), last_receipts));
         let mut usage = store.watch_usage();
         let mut failure: Option<RunError> = None;
         let mut abandoned = false;
@@ -308,11 +339,11 @@ async fn full(usage: &mut watch::Receiver<Usage>) {
 }
 
 /// Gives the destinations their last seconds.
-async fn grace(ends: Ends) {
+async fn grace(ends: Ends, last_receipts: Duration) {
     ends.stop.cancelled().await;
     tokio::time::sleep(GRACE).await;
     ends.enough.cancel();
-    tokio::time::sleep(LAST_BATCH).await;
+    tokio::time::sleep(last_receipts).await;
     ends.give_up.cancel();
 }
 
