@@ -2,9 +2,12 @@
 //! acknowledged is stored, and what is not is known.
 
 use std::collections::VecDeque;
+use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustls::ProtocolVersion;
 use slackcef::net::{self, ClientCertificate, ClientTls, Roots, TlsClient};
 use slackcef::simulate::authority::{Identity, Term};
 use slackcef::simulate::receiver::{
@@ -17,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::support::certificates::Certificates;
-use crate::support::daemon::{Listen, endpoint};
+use crate::support::daemon::{Listen, endpoint, tick};
 use crate::support::hostile::PIECES;
 use crate::support::rsyslog;
 
@@ -45,6 +48,7 @@ fn batch(texts: &[String]) -> Frames {
 /// What a session told until the connection ended.
 #[derive(Debug, Default)]
 struct Told {
+    tls: Option<ProtocolVersion>,
     software: Option<String>,
     /// The places of the messages that were acknowledged, in the order of their answers.
     acknowledged: Vec<usize>,
@@ -65,7 +69,11 @@ async fn talk(endpoint: &Endpoint, frames: &Frames, window: usize, told: &mut To
     let tcp = net::connect(&endpoint.address, LONG).await.unwrap();
     match &endpoint.tls {
         None => talk_over(tcp, frames, window, told).await,
-        Some(client) => talk_over(client.connect(tcp, LONG).await.unwrap(), frames, window, told).await,
+        Some(client) => {
+            let tls = client.connect(tcp, LONG).await.unwrap();
+            told.tls = tls.get_ref().1.protocol_version();
+            talk_over(tls, frames, window, told).await;
+        }
     }
 }
 
@@ -125,12 +133,17 @@ fn all(n: usize) -> Vec<usize> {
 #[tokio::test]
 async fn rsyslog_stores_what_it_acknowledges() {
     let certificates = Certificates::new();
-    for listen in [Listen::TCP, Listen::TLS, Listen::TLS_1_2] {
+    for (listen, tls) in [
+        (Listen::TCP, None),
+        (Listen::TLS, Some(ProtocolVersion::TLSv1_3)),
+        (Listen::TLS_1_2, Some(ProtocolVersion::TLSv1_2)),
+    ] {
         let rsyslog = rsyslog::start_relp(&certificates, listen).await;
         let texts = texts(3000);
         let endpoint = endpoint(&certificates, listen, rsyslog.address());
         let told = converse(&endpoint, &batch(&texts), WINDOW).await;
         assert!(told.software.as_deref().unwrap().starts_with("librelp,"), "{told:?}");
+        assert_eq!(told.tls, tls);
         assert_eq!(told.acknowledged, all(3000), "{listen:?}");
         assert!(told.closed && told.server_close && told.refused.is_empty(), "{listen:?}: {told:?}");
         let stored = rsyslog.finish(3000).await;
@@ -308,5 +321,44 @@ async fn the_simulated_receiver_holds_to_the_protocol() {
         let how = connection(&mut receiver).await.1;
         assert_eq!(matches!(how, Ended::BySender), fair, "{text}: {how:?}");
         assert!(fair || matches!(how, Ended::BadFrame), "{text}: {how:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_command_takes_relp_and_prints_what_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name| dir.path().join(name);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slackcef"));
+    command
+        .args(["simulate", "receiver", "--relp", "--plain", "--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(File::create(path("out")).unwrap())
+        .stderr(File::create(path("notes")).unwrap());
+    let mut program = Program(command.spawn().unwrap());
+    let start = Instant::now();
+    let address: SocketAddr = loop {
+        assert!(start.elapsed() < LONG && program.0.try_wait().unwrap().is_none());
+        let notes = fs::read_to_string(path("notes")).unwrap();
+        if let Some((_, address)) = notes.trim_end().split_once("a RELP receiver listens on ") {
+            break address.parse().unwrap();
+        }
+        tick().await;
+    };
+    let texts = texts(3);
+    let told = converse(&Endpoint { address: address.into(), tls: None }, &batch(&texts), WINDOW).await;
+    assert!(told.closed && told.acknowledged == all(3), "{told:?}");
+    while fs::read_to_string(path("out")).unwrap() != texts.join("\n") + "\n" {
+        assert!(start.elapsed() < LONG, "{:?}", fs::read_to_string(path("out")));
+        tick().await;
+    }
+}
+
+/// Dropped, it is killed.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
     }
 }
