@@ -48,12 +48,17 @@ mod mapping_tools;
 mod problems;
 #[cfg(test)]
 mod rates;
+mod proxy;
 #[cfg(test)]
 mod real_entries;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod relp_session;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod simulate_receiver;
 #[cfg(test)]
 mod simulate_slack;
 #[cfg(test)]

@@ -8,5 +8,6 @@ pub(crate) mod events;
 pub(crate) mod forwarder;
 pub(crate) mod hostile;
 pub(crate) mod kept;
+pub(crate) mod proxy;
 pub(crate) mod rsyslog;
 pub(crate) mod syslog_ng;
