@@ -51,11 +51,18 @@ mod message_size;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
+mod rates;
+mod proxy;
+#[cfg(test)]
 mod real_entries;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod relp_session;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod simulate_receiver;
 #[cfg(test)]
 mod simulate_slack;
 #[cfg(test)]
@@ -66,6 +73,8 @@ mod store_archive;
 mod store_contract;
 #[cfg(test)]
 mod store_damage;
+#[cfg(test)]
+mod store_formats;
 #[cfg(test)]
 mod store_full;
 #[cfg(test)]
