@@ -51,6 +51,8 @@ mod real_entries;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod reload_configuration;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod simulate_slack;
