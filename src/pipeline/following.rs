@@ -173,11 +173,10 @@ impl Following {
     /// What is other than what is in force; a source with another token too.
     fn changes(&self, config: &Config, prepared: &Prepared) -> Changes {
         let mut changes = Changes::between(&self.in_force, config);
-        for ready in &prepared.sources {
-            let token = |polling: &slack::Settings| polling.token.expose_secret().to_owned();
-            let before = self.polling.get(&ready.id).map(token);
-            if before.is_some_and(|before| before != token(&ready.polling)) {
-                changes.sources.changed.insert(ready.id.as_str().to_owned());
+        for ReadySource { id, polling } in &prepared.sources {
+            let token = polling.token.expose_secret();
+            if self.polling.get(id).is_some_and(|before| before.token.expose_secret() != token) {
+                changes.sources.changed.insert(id.as_str().to_owned());
             }
         }
         changes

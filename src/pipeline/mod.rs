@@ -203,10 +203,10 @@ impl App {
     }
 
     /// Has the configuration read again whenever its file changes, and when [`Running::reloader`]
-    /// asks; only for a path that goes on for ever.
+    /// asks; only for a path that goes on for ever. A pipe can be read but once, and is not followed.
     #[must_use]
     pub fn following(self, file: PathBuf) -> Self {
-        Self { follows: Some(file), ..self }
+        Self { follows: file.is_file().then_some(file), ..self }
     }
 
     /// Starts all tasks.
