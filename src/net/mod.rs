@@ -8,10 +8,11 @@ mod address;
 mod backoff;
 mod certificate;
 mod handshake;
+pub mod kernel;
 mod rate;
 mod tls;
 
-pub use address::{Address, BadAddress, ConnectError, connect};
+pub use address::{Address, BadAddress, ConnectError, connect, connect_udp};
 pub use backoff::Backoff;
 pub use certificate::Certificate;
 pub use handshake::{HandshakeError, Reason, Shown, TlsClient};

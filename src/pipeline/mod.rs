@@ -11,14 +11,18 @@
 //! Backpressure lies in two places, and no queue between them: `append` waits while the store is
 //! full, so that Slack itself keeps the events; a destination's task pulls one batch at a time.
 //!
-//! **Invariant:** a reader's position moves only after its sink took the batch.
+//! **Invariant:** a reader's position moves only past what the receiver has, as far as that can be
+//! known (`book`).
+//!
 //! Beside these tasks, `reload` looks at the configuration and the mapping folders, and `own` stores
 //! what the forwarder has to say of itself as entries like Slack's. What changes in the configuration
 //! `following` makes ready and `tasks` carries out.
 //!
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
+mod book;
 mod convert;
+mod dead;
 mod difference;
 mod following;
 mod forward;
@@ -168,8 +172,9 @@ pub enum RunError {
 
 /// How long a stopped path goes on delivering what it has.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long its last batches may take after that.
-const LAST_BATCH: Duration = Duration::from_secs(10);
+/// How long the receipts of its last batches may take after that, beside the time that a receiver
+/// may keep in memory what it has read.
+const LAST_RECEIPTS: Duration = Duration::from_secs(10);
 
 impl App {
     /// Fetches secrets, reads certificates and mappings, opens the store, finds every bookmark and
@@ -196,7 +201,7 @@ impl App {
         let mut destinations = Vec::new();
         let Prepared { sources: ready, destinations: ready_destinations, mappings } = prepared;
         for ready in ready_destinations {
-            destinations.push(ready.open(&store, &voice).await?);
+            destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
         let config = config.clone();
         Ok(Self { store, sources, destinations, mappings, config, ready, follows: None, voice, recorder })
@@ -218,6 +223,7 @@ impl App {
             let destinations = destinations.iter().map(|outlet| outlet.name().as_str());
             voice.say(OwnEvent::started(sources, destinations));
         }
+        let state = config.state.dir.clone();
         let recording = recorder.start(store.clone());
         let reload = Arc::new(Notify::new());
         let mut reloading = JoinSet::new();
@@ -226,7 +232,7 @@ impl App {
             .filter(|_| mode == Mode::Forever)
             .map(|file| Following::new(file, config, ready, store.clone(), to));
         reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
-        let mut tasks = Tasks::new(mode, store, voice.clone());
+        let mut tasks = Tasks::new(mode, store, state, voice.clone());
         for source in sources {
             tasks.poll(source);
         }
@@ -262,6 +268,11 @@ impl Running {
         self.tasks.readings()
     }
 
+    /// How each destination stands, as it changes; and so do the destinations that there are.
+    pub fn standings(&self) -> watch::Receiver<Vec<(ReaderName, watch::Receiver<Standing>)>> {
+        self.tasks.standings()
+    }
+
     /// Waits for the end of every task, then closes the store.
     ///
     /// # Errors
@@ -270,7 +281,7 @@ impl Running {
         let Self { mut tasks, mut changes, reloading, voice, recording, .. } = self;
         let (mode, store, ends) = (tasks.mode, tasks.store.clone(), tasks.ends.clone());
         let watching = tokio::spawn(watch_store(store.clone(), voice.clone()));
-        let grace = tokio::spawn(grace(ends.clone()));
+        let grace = tokio::spawn(grace(ends.clone(), tasks.last_receipts()));
         let mut usage = store.watch_usage();
         let mut failure: Option<RunError> = None;
         let mut abandoned = false;
@@ -370,11 +381,12 @@ async fn full(usage: &mut watch::Receiver<Usage>) {
 }
 
 /// Gives the destinations their last seconds.
-async fn grace(ends: Ends) {
+async fn grace(ends: Ends, last_receipts: watch::Receiver<Duration>) {
     ends.stop.cancelled().await;
     tokio::time::sleep(GRACE).await;
     ends.enough.cancel();
-    tokio::time::sleep(LAST_BATCH).await;
+    let last_receipts = *last_receipts.borrow();
+    tokio::time::sleep(last_receipts).await;
     ends.give_up.cancel();
 }
 

@@ -6,10 +6,13 @@
 //! **Invariant:** preparing opens no connection, stores nothing, and leaves what runs as it is.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::dead::DeadLetters;
 use super::difference::Difference;
 use super::forward::Outlet;
 use super::poll::Source;
@@ -93,8 +96,8 @@ impl ReadySource {
 }
 
 impl ReadyDestination {
-    /// The destination at its position.
-    pub(super) async fn open(self, store: &Store, voice: &Voice) -> Result<Outlet, SetupError> {
+    /// The destination at its position; its dead letters lie in the folder `state`.
+    pub(super) async fn open(self, store: &Store, state: &Path, voice: &Voice) -> Result<Outlet, SetupError> {
         let Self { name, settings, plans, sink, framing } = self;
         // The forwarder's own events go everywhere.
         let only = settings.sources.as_ref().map(|sources| {
@@ -104,7 +107,10 @@ impl ReadyDestination {
         let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
         let converter = setup::converter(&settings, plans.borrow().clone());
         let rate = Rate::new(&settings.limits);
-        Ok(Outlet::new(reader, plans, converter, framing, sink, rate, voice.clone()))
+        let dead = DeadLetters::of(state, reader.name().as_str());
+        // What was only handed over, or is on the disk, is not to be waited for.
+        let age = if settings.transport.has_receipts() { settings.age } else { Duration::ZERO };
+        Ok(Outlet::new(reader, plans, converter, framing, sink, rate, age, dead, voice.clone()))
     }
 }
 

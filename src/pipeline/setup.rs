@@ -10,11 +10,11 @@ use secrecy::ExposeSecret;
 use super::convert::Converter;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{ClientTls, Roots, TlsClient, TlsError};
+use crate::net::{Address, ClientTls, Roots, TlsClient, TlsError};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
-use crate::syslog::{Endpoint, Format, Framing, Sink, Timeouts};
+use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 
 /// What is not as it must be.
 #[derive(Debug, thiserror::Error)]
@@ -221,27 +221,37 @@ fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {
 /// # Errors
 /// A certificate, key or authority cannot be used.
 pub fn sink(name: &str, destination: &Destination) -> Result<(Sink, Framing), SetupError> {
-    match &destination.transport {
+    let settings = syslog::Settings {
+        strategy: destination.strategy,
+        receipts: destination.receipts,
+        age: destination.age,
+        ..syslog::Settings::default()
+    };
+    let (endpoints, framing) = match &destination.transport {
         Transport::Tls(tls) => {
             let endpoints = endpoints(tls)
                 .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })?;
-            Ok((Sink::stream(endpoints, Timeouts::default()), tls.framing))
+            (endpoints, tls.framing)
         }
-        Transport::Tcp { to, framing } => {
-            let endpoints =
-                to.iter().map(|address| Endpoint { address: address.clone(), tls: None }).collect();
-            Ok((Sink::stream(endpoints, Timeouts::default()), *framing))
+        Transport::Tcp { to, framing } => (to.iter().cloned().map(Endpoint::tcp).collect(), *framing),
+        Transport::Udp { to } => {
+            let endpoint = |address: &Address| Endpoint::Udp { address: address.clone() };
+            (to.iter().map(endpoint).collect(), Framing::Newline)
         }
-        Transport::Stdout => Ok((Sink::stdout(), Framing::Newline)),
-        Transport::File { path } => Ok((Sink::file(path.clone()), Framing::Newline)),
-    }
+        Transport::Unix { path, kind, framing } => {
+            (vec![Endpoint::Unix { path: path.clone(), kind: *kind }], *framing)
+        }
+        Transport::Stdout => (vec![Endpoint::Stdout], Framing::Newline),
+        Transport::File { path } => (vec![Endpoint::File { path: path.clone() }], Framing::Newline),
+    };
+    Ok((Sink::new(endpoints, settings), framing))
 }
 
 fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
     let client = ClientTls::new(&tls.roots, tls.client.as_ref())?;
-    let endpoint = |address: &crate::net::Address| {
+    let endpoint = |address: &Address| {
         let name = tls.server_name.as_deref().unwrap_or_else(|| address.host());
-        Ok(Endpoint { address: address.clone(), tls: Some(TlsClient::new(client.clone(), name)?) })
+        Ok(Endpoint::tls(address.clone(), TlsClient::new(client.clone(), name)?))
     };
     tls.to.iter().map(endpoint).collect()
 }

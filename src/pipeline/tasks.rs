@@ -9,6 +9,8 @@
 //! **Invariant:** nothing new begins before all that goes is gone: two tasks never write one file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -18,13 +20,17 @@ use super::forward::{Forwarded, Outlet};
 use super::poll::{Polled, Reading, Source};
 use super::prepared::{ReadyDestination, ReadySource};
 use super::setup::SetupError;
+use super::standing::Standing;
 use super::voice::Voice;
-use super::{Ends, LAST_BATCH, Mode, RunError};
+use super::{Ends, LAST_RECEIPTS, Mode, RunError};
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
 /// How far each source has been read, as it changes.
 pub(super) type Readings = Vec<(SourceId, watch::Receiver<Reading>)>;
+
+/// How each destination stands, as it changes.
+pub(super) type Standings = Vec<(ReaderName, watch::Receiver<Standing>)>;
 
 /// All of them.
 #[derive(Debug)]
@@ -38,11 +44,24 @@ pub(super) struct Tasks {
     pub(super) forwarders: JoinSet<(ReaderName, Result<Outlet, RunError>)>,
     /// Destinations that are wanted no more, or not as they were, say farewell.
     pub(super) leaving: JoinSet<(ReaderName, Result<Forwarded, RunError>)>,
+    /// The folder of the store.
+    state: PathBuf,
     /// What is at work, each with ends of its own.
     sources: BTreeMap<SourceId, (Ends, watch::Receiver<Reading>)>,
-    destinations: BTreeMap<ReaderName, Ends>,
+    destinations: BTreeMap<ReaderName, Destination>,
     readings: watch::Sender<Readings>,
+    standings: watch::Sender<Standings>,
+    last_receipts: watch::Sender<Duration>,
     change: Option<Change>,
+}
+
+/// A destination at work.
+#[derive(Debug)]
+struct Destination {
+    ends: Ends,
+    /// How long its last receipts may take.
+    last_receipts: Duration,
+    standing: watch::Receiver<Standing>,
 }
 
 /// What shall be other than it is.
@@ -69,10 +88,11 @@ pub(super) struct Abandoned {
 }
 
 impl Tasks {
-    pub(super) fn new(mode: Mode, store: Store, voice: Voice) -> Self {
+    pub(super) fn new(mode: Mode, store: Store, state: PathBuf, voice: Voice) -> Self {
         Self {
             mode,
             store,
+            state,
             voice,
             ends: Ends::default(),
             pollers: JoinSet::new(),
@@ -81,6 +101,8 @@ impl Tasks {
             sources: BTreeMap::new(),
             destinations: BTreeMap::new(),
             readings: watch::Sender::default(),
+            standings: watch::Sender::default(),
+            last_receipts: watch::Sender::default(),
             change: None,
         }
     }
@@ -90,23 +112,45 @@ impl Tasks {
         self.readings.subscribe()
     }
 
+    /// How each destination stands, of those that there are.
+    pub(super) fn standings(&self) -> watch::Receiver<Standings> {
+        self.standings.subscribe()
+    }
+
+    /// How long the last receipts may take, of all destinations that there are.
+    pub(super) fn last_receipts(&self) -> watch::Receiver<Duration> {
+        self.last_receipts.subscribe()
+    }
+
     pub(super) fn poll(&mut self, source: Source) {
         let (name, ends) = (source.name().clone(), self.ends.of_a_part());
         self.sources.insert(name.clone(), (ends.clone(), source.reading()));
-        self.show_readings();
         let task = source.run(self.store.clone(), self.mode, ends.stop);
         self.pollers.spawn(async move { (name, task.await) });
-    }
-
-    fn show_readings(&self) {
-        let readings = self.sources.iter().map(|(name, (_, reading))| (name.clone(), reading.clone()));
-        self.readings.send_replace(readings.collect());
+        self.show();
     }
 
     pub(super) fn forward(&mut self, outlet: Outlet) {
         let (name, ends, mode) = (outlet.name().clone(), self.ends.of_a_part(), self.mode);
-        self.destinations.insert(name.clone(), ends.clone());
+        let destination = Destination {
+            ends: ends.clone(),
+            last_receipts: outlet.age().saturating_add(LAST_RECEIPTS),
+            standing: outlet.standing(),
+        };
+        self.destinations.insert(name.clone(), destination);
         self.forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
+        self.show();
+    }
+
+    /// Shows what there is.
+    fn show(&self) {
+        let readings = self.sources.iter().map(|(name, (_, reading))| (name.clone(), reading.clone()));
+        self.readings.send_replace(readings.collect());
+        let destinations = self.destinations.iter();
+        let standings = destinations.clone().map(|(name, at_work)| (name.clone(), at_work.standing.clone()));
+        self.standings.send_replace(standings.collect());
+        let longest = destinations.map(|(_, at_work)| at_work.last_receipts).max();
+        self.last_receipts.send_replace(longest.unwrap_or_default());
     }
 
     /// Whether a change is under way.
@@ -122,16 +166,16 @@ impl Tasks {
                 ends.stop.cancel();
             }
         }
-        self.show_readings();
         change.closing.retain(|name| self.destinations.contains_key(name));
-        for ends in change.closing.iter().filter_map(|name| self.destinations.get(name)) {
+        for at_work in change.closing.iter().filter_map(|name| self.destinations.get(name)) {
+            let (ends, last_receipts) = (at_work.ends.clone(), at_work.last_receipts);
             ends.enough.cancel();
-            let ends = ends.clone();
             tokio::spawn(async move {
-                tokio::time::sleep(LAST_BATCH).await;
+                tokio::time::sleep(last_receipts).await;
                 ends.give_up.cancel();
             });
         }
+        self.show();
         self.change = Some(change);
     }
 
@@ -154,7 +198,8 @@ impl Tasks {
         if !self.change.as_ref().is_some_and(|change| change.closing.contains(&name)) {
             return Some((name, outlet));
         }
-        let (mode, ends) = (self.mode, self.destinations.remove(&name).unwrap_or_default());
+        let at_work = self.destinations.remove(&name);
+        let (mode, ends) = (self.mode, at_work.map(|at_work| at_work.ends).unwrap_or_default());
         self.leaving.spawn(async move { (name, outlet.finish(mode, &ends).await) });
         None
     }
@@ -189,13 +234,14 @@ impl Tasks {
         let names: Vec<_> = stay.chain(change.destinations.iter().map(|ready| ready.name.clone())).collect();
         self.store.retain_readers(&names).await.map_err(RunError::Store)?;
         for ready in change.destinations {
-            let outlet = ready.open(&self.store, &self.voice).await.map_err(unopened)?;
+            let outlet = ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
             self.forward(outlet);
         }
         for ready in change.sources {
             let source = ready.open(&self.store).await.map_err(unopened)?;
             self.poll(source);
         }
+        self.show();
         // Whoever asked may have gone.
         drop(change.done.send(abandoned));
         Ok(())
