@@ -51,6 +51,8 @@ mod real_entries;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod relp;
+#[cfg(test)]
 mod relp_session;
 #[cfg(test)]
 mod restart;
