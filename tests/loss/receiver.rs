@@ -199,7 +199,7 @@ input(type="imrelp" address="127.0.0.1" port="{}"{tls})"#,
             }
             Wire::Udp => format!(
                 r#"module(load="imudp")
-input(type="imudp" address="127.0.0.1" port="{}" ruleset="store")"#,
+input(type="imudp" address="127.0.0.1" port="{}" ruleset="store" rcvbufSize="8m")"#,
                 self.port()
             ),
             Wire::Unix => unreachable!("syslog-ng listens on Unix sockets here"),
