@@ -93,7 +93,7 @@ struct Arguments {
     /// 200,000 events a run at 8,000 a second, ten disturbances, every transport, every scenario.
     #[arg(long)]
     full: bool,
-    /// Only these transports: tls13, tls13-gtls, tls13-ng, tls13-own, tls12, tls12-ng, tls12-own, tcp, tcp-ng,
+    /// Only these transports: tls13, tls13-gtls, tls13-ng, tls13-own, tls13-mute, tls12, tls12-ng, tls12-own, tcp, tcp-ng,
     /// relp, relp-tls, unix, udp.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     only: Vec<String>,
@@ -128,6 +128,8 @@ struct Arguments {
     only_tls12: bool,
     #[arg(long, hide = true)]
     clients: bool,
+    #[arg(long, hide = true)]
+    mute: bool,
     /// What `cargo test -- …` says to every test binary: names of tests, of which this is `loss`.
     #[arg(hide = true)]
     filters: Vec<String>,
@@ -164,7 +166,8 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let Ok(runtime) = runtime else { return failed("no runtime") };
     if let Some(port) = arguments.receive {
-        let received = runtime.block_on(own::receive(port, arguments.only_tls12, arguments.clients));
+        let received =
+            runtime.block_on(own::receive(port, arguments.only_tls12, arguments.clients, arguments.mute));
         return received.map_or_else(|why| failed(&why), |()| ExitCode::SUCCESS);
     }
     if !is_meant(&arguments) {

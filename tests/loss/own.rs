@@ -9,11 +9,16 @@ use slackcef::simulate::receiver::{Arrival, Receiver, ServerTls, Settings};
 
 /// Receives over TLS until it is ended, with the files of the current folder: shows `server.pem`, and
 /// appends each message to `stored` before it takes the next.
-pub(crate) async fn receive(port: u16, only_tls_1_2: bool, clients: bool) -> Result<(), String> {
+pub(crate) async fn receive(
+    port: u16,
+    only_tls_1_2: bool,
+    clients: bool,
+    ignores_key_updates: bool,
+) -> Result<(), String> {
     let read = |name: &str| std::fs::read_to_string(name).map_err(|error| format!("{name}: {error}"));
     let identity = Identity { certificate: read("server.pem")?, key: read("server.key")? };
     let clients_of = clients.then(|| read("ca.pem")).transpose()?;
-    let tls = ServerTls { clients_of, only_tls_1_2, ..ServerTls::new(identity) };
+    let tls = ServerTls { clients_of, only_tls_1_2, ignores_key_updates, ..ServerTls::new(identity) };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let settings = Settings { listen, tls: Some(tls), ..Settings::default() };
     let mut receiver = Receiver::start(settings).await.map_err(|error| error.to_string())?;

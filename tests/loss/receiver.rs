@@ -37,7 +37,7 @@ impl Receiver {
         let process = match transport.server {
             Server::Rsyslog(driver) => rsyslog(folder, "rsyslog.conf", &asked.rsyslog(driver))?,
             Server::SyslogNg => syslog_ng(folder, "syslog-ng.conf", &asked.syslog_ng())?,
-            Server::Own => asked.own(),
+            Server::Own { mute } => asked.own(mute),
         };
         Ok(Self { process, place, udp: transport.wire == Wire::Udp, folder: folder.to_owned() })
     }
@@ -253,7 +253,7 @@ log {{ source(receiver); destination(stored); flags(flow-control); }};
     }
 
     /// This program, asked to be a receiver.
-    fn own(&self) -> Process {
+    fn own(&self, mute: bool) -> Process {
         let (folder, clients) = (self.folder.to_owned(), self.clients);
         let (port, wire) = (self.port(), self.transport.wire);
         Process::new("our own receiver", folder.join("own.log"), move || {
@@ -265,6 +265,9 @@ log {{ source(receiver); destination(stored); flags(flow-control); }};
             }
             if clients {
                 command.arg("--clients");
+            }
+            if mute {
+                command.arg("--mute");
             }
             command.stdin(Stdio::null()).stdout(Stdio::null());
             command

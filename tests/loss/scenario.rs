@@ -84,6 +84,7 @@ pub(crate) fn is_in_the_short_form(transport: &Transport, scenario: Scenario) ->
         "tls13-gtls" => &[A],
         "tls13-ng" => &[C1, E],
         "tls13-own" => &[C3, F],
+        "tls13-mute" => &[A, P],
         "tls12" => &[A, D, F],
         "tls12-own" => &[P],
         "tcp" => &[A, C1, P],
@@ -107,7 +108,9 @@ pub(crate) fn confirms_soon(transport: &Transport) -> bool {
     match transport.wire {
         Wire::Relp { .. } => true,
         // GnuTLS does not promise to answer a request for new keys.
-        Wire::Tls(Version::V1_3) => transport.server != Server::Rsyslog(Driver::GnuTls),
+        Wire::Tls(Version::V1_3) => {
+            !matches!(transport.server, Server::Rsyslog(Driver::GnuTls) | Server::Own { mute: true })
+        }
         _ => false,
     }
 }

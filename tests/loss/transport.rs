@@ -38,8 +38,10 @@ pub(crate) enum Server {
     /// rsyslog, its TLS by this driver.
     Rsyslog(Driver),
     SyslogNg,
-    /// The simulated receiver of our own.
-    Own,
+    /// The simulated receiver of our own; a mute one never answers a `KeyUpdate`.
+    Own {
+        mute: bool,
+    },
 }
 
 /// What does TLS for rsyslog.
@@ -68,10 +70,11 @@ pub(crate) const TRANSPORTS: &[Transport] = &[
     row("tls13", "TLS 1.3, rsyslog imtcp (OpenSSL), octet counting", Wire::Tls(V1_3), Server::Rsyslog(OpenSsl), Counted),
     row("tls13-gtls", "TLS 1.3, rsyslog imtcp (GnuTLS), octet counting", Wire::Tls(V1_3), Server::Rsyslog(GnuTls), Counted),
     row("tls13-ng", "TLS 1.3, syslog-ng network(), newline", Wire::Tls(V1_3), Server::SyslogNg, Lines),
-    row("tls13-own", "TLS 1.3, our own receiver, octet counting", Wire::Tls(V1_3), Server::Own, Counted),
+    row("tls13-own", "TLS 1.3, our own receiver, octet counting", Wire::Tls(V1_3), Server::Own { mute: false }, Counted),
+    row("tls13-mute", "TLS 1.3, our own receiver, which answers no KeyUpdate, octet counting", Wire::Tls(V1_3), Server::Own { mute: true }, Counted),
     row("tls12", "TLS 1.2, rsyslog imtcp (GnuTLS), octet counting", Wire::Tls(V1_2), Server::Rsyslog(GnuTls), Counted),
     row("tls12-ng", "TLS 1.2, syslog-ng syslog(), octet counting", Wire::Tls(V1_2), Server::SyslogNg, Counted),
-    row("tls12-own", "TLS 1.2, our own receiver, newline", Wire::Tls(V1_2), Server::Own, Lines),
+    row("tls12-own", "TLS 1.2, our own receiver, newline", Wire::Tls(V1_2), Server::Own { mute: false }, Lines),
     row("tcp", "TCP, rsyslog imtcp, octet counting", Wire::Tcp, Server::Rsyslog(OpenSsl), Counted),
     row("tcp-ng", "TCP, syslog-ng network(), newline", Wire::Tcp, Server::SyslogNg, Lines),
     row("relp", "RELP, rsyslog imrelp", Wire::Relp { tls: false }, Server::Rsyslog(OpenSsl), Framing::None),
