@@ -7,9 +7,11 @@
 //! one transport, every rate is above nothing.
 
 mod destination;
+mod rate;
 mod reader;
 mod secret;
 mod source;
+mod tls;
 mod units;
 
 use std::collections::BTreeMap;

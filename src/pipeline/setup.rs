@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::convert::Converter;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{Address, ClientTls, Roots, TlsClient, TlsError};
+use crate::net::{Address, Roots, TlsError, http_tls};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
@@ -211,9 +211,7 @@ pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, Se
 }
 
 fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {
-    let tls = ClientTls::new(&Roots::System, None)
-        .map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })?;
-    Ok(tls.for_http())
+    http_tls(&Roots::System).map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.
@@ -248,12 +246,9 @@ pub fn sink(name: &str, destination: &Destination) -> Result<(Sink, Framing), Se
 }
 
 fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
-    let client = ClientTls::new(&tls.roots, tls.client.as_ref())?;
-    let endpoint = |address: &Address| {
-        let name = tls.server_name.as_deref().unwrap_or_else(|| address.host());
-        Ok(Endpoint::tls(address.clone(), TlsClient::new(client.clone(), name)?))
-    };
-    tls.to.iter().map(endpoint).collect()
+    let clients = tls.settings.clients(&tls.to)?;
+    let endpoint = |(address, client): (&Address, _)| Endpoint::tls(address.clone(), client);
+    Ok(tls.to.iter().zip(clients).map(endpoint).collect())
 }
 
 /// The converter of a destination.
