@@ -245,8 +245,7 @@ async fn what_a_receiver_never_confirmed_goes_to_the_next_one() {
     let plan = Plan { generated: Some(generated), ..Plan::default() };
     let stage = Stage::set(plan, &stalled.table("siem", "age = \"1s\"")).await;
     let running = stage.forwarder.start(&[]);
-    until(&running, || stalled.count("CEF:0|") >= 3 && ids(&stage.path("witness")).len() == COUNT)
-        .await;
+    until(&running, || stalled.count("CEF:0|") >= 3 && ids(&stage.path("witness")).len() == COUNT).await;
     stage.write(&good.table("siem", "age = \"1s\""));
     until(&running, || good.count("CEF:0|Slack|") >= COUNT).await;
     let log = ends_well(running).await;
