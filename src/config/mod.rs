@@ -7,6 +7,7 @@
 //! one transport, every rate is above nothing.
 
 mod destination;
+mod rate;
 mod reader;
 mod secret;
 mod source;

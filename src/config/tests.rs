@@ -49,6 +49,20 @@ fn a_mistyped_key_is_answered_with_the_right_one() {
 }
 
 #[test]
+fn limits_are_read_with_their_units() {
+    let rate = "rate = { events_per_second = 500, burst = 50, bytes_per_second = \"1MB\", bytes_per_day = \"5GiB\", catch_up = 200 }\n";
+    let text = SMALLEST
+        .replace("[destinations.siem.tls]", &format!("[destinations.siem]\n{rate}[destinations.siem.tls]"));
+    let limits = Config::parse("slackcef.toml", &text).unwrap().destinations["siem"].limits;
+    assert_eq!(limits.events_per_second.unwrap().get(), 500);
+    assert_eq!(limits.burst.unwrap().get(), 50);
+    assert_eq!(limits.bytes_per_second.unwrap().get(), 1_000_000);
+    assert_eq!(limits.bytes_per_day.unwrap().get(), 5 << 30);
+    assert_eq!(limits.catch_up.unwrap().get(), 200);
+    assert_eq!(limits.largest_message, 8000);
+}
+
+#[test]
 fn names_must_be_defined_in_the_file() {
     let text =
         SMALLEST.to_owned() + "[destinations.b]\nsources = [\"acmee\"]\nmapping = \"m\"\nstdout = {}\n";

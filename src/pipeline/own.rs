@@ -189,6 +189,7 @@ impl OwnEvent {
         let reason = match repair {
             Repair::Closed { .. } => "folder-open",
             Repair::Positions { .. } => "positions",
+            Repair::Budgets { .. } => "budgets",
         };
         Self::new("store-repaired", repair.to_string()).with("reason", reason)
     }

@@ -21,6 +21,7 @@ mod line;
 mod message;
 mod probe;
 mod profile;
+pub mod relp;
 mod sink;
 
 pub use endpoint::{Endpoint, Link, UnixKind};

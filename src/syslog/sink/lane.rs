@@ -200,9 +200,7 @@ impl Lane {
             Some(live) if now.duration_since(live.opened) >= RETURN && self.is_second(live) => {
                 self.endpoints.iter().copied().take_while(|nth| *nth != live.endpoint).collect()
             }
-            Some(live) if now.duration_since(live.opened) >= LOOK && has_changed(live, endpoints) => {
-                around(0)
-            }
+            Some(live) if live.is_outdated => around(0),
             Some(_) => return None,
         };
         self.is_opening = true;
@@ -368,9 +366,10 @@ impl Lane {
         }
     }
 
-    /// A line has failed: where, and whether it carried something of which nothing was confirmed.
-    pub(super) fn failed(&mut self, line: LineId, now: Instant) -> (Option<usize>, bool) {
-        let Some(open) = self.remove(line) else { return (None, false) };
+    /// A line has failed: where, whether it carried something of which nothing was confirmed, and how
+    /// many batches it had not written.
+    pub(super) fn failed(&mut self, line: LineId, now: Instant) -> (Option<usize>, bool, usize) {
+        let Some(open) = self.remove(line) else { return (None, false, 0) };
         self.generation = FIRST_GENERATION;
         let proven = open.last_read.is_some();
         // What was proven and had nothing under way is an idle connection that the receiver closed.
@@ -381,7 +380,7 @@ impl Lane {
         let next =
             self.endpoints.iter().position(|nth| *nth == open.endpoint).map_or(0, |at| at.saturating_add(1));
         self.first = if proven { 0 } else { next.checked_rem(self.endpoints.len()).unwrap_or(0) };
-        (Some(open.endpoint), !proven && open.last_sent.is_some())
+        (Some(open.endpoint), !proven && open.last_sent.is_some(), open.queued)
     }
 
     fn line(&mut self, line: LineId) -> Option<&mut Open> {

@@ -169,6 +169,8 @@ pub enum Event {
         lane: usize,
         /// It carried something, and nothing of it was ever confirmed.
         barren: bool,
+        /// So many batches were not written; their buffers do not come back.
+        unwritten: usize,
         /// Why.
         error: SendError,
     },
@@ -367,10 +369,10 @@ impl Sink {
                 Some(Event::Ended { line, lane: nth })
             }
             Told::Ended(Err(failure)) => {
-                let (place, barren) = lane.failed(line, now);
+                let (place, barren, unwritten) = lane.failed(line, now);
                 let at =
                     place.and_then(|nth| self.endpoints.get(nth)).map_or_else(String::new, Endpoint::place);
-                Some(Event::Failed { line, lane: nth, barren, error: SendError::one(at, failure) })
+                Some(Event::Failed { line, lane: nth, barren, unwritten, error: SendError::one(at, failure) })
             }
         }
     }
