@@ -50,13 +50,14 @@ mod mapping_tools;
 mod message_size;
 #[cfg(test)]
 mod problems;
+mod proxy;
 #[cfg(test)]
 mod rates;
-mod proxy;
 #[cfg(test)]
 mod real_entries;
 #[cfg(test)]
 mod reload;
+mod reload_configuration;
 #[cfg(test)]
 mod relp_session;
 #[cfg(test)]
