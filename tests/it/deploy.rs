@@ -377,6 +377,7 @@ fn table() -> String {
     let framing = |framing| match framing {
         Framing::OctetCounting => "octet counting",
         Framing::Newline => "newline",
+        Framing::Bare => "none",
     };
     for profile in Profile::all() {
         let header = match profile.header {
