@@ -50,9 +50,9 @@ mod mapping_tools;
 mod message_size;
 #[cfg(test)]
 mod problems;
+mod proxy;
 #[cfg(test)]
 mod rates;
-mod proxy;
 #[cfg(test)]
 mod real_entries;
 #[cfg(test)]
