@@ -57,6 +57,7 @@ mod rates;
 mod real_entries;
 #[cfg(test)]
 mod reload;
+mod reload_configuration;
 #[cfg(test)]
 mod relp_session;
 #[cfg(test)]
