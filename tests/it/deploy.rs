@@ -250,7 +250,7 @@ fn headers(arrived: &[String]) -> BTreeSet<&str> {
 
 /// Delivers to the relay, and gives back what the SIEM has of it: each line once, and whole.
 async fn passed_on(destination: &str, header: &str, siem: &mut Receiver, site: &Site) -> Vec<String> {
-    let keys = format!("profile = \"generic\"\nhostname = \"fw1\"\nheader = \"{header}\"");
+    let keys = format!("profile = \"generic\"\nhostname = \"fw1\"\nage = \"1s\"\nheader = \"{header}\"");
     let sent = delivered(&placed(destination, &[("profile = \"generic\"", &keys)])).await;
     let arrived = arrive(siem, &sent, site).await;
     let lines = arrived.iter().map(|message| cef_of(message).to_owned()).collect();
