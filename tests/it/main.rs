@@ -45,6 +45,8 @@ mod mapping_shipped;
 #[cfg(test)]
 mod mapping_tools;
 #[cfg(test)]
+mod misbehaving;
+#[cfg(test)]
 mod problems;
 #[cfg(test)]
 mod proxy;
