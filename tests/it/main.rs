@@ -15,6 +15,8 @@ mod cef_rules;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod forward;
@@ -48,12 +50,19 @@ mod mapping_tools;
 mod misbehaving;
 #[cfg(test)]
 mod problems;
+mod message_size;
 #[cfg(test)]
+mod problems;
 mod proxy;
+#[cfg(test)]
+mod rates;
 #[cfg(test)]
 mod real_entries;
 #[cfg(test)]
 mod reload;
+mod reload_configuration;
+#[cfg(test)]
+mod relp;
 #[cfg(test)]
 mod relp_session;
 #[cfg(test)]
@@ -70,6 +79,8 @@ mod store_archive;
 mod store_contract;
 #[cfg(test)]
 mod store_damage;
+#[cfg(test)]
+mod store_formats;
 #[cfg(test)]
 mod store_full;
 #[cfg(test)]
@@ -88,3 +99,5 @@ mod syslog_peers;
 mod syslog_sink;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tls;

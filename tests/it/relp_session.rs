@@ -66,8 +66,9 @@ async fn converse(endpoint: &Endpoint, frames: &Frames, window: usize) -> Told {
 }
 
 async fn talk(endpoint: &Endpoint, frames: &Frames, window: usize, told: &mut Told) {
-    let tcp = net::connect(&endpoint.address, LONG).await.unwrap();
-    match &endpoint.tls {
+    let Endpoint::Stream { address, tls } = endpoint else { panic!("no stream") };
+    let tcp = net::connect(address, LONG).await.unwrap();
+    match tls {
         None => talk_over(tcp, frames, window, told).await,
         Some(client) => {
             let tls = client.connect(tcp, LONG).await.unwrap();
@@ -172,7 +173,7 @@ fn showing(certificates: &Certificates, name: &str, client: &Identity, address: 
     let (certificate, key) = certificates.write(name, client);
     let client = ClientCertificate { certificate, key };
     let tls = ClientTls::new(&Roots::File(certificates.ca()), Some(&client)).unwrap();
-    Endpoint { address: address.into(), tls: Some(TlsClient::new(tls, "localhost").unwrap()) }
+    Endpoint::tls(address, TlsClient::new(tls, "localhost").unwrap())
 }
 
 async fn simulated(tls: Option<ServerTls>, relp: Relp, faults: &[Misdeed]) -> Simulated {
@@ -181,7 +182,7 @@ async fn simulated(tls: Option<ServerTls>, relp: Relp, faults: &[Misdeed]) -> Si
 }
 
 fn plain(receiver: &Simulated) -> Endpoint {
-    Endpoint { address: receiver.address().into(), tls: None }
+    Endpoint::tcp(receiver.address())
 }
 
 async fn next(receiver: &mut Simulated) -> Arrival {
@@ -345,7 +346,7 @@ async fn the_command_takes_relp_and_prints_what_came() {
         tick().await;
     };
     let texts = texts(3);
-    let told = converse(&Endpoint { address: address.into(), tls: None }, &batch(&texts), WINDOW).await;
+    let told = converse(&Endpoint::tcp(address), &batch(&texts), WINDOW).await;
     assert!(told.closed && told.acknowledged == all(3), "{told:?}");
     while fs::read_to_string(path("out")).unwrap() != texts.join("\n") + "\n" {
         assert!(start.elapsed() < LONG, "{:?}", fs::read_to_string(path("out")));

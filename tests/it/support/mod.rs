@@ -10,4 +10,5 @@ pub(crate) mod hostile;
 pub(crate) mod kept;
 pub(crate) mod proxy;
 pub(crate) mod rsyslog;
+pub(crate) mod shipped;
 pub(crate) mod syslog_ng;
