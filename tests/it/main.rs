@@ -47,6 +47,9 @@ mod mapping_shipped;
 #[cfg(test)]
 mod mapping_tools;
 #[cfg(test)]
+mod misbehaving;
+#[cfg(test)]
+mod problems;
 mod message_size;
 #[cfg(test)]
 mod problems;
