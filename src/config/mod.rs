@@ -12,6 +12,7 @@ mod reader;
 mod secret;
 mod source;
 mod tls;
+mod transport;
 mod units;
 
 use std::collections::BTreeMap;
@@ -23,9 +24,10 @@ use crate::problem::Problem;
 use crate::store::SourceId;
 use reader::{Reader, Section};
 
-pub use destination::{Destination, Tls, Transport};
+pub use destination::Destination;
 pub use secret::{SecretError, SecretFrom};
 pub use source::Source;
+pub use transport::{Tls, Transport};
 pub use units::{duration, size};
 
 /// A whole configuration.

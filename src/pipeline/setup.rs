@@ -232,6 +232,19 @@ pub fn sink(name: &str, destination: &Destination) -> Result<(Sink, Framing), Se
             (endpoints, tls.framing)
         }
         Transport::Tcp { to, framing } => (to.iter().cloned().map(Endpoint::tcp).collect(), *framing),
+        Transport::Relp { to, tls } => {
+            let clients = match tls {
+                Some(tls) => tls
+                    .clients(to)
+                    .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })?
+                    .into_iter()
+                    .map(Some)
+                    .collect(),
+                None => vec![None; to.len()],
+            };
+            let endpoints = to.iter().cloned().zip(clients);
+            (endpoints.map(|(address, tls)| Endpoint::relp(address, tls)).collect(), Framing::Bare)
+        }
         Transport::Udp { to } => {
             let endpoint = |address: &Address| Endpoint::Udp { address: address.clone() };
             (to.iter().map(endpoint).collect(), Framing::Newline)
