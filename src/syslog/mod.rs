@@ -14,17 +14,18 @@
 //! **Invariant:** nothing here knows Slack or mappings, and nothing waits between tries: backoff,
 //! rates and logs are the caller's.
 
+mod assurance;
 mod format;
 mod frames;
 mod message;
 mod profile;
 mod sink;
 
+pub use assurance::Assurance;
 pub use format::{EventTime, Format, Header};
 pub use frames::{Frames, Framing};
 pub use message::{BadFacility, Facility, Severity};
 pub use profile::{BadProfile, HeaderKind, Profile};
 pub use sink::{
-    Assurance, Endpoint, Failure, Farewell, Fault, File, Probe, ProbedTls, SendError, Sink, Stdout, Stream,
-    Timeouts,
+    Endpoint, Failure, Farewell, Fault, File, Probe, ProbedTls, SendError, Sink, Stdout, Stream, Timeouts,
 };

@@ -35,6 +35,7 @@ pub use probe::{Probe, ProbedTls};
 pub use stdout::Stdout;
 pub use stream::{Endpoint, Farewell, Stream};
 
+use super::assurance::Assurance;
 use super::frames::Frames;
 
 /// One destination.
@@ -46,25 +47,6 @@ pub enum Sink {
     Stdout(Stdout),
     /// A file that grows line by line.
     File(File),
-}
-
-/// What it means here that an event counts as delivered, the least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Assurance {
-    /// Given away; nobody will say whether it arrived: UDP, datagram sockets, standard output.
-    HandedOver,
-    /// Left this machine's program on a connection that was healthy afterwards: receipts are off.
-    Flushed,
-    /// The receiver's program has read it, which shows when a connection is ended: TLS 1.2, TCP,
-    /// Unix streams.
-    ReadAtEnd,
-    /// The receiver's program has read it, which shows within the connection: TLS 1.3.
-    Read,
-    /// The receiver itself said so: RELP.
-    Acknowledged,
-    /// It is on the disk: files.
-    Durable,
 }
 
 /// How long each step may take.
