@@ -8,12 +8,14 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use super::convert::Converter;
+use super::standing::{LastFault, Standing, State};
 use super::tally::{Counts, Tally};
 use super::voice::Voice;
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
 use crate::mapping::Plans;
 use crate::net::{Backoff, Rate};
+use crate::slack::Clock;
 use crate::store::{Lease, Reader, ReaderName, SourceId, StoreError};
 use crate::syslog::{Frames, Framing, SendError, Sink};
 use crate::telemetry::chain;
@@ -36,6 +38,7 @@ pub(super) struct Outlet {
     /// Why the last delivery is not noted in the store.
     unnoted: Option<StoreError>,
     gave_up: bool,
+    standing: watch::Sender<Standing>,
 }
 
 /// A destination that takes nothing.
@@ -94,7 +97,28 @@ impl Outlet {
             down: None,
             unnoted: None,
             gave_up: false,
+            standing: watch::Sender::default(),
         }
+    }
+
+    /// How it stands, as it changes.
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Notes what it does now; of a failure, what it was.
+    fn stands(&self, state: State, fault: Option<LastFault>) {
+        let counts = self.tally.counts;
+        self.standing.send_modify(|standing| {
+            if standing.state != state || standing.since.is_none() {
+                standing.state = state;
+                standing.since = Some(Clock::system().now());
+            }
+            standing.counts = counts;
+            if fault.is_some() {
+                standing.fault = fault;
+            }
+        });
     }
 
     pub(super) fn name(&self) -> &ReaderName {
@@ -199,6 +223,7 @@ impl Outlet {
         self.recovered();
         self.tally.counts.delivered += self.frames.len() as u64;
         self.tally.counts.bytes += self.frames.bytes().len() as u64;
+        self.stands(State::Delivering, None);
         Ok(Next::Settled)
     }
 
@@ -250,7 +275,15 @@ impl Outlet {
             down.said = text;
             down.said_at = now;
         }
-        if !error.again() || (mode == Mode::Once && down.failures >= PATIENCE) {
+        let fault = LastFault {
+            at: Clock::system().now(),
+            failures: down.failures,
+            what: chain(&error),
+            help: error.help(),
+        };
+        let enough = mode == Mode::Once && down.failures >= PATIENCE;
+        self.stands(if error.again() { State::Down } else { State::Ended }, Some(fault));
+        if !error.again() || enough {
             return Err(RunError::Undelivered { destination: self.reader.name().clone(), source: error });
         }
         Ok(self.backoff.after_failure())

@@ -12,22 +12,26 @@
 //! full, so that Slack itself keeps the events; a destination's task pulls one batch at a time.
 //!
 //! **Invariant:** a reader's position moves only after its sink took the batch.
-//! Beside these tasks, `reload` looks at the mapping folders, and `own` stores what the forwarder has
-//! to say of itself as entries like Slack's.
+//! Beside these tasks, `reload` looks at the mapping folders, `outage` at the destinations, `own` stores what the forwarder has to
+//! say of itself as entries like Slack's, and `status` shows how it is to those who ask.
 //!
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
 mod convert;
 mod forward;
 mod news;
+mod outage;
 mod own;
 mod poll;
 mod reload;
 mod setup;
 mod standing;
+mod status;
 mod tally;
 mod voice;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,15 +41,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::slack::Clock;
 use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 use crate::telemetry::chain;
 use own::OwnEvent;
 
 pub use convert::Converter;
 pub use forward::Forwarded;
-pub use poll::{Polled, Reading};
+pub use poll::{Phase, Polled, Reading, Way};
 pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
 pub use standing::{LastFault, Link, Standing, State};
+pub use status::{DestinationStatus, Route, SourceStatus, Status, StoreStatus};
 pub use tally::Counts;
 
 /// Everything that is needed, checked and opened; nothing moves yet.
@@ -53,7 +59,11 @@ pub use tally::Counts;
 pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
-    destinations: Vec<forward::Outlet>,
+    destinations: Vec<(forward::Outlet, Route)>,
+    /// The folder of the store.
+    dir: PathBuf,
+    /// Where to show how it is.
+    listen: Option<SocketAddr>,
     folders: Vec<reload::Folder>,
     voice: voice::Voice,
     recorder: voice::Recorder,
@@ -74,11 +84,14 @@ pub struct Running {
     mode: Mode,
     store: Store,
     readings: Vec<(SourceId, watch::Receiver<Reading>)>,
+    standings: Vec<(ReaderName, watch::Receiver<Standing>)>,
     pollers: JoinSet<(SourceId, Result<Polled, RunError>)>,
     forwarders: JoinSet<(ReaderName, Result<forward::Outlet, RunError>)>,
     reload: Arc<Notify>,
-    /// Looks at the mapping folders; it ends with the path, however that ends.
-    reloading: JoinSet<()>,
+    /// Looks at mapping folders and destinations; it ends with the path, however that ends.
+    beside: JoinSet<()>,
+    /// Shows how it is, to the very end.
+    showing: JoinSet<()>,
     voice: voice::Voice,
     recording: voice::Recording,
     ends: Ends,
@@ -161,17 +174,17 @@ impl App {
 
     /// Starts all tasks.
     pub fn start(self, mode: Mode) -> Running {
-        let Self { store, sources, destinations, folders, voice, recorder } = self;
+        let Self { store, sources, destinations, dir, listen, folders, voice, recorder } = self;
         // A single pass is no news, and by cron it would be the same two events again and again.
         if mode == Mode::Forever {
             let sources = sources.iter().map(|source| source.name().as_str());
-            let destinations = destinations.iter().map(|outlet| outlet.name().as_str());
+            let destinations = destinations.iter().map(|(outlet, _)| outlet.name().as_str());
             voice.say(OwnEvent::started(sources, destinations));
         }
         let recording = recorder.start(store.clone());
         let reload = Arc::new(Notify::new());
-        let mut reloading = JoinSet::new();
-        reloading.spawn(reload::watch(folders, Arc::clone(&reload), voice.clone()));
+        let mut beside = JoinSet::new();
+        beside.spawn(reload::watch(folders, Arc::clone(&reload), voice.clone()));
         let ends = Ends::default();
         let mut readings = Vec::new();
         let mut pollers = JoinSet::new();
@@ -182,12 +195,45 @@ impl App {
             pollers.spawn(async move { (name, task.await) });
         }
         let mut forwarders = JoinSet::new();
-        for outlet in destinations {
+        let mut shown = Vec::new();
+        for (outlet, route) in destinations {
             let name = outlet.name().clone();
+            shown.push((name.clone(), route, outlet.standing()));
             let ends = ends.clone();
             forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
         }
-        Running { mode, store, readings, pollers, forwarders, reload, reloading, voice, recording, ends }
+        if mode == Mode::Forever {
+            for (name, route, standing) in shown.clone() {
+                beside.spawn(outage::watch(name, route, standing, voice.clone()));
+            }
+        }
+        let standings = shown.iter().map(|(name, _, standing)| (name.clone(), standing.clone())).collect();
+        let board = status::Board {
+            started_at: Clock::system().now(),
+            store: store.clone(),
+            dir,
+            sources: readings.clone(),
+            destinations: shown,
+            stop: ends.stop.clone(),
+        };
+        let mut showing = JoinSet::new();
+        if let Some(listen) = listen {
+            showing.spawn(status::show(listen, Arc::new(board).pages()));
+        }
+        Running {
+            mode,
+            store,
+            readings,
+            standings,
+            pollers,
+            forwarders,
+            reload,
+            beside,
+            showing,
+            voice,
+            recording,
+            ends,
+        }
     }
 }
 
@@ -216,12 +262,19 @@ impl Running {
         &self.readings
     }
 
+    /// How each destination stands, as it changes.
+    pub fn standings(&self) -> &[(ReaderName, watch::Receiver<Standing>)] {
+        &self.standings
+    }
+
     /// Waits for the end of every task, then closes the store.
     ///
     /// # Errors
     /// The first failure. All that was stored and not delivered is there at the next start.
     pub async fn finish(self) -> Result<Finished, RunError> {
-        let Self { mode, store, mut pollers, mut forwarders, reloading, voice, recording, ends, .. } = self;
+        let Self {
+            mode, store, mut pollers, mut forwarders, beside, showing, voice, recording, ends, ..
+        } = self;
         let watching = tokio::spawn(watch_store(store.clone(), voice.clone()));
         let grace = tokio::spawn(grace(ends.clone()));
         let mut usage = store.watch_usage();
@@ -257,7 +310,7 @@ impl Running {
             }
         }
         finished.stopped = ends.stop.is_cancelled();
-        drop(reloading);
+        drop(beside);
         watching.abort();
         // What the forwarder had to say of the last entries goes out before it ends.
         recording.finish().await;
@@ -273,6 +326,7 @@ impl Running {
             }
         }
         grace.abort();
+        drop(showing);
         let closed = store.close().await;
         match failure {
             Some(error) => Err(error),

@@ -8,16 +8,19 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::outage::Outage;
 use super::setup::SetupError;
+use super::standing::State;
 use crate::event::{Action, Entry, EntryId, Log, Text, UnixTime};
 use crate::mapping::Plans;
 use crate::problem::Problem;
 use crate::slack::Clock;
-use crate::store::{Full, Lost, Repair};
+use crate::store::{Full, Lost, ReaderName, Repair};
 use crate::telemetry::chain;
 
 /// Something that happened to the forwarder.
@@ -222,6 +225,51 @@ impl OwnEvent {
             .with("limit", limit)
     }
 
+    /// A destination takes no events.
+    pub(super) fn destination_down(name: &ReaderName, endpoint: Option<&String>, outage: &Outage) -> Self {
+        let Outage { since, state, failures, fault, .. } = outage;
+        let (reason, what) = match state {
+            State::Stalled => ("stalled", "lives and does not read"),
+            State::Unconfirmed => ("unconfirmed", "takes events and confirms none"),
+            _ => ("down", "takes no events"),
+        };
+        let because = fault.as_ref().map_or_else(String::new, |fault| format!(": {}", fault.what));
+        let message = format!("the destination {name} {what}, everything is kept for it{because}");
+        let mut event = Self::new("destination-down", message)
+            .with("destination", name.as_str())
+            .with("reason", reason)
+            .with("since", since.seconds());
+        if let Some(endpoint) = endpoint {
+            event = event.with("endpoint", endpoint.as_str());
+        }
+        if *failures > 0 {
+            event = event.with("count", *failures);
+        }
+        match fault.as_ref().and_then(|fault| fault.help.as_ref()) {
+            Some(help) => event.help(help),
+            None => event,
+        }
+    }
+
+    /// A destination that took no events takes them again; it did not for so long.
+    pub(super) fn destination_recovered(name: &ReaderName, outage: &Outage, lasted: Duration) -> Self {
+        let failures = match outage.failures {
+            0 => String::new(),
+            1 => " and 1 failure".to_owned(),
+            failures => format!(" and {failures} failures"),
+        };
+        let seconds = lasted.as_secs();
+        let message = format!("the destination {name} takes events again, after {seconds} seconds{failures}");
+        let mut event = Self::new("destination-recovered", message)
+            .with("destination", name.as_str())
+            .with("since", outage.since.seconds())
+            .with("seconds", seconds);
+        if outage.failures > 0 {
+            event = event.with("count", outage.failures);
+        }
+        event
+    }
+
     /// The entry that it is from now on.
     pub(super) fn into_entry(self, host: &str) -> Entry {
         // Of the 40 characters that `externalId` has.
@@ -257,6 +305,7 @@ fn listed(names: &BTreeSet<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::standing::LastFault;
     use super::*;
     use crate::cef::{Encoder, Event};
     use crate::mapping::{Scratch, builtin, compile};
@@ -276,9 +325,11 @@ mod tests {
         let line = String::from_utf8(line).unwrap();
         assert!(cuts.is_empty(), "{cuts:?} {line}");
         let (header, rest) = line.split_once("externalId=slackcef-").unwrap();
-        let (_, rest) = rest.split_once(" act=").unwrap();
+        let (times, rest) = rest.split_once(" act=").unwrap();
+        let since = times.split_inclusive(' ').find(|field| field.starts_with("start=")).unwrap_or_default();
+        let space = if since.is_empty() || since.ends_with(' ') { "" } else { " " };
         format!(
-            "{}|act={rest}",
+            "{}|{since}{space}act={rest}",
             header.split('|').skip(4).collect::<Vec<_>>().join("|").trim_end_matches('|')
         )
     }
@@ -301,6 +352,21 @@ mod tests {
             Difference { changed: names(&["acme.toml"]), added: names(&["vip.toml"]), removed: names(&[]) };
         let plans = compile(&builtin()).unwrap();
         let actions = plans.actions(Log::Audit).len();
+        let siem = ReaderName::new("siem");
+        let outage = Outage {
+            since: UnixTime::from_seconds(1_787_680_154),
+            state: State::Down,
+            failures: 3,
+            fault: Some(LastFault {
+                at: UnixTime::from_seconds(1_787_680_155),
+                failures: 3,
+                what: "siem.example.com:6514: connection refused".to_owned(),
+                help: Some("start the receiver".to_owned()),
+            }),
+            endpoint: None,
+        };
+        let endpoint = "siem.example.com:6514".to_owned();
+        let stalled = Outage { state: State::Stalled, failures: 0, fault: None, ..outage.clone() };
         let lost = Lost { batches: 3..=3, entries: 12, source: None, times: None };
         for (event, expected) in [
             (
@@ -318,6 +384,18 @@ mod tests {
             (
                 OwnEvent::mapping_reloaded("acme", folder, &difference, 2, &plans),
                 r#"mapping-reloaded|Mapping reloaded|4|act=mapping-reloaded cat=mapping outcome=success dvchost=relay-1 cs3=acme cs3Label=SlackcefMapping msg=the mapping acme was read again: changed acme.toml, added vip.toml cs6={"details":{"actions":ACTIONS,"added":["vip.toml"],"changed":["acme.toml"],"files":2,"folder":"/etc/slackcef/mappings/acme"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::destination_down(&siem, Some(&endpoint), &outage),
+                r#"destination-down|Destination takes no events|8|start=1787680154000 act=destination-down cat=destination outcome=failure dvchost=relay-1 cn2=3 cn2Label=SlackcefCount cs2=siem cs2Label=SlackcefDestination cs5=start the receiver cs5Label=SlackcefHelp reason=down msg=the destination siem takes no events, everything is kept for it: siem.example.com:6514: connection refused cs6={"details":{"endpoint":"siem.example.com:6514"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::destination_down(&siem, None, &stalled),
+                "destination-down|Destination takes no events|8|start=1787680154000 act=destination-down cat=destination outcome=failure dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination reason=stalled msg=the destination siem lives and does not read, everything is kept for it",
+            ),
+            (
+                OwnEvent::destination_recovered(&siem, &outage, Duration::from_secs(185)),
+                r#"destination-recovered|Destination recovered|2|start=1787680154000 act=destination-recovered cat=destination outcome=success dvchost=relay-1 cn2=3 cn2Label=SlackcefCount cs2=siem cs2Label=SlackcefDestination msg=the destination siem takes events again, after 185 seconds and 3 failures cs6={"details":{"seconds":185}} cs6Label=SlackcefDetails"#,
             ),
             (
                 OwnEvent::action_unmapped(&entry),

@@ -15,6 +15,7 @@ use super::forward::Outlet;
 use super::own::OwnEvent;
 use super::poll::Source as PollSource;
 use super::reload::Folder;
+use super::status::Route;
 use super::voice::voice;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
@@ -262,7 +263,9 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
         let id = SourceId::new(name.as_str());
         let bookmark = store.bookmark(&id).await.map_err(SetupError::Store)?;
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
-        sources.push(PollSource::new(id, poller(name, source, bookmark)?));
+        let poller = poller(name, source, bookmark)?;
+        let read_up_to = bookmark.and_then(|bookmark| slack::read_up_to(bookmark).ok());
+        sources.push(PollSource::new(id, poller, read_up_to));
     }
     let names: Vec<_> = config.destinations.keys().map(|name| ReaderName::new(name.as_str())).collect();
     store.retain_readers(&names).await.map_err(SetupError::Store)?;
@@ -276,9 +279,19 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
         let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
         let converter = converter(destination, plans.borrow().clone());
         let rate = Rate::new(&destination.limits);
-        destinations.push(Outlet::new(reader, plans, converter, framing, sink, rate, voice.clone()));
+        let outlet = Outlet::new(reader, plans, converter, framing, sink, rate, voice.clone());
+        destinations.push((outlet, Route::of(&destination.transport)));
     }
-    Ok(App { store, sources, destinations, folders: mappings.folders, voice, recorder })
+    Ok(App {
+        store,
+        sources,
+        destinations,
+        dir: config.state.dir.clone(),
+        listen: config.telemetry.listen,
+        folders: mappings.folders,
+        voice,
+        recorder,
+    })
 }
 
 /// The plans of each mapping that a destination names, made once.

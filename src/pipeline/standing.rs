@@ -2,14 +2,14 @@
 //!
 //! **Invariant:** facts and their words alone; nothing is decided by them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::tally::Counts;
 use crate::event::UnixTime;
 use crate::syslog::Assurance;
 
 /// One destination at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
     /// What it does.
     pub state: State,
@@ -30,7 +30,7 @@ pub struct Standing {
 }
 
 /// What a destination does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Nothing waits to be delivered.
@@ -51,7 +51,7 @@ pub enum State {
 }
 
 /// One open connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Where to.
     pub endpoint: String,
@@ -64,7 +64,7 @@ pub struct Link {
 }
 
 /// A fault and its cure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastFault {
     /// When it was last seen.
     pub at: UnixTime,

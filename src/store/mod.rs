@@ -62,6 +62,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -196,7 +197,8 @@ pub struct Usage {
 }
 
 /// Why a store takes no more entries for now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Full {
     /// It is at its size limit, with entries that are not delivered yet.
     Limit,
@@ -205,7 +207,7 @@ pub enum Full {
 }
 
 /// What a reader has still to deliver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backlog {
     /// Entries behind its position, those of sources that it passes over included.
     pub entries: u64,

@@ -54,6 +54,9 @@ requests_per_minute = 600
 [destinations.siem.tls]
 to = ["{receiver}"]
 ca = "{ca}"
+
+[telemetry]
+listen = "off"
 "#,
             state = folder.path().join("state").display(),
             token = token.display(),
