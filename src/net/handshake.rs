@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     AlertDescription as Alert, CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme,
 };
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -60,11 +60,11 @@ impl TlsClient {
     }
 
     /// Shakes hands over `stream`.
-    pub async fn connect(
+    pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: TcpStream,
+        stream: IO,
         patience: Duration,
-    ) -> Result<TlsStream<TcpStream>, HandshakeError> {
+    ) -> Result<TlsStream<IO>, HandshakeError> {
         let witness = Arc::new(Witness { judge: Arc::clone(&self.tls.verifier), leaf: Mutex::default() });
         let mut config = ClientConfig::clone(&self.tls.config);
         config.dangerous().set_certificate_verifier(Arc::clone(&witness) as Arc<_>);

@@ -245,6 +245,9 @@ pub enum StoreError {
     /// The reader is no longer among those that count.
     #[error("destination {0} is not among those that read from the store")]
     ReaderDismissed(ReaderName),
+    /// The lease counts no more: a lease before it was dropped or fell short.
+    #[error("the entries of this lease are handed out again")]
+    Recalled,
     /// The batch will not fit, however empty the store.
     #[error("a batch needs {needed} bytes, and the whole store may have {limit}")]
     TooLarge {
@@ -319,7 +322,9 @@ impl StoreError {
         match self {
             Self::Closed => "start slackcef again",
             Self::Lost(lost) => lost.help(),
-            Self::ReaderTaken(_) | Self::ReaderDismissed(_) => "this is a bug in slackcef: please report it",
+            Self::ReaderTaken(_) | Self::ReaderDismissed(_) | Self::Recalled => {
+                "this is a bug in slackcef: please report it"
+            }
             Self::TooLarge { .. } => "raise `[state] max_size`",
             Self::DiskFull { .. } => "make room on the disk; slackcef goes on by itself",
             Self::Damaged { .. } => START_AFRESH,

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::batch::{Header, Unpacker};
 use super::error::{Lost, StoreError};
+use super::lease::Piece;
 use super::ledger::{Extent, Position};
 use super::{SourceId, schema};
 use crate::event::Entry;
@@ -115,13 +116,48 @@ impl Eye {
                 // What is sound goes first; the next look meets the damage again.
                 break;
             }
-            return self.lost(at, header, extent);
+            let (lost, behind) = self.taken(at, header, extent)?;
+            return Ok(Look::Lost(lost, behind));
         }
         Ok(if found.is_empty() { Look::Nothing(at) } else { Look::Found(found) })
     }
 
-    /// What damage has taken at a position.
-    fn lost(&self, at: Position, header: Option<Header>, extent: &Extent) -> rusqlite::Result<Look> {
+    /// The entries of those pieces once more; the damage, where there is some now.
+    pub(super) fn look_again(
+        &mut self,
+        pieces: &[Piece],
+        extent: &Extent,
+    ) -> Result<Result<Vec<Entry>, Lost>, StoreError> {
+        self.find_again(pieces, extent).map_err(|source| StoreError::of("read the store", &self.path, source))
+    }
+
+    fn find_again(
+        &mut self,
+        pieces: &[Piece],
+        extent: &Extent,
+    ) -> rusqlite::Result<Result<Vec<Entry>, Lost>> {
+        let mut found = Vec::with_capacity(pieces.iter().map(|piece| piece.count).sum());
+        for piece in pieces {
+            let header = Header::find(&self.db, piece.begin.batch)?;
+            let sound = match &header {
+                Some(header) => self.unpacker.entries(&self.db, header)?,
+                None => None,
+            };
+            let Some(entries) = sound else {
+                return self.taken(piece.begin, header, extent).map(|(lost, _)| Err(lost));
+            };
+            found.extend(entries.into_iter().skip(piece.begin.entry as usize).take(piece.count));
+        }
+        Ok(Ok(found))
+    }
+
+    /// What damage has taken at a position, and where what is sound begins again.
+    fn taken(
+        &self,
+        at: Position,
+        header: Option<Header>,
+        extent: &Extent,
+    ) -> rusqlite::Result<(Lost, Position)> {
         if let Some(header) = header {
             let behind = behind(&header);
             let lost = Lost {
@@ -130,7 +166,7 @@ impl Eye {
                 source: Some(header.source),
                 times: Some((header.first, header.last)),
             };
-            return Ok(Look::Lost(lost, behind));
+            return Ok((lost, behind));
         }
         // The row itself is gone: what it held shows in the serial number of the next that stands.
         let mut behind = extent.end();
@@ -146,7 +182,7 @@ impl Eye {
             source: None,
             times: None,
         };
-        Ok(Look::Lost(lost, behind))
+        Ok((lost, behind))
     }
 }
 

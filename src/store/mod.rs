@@ -17,10 +17,13 @@
 //! where the disk has not a byte left.
 //!
 //! **Reading.** A [`Reader`] hands out entries in the order in which they were stored, as a
-//! [`Lease`]. Several leases may be open; each continues where the one before it ends. Only
-//! [`Reader::settle`] moves the reader's position, and only past entries that were delivered
-//! without a gap: what a lease did not deliver, and all that was leased after it, is handed out
-//! again. A lease that is dropped delivered nothing. A position may be set back by a power cut, which
+//! [`Lease`]. Thousands of leases may be open; each continues where the one before it ends. Only
+//! [`Reader::settle`] and [`Reader::settle_all`] move the reader's position, and only past entries
+//! that were delivered without a gap: what a lease did not deliver, and all that was leased after
+//! it, is handed out again. A lease that is dropped delivered nothing. They may be settled in any
+//! order; behind a gap the position waits. A lease may be released of its entries and read again
+//! ([`Lease::release`], [`Reader::reload`]): it is over the same entries all the while, and what an
+//! open lease is over is not deleted. A position may be set back by a power cut, which
 //! repeats entries; it is never ahead of what was settled. A new reader begins at the
 //! oldest entry that is still kept, so a destination added today gets what the retention holds.
 //!
@@ -49,6 +52,7 @@ mod error;
 mod eye;
 mod folder;
 mod forget;
+mod lease;
 mod ledger;
 mod opening;
 mod reader;
@@ -69,8 +73,9 @@ use tokio::time::timeout;
 use crate::event::{Entry, UnixTime};
 pub use archive::Archive;
 pub use error::{Lost, OpenError, Repair, StoreError};
+pub use lease::Lease;
 use ledger::Extent;
-pub use reader::{Lease, Reader};
+pub use reader::Reader;
 use writer::{Answer, Clock, Command};
 
 #[cfg(test)]

@@ -7,20 +7,19 @@
 //! **Invariant:** the position moves only past entries that were delivered, or that are lost and were
 //! reported so, or that belong to sources the reader does not read.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use super::error::StoreError;
+use super::error::{Lost, StoreError};
 use super::eye::{Eye, Loaded, Look};
+use super::lease::{Lease, Leases, Piece};
 use super::ledger::{Extent, Position};
 use super::writer::Command;
 use super::{ReaderName, Shared, SourceId, Store};
-use crate::event::Entry;
 
 /// Reads the store for one destination. See the module's head for the contract.
 #[derive(Debug)]
@@ -31,82 +30,14 @@ pub struct Reader {
     eye: Arc<Mutex<Eye>>,
     /// Where the next lease begins.
     cursor: Position,
-    /// How far the store knows of deliveries.
-    settled: Position,
+    /// How far everything was delivered.
+    delivered: Position,
+    /// How far the store knows of it.
+    noted: Position,
     /// The batch at the cursor, read but not wholly handed out.
     ahead: Option<Loaded>,
-    leases: VecDeque<Open>,
-    next_lease: u64,
-    /// Told when a lease is dropped.
-    returned: Arc<Notify>,
+    leases: Leases,
     _claim: Claim,
-}
-
-/// Entries handed out, in order. Give it to [`Reader::settle`]; dropped, it has delivered nothing.
-#[must_use = "entries of a dropped lease are handed out again"]
-#[derive(Debug)]
-pub struct Lease {
-    number: u64,
-    entries: Vec<Entry>,
-    /// How many of them in a row come from which source.
-    runs: Vec<(SourceId, usize)>,
-    _tie: Tie,
-}
-
-impl Lease {
-    /// The entries, at least one, in the order in which they were stored.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    /// The same, as runs of entries that come from one source.
-    pub fn by_source(&self) -> impl Iterator<Item = (&SourceId, &[Entry])> {
-        let mut rest = self.entries.as_slice();
-        self.runs.iter().map(move |(source, count)| {
-            let (run, behind) = rest.split_at_checked(*count).unwrap_or((rest, &[]));
-            rest = behind;
-            (source, run)
-        })
-    }
-}
-
-/// A lease that is out.
-#[derive(Debug)]
-struct Open {
-    number: u64,
-    dropped: Arc<AtomicBool>,
-    /// Its entries by batch: where they begin, and how many.
-    pieces: Vec<(Position, usize)>,
-    /// Behind its last entry.
-    end: Position,
-    delivered: bool,
-}
-
-impl Open {
-    fn begin(&self) -> Position {
-        self.pieces.first().map_or(self.end, |(begin, _)| *begin)
-    }
-
-    /// The position when so many of its entries were delivered.
-    fn after(&self, mut delivered: usize) -> Position {
-        for (begin, count) in &self.pieces {
-            if delivered < *count {
-                return begin.forward(delivered);
-            }
-            delivered = delivered.saturating_sub(*count);
-        }
-        self.end
-    }
-}
-
-impl Position {
-    fn forward(self, entries: usize) -> Self {
-        Self {
-            batch: self.batch,
-            entry: self.entry.saturating_add(u32::try_from(entries).unwrap_or(u32::MAX)),
-            serial: self.serial.saturating_add(entries as u64),
-        }
-    }
 }
 
 impl Reader {
@@ -127,11 +58,10 @@ impl Reader {
             extent: store.shared.extent.clone(),
             eye: Arc::new(Mutex::new(eye)),
             cursor: position,
-            settled: position,
+            delivered: position,
+            noted: position,
             ahead: None,
-            leases: VecDeque::new(),
-            next_lease: 0,
-            returned: Arc::new(Notify::new()),
+            leases: Leases::default(),
             _claim: claim,
         })
     }
@@ -146,7 +76,6 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Lost`] once for each damaged stretch; the next call goes on behind it.
     pub async fn next(&mut self, at_most: NonZeroUsize) -> Result<Lease, StoreError> {
-        let returned = Arc::clone(&self.returned);
         loop {
             // Asked for before looking, so that nothing can come in between.
             let mut extent = self.extent.clone();
@@ -156,7 +85,7 @@ impl Reader {
             }
             tokio::select! {
                 grown = extent.changed() => grown.map_err(|_| StoreError::Closed)?,
-                () = returned.notified() => {}
+                () = self.leases.dropped() => {}
             }
         }
     }
@@ -177,13 +106,12 @@ impl Reader {
             .await?;
             match look {
                 Look::Found(batches) => return Ok(self.lease(batches, at_most.get())),
-                // A reader that was dismissed is not kept what it has not read.
-                Look::Lost(lost, _) if *lost.batches.start() < self.extent.borrow().first => {
-                    return Err(StoreError::ReaderDismissed(self.name.clone()));
-                }
                 Look::Lost(lost, behind) => {
-                    self.cursor = behind;
-                    return Err(StoreError::Lost(lost));
+                    let explained = self.explain(lost);
+                    if matches!(explained, StoreError::Lost(_)) {
+                        self.cursor = behind;
+                    }
+                    return Err(explained);
                 }
                 Look::Nothing(end) => {
                     self.pass_over(end).await?;
@@ -195,53 +123,92 @@ impl Reader {
         Ok(self.lease(ahead, at_most.get()))
     }
 
+    /// Reads the entries of a released lease again: the same ones, in the same runs.
+    ///
+    /// It reads beside the cursor, whatever was leased or settled since; cancelled, it leaves the
+    /// lease released. A lease that has its entries is left as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`] when damage was met among them. The lease cannot be had any more: drop
+    /// it, and what is sound of it is handed out again, with all that was leased after it;
+    /// the damage is then reported once more, as everywhere, in its place.
+    /// [`StoreError::Recalled`] when the entries are handed out again already, for one before it was
+    /// dropped or fell short: drop it as well.
+    pub async fn reload(&mut self, lease: &mut Lease) -> Result<(), StoreError> {
+        self.take_back_dropped();
+        if !self.leases.counts(lease) {
+            return Err(StoreError::Recalled);
+        }
+        if !lease.is_released() {
+            return Ok(());
+        }
+        let (pieces, extent) = (lease.pieces().to_vec(), *self.extent.borrow());
+        let eye = Arc::clone(&self.eye);
+        let found = blocking(move || {
+            let mut eye = eye.lock().unwrap_or_else(PoisonError::into_inner);
+            eye.look_again(&pieces, &extent)
+        })
+        .await?;
+        match found {
+            Ok(entries) => {
+                lease.refill(entries);
+                Ok(())
+            }
+            Err(lost) => Err(self.explain(lost)),
+        }
+    }
+
     /// Gives a lease back, with how many of its entries were delivered, counted from the first.
     ///
     /// The position moves past them as far as there is no gap before them; entries that were not
     /// delivered, and all leased after them, are handed out again. A lease whose entries are to be
-    /// handed out again already (for one before it fell short) moves nothing.
+    /// handed out again already (for one before it fell short) moves nothing. Leases may be given
+    /// back in any order, released or not.
     ///
     /// # Errors
     /// When the position cannot be stored. The delivery counts all the same for as long as the
-    /// process lives, and is stored with the next that can be.
+    /// process lives, and is stored with the next call that can.
     pub async fn settle(&mut self, lease: Lease, delivered: usize) -> Result<(), StoreError> {
         self.take_back_dropped();
-        let Some(place) = self.leases.iter().position(|open| open.number == lease.number) else {
-            return Ok(());
-        };
-        let whole = delivered >= lease.entries.len();
-        if let Some(open) = self.leases.get_mut(place) {
-            if !whole {
-                open.end = open.after(delivered);
-            }
-            open.delivered = true;
-            if !whole {
-                let again = open.end;
-                self.rewind(place.saturating_add(1), again);
-            }
+        if let Some(again) = self.leases.settle(lease, delivered) {
+            self.rewind(again);
         }
-        drop(lease);
-        let mut position = self.settled;
-        while let Some(open) = self.leases.front().filter(|open| open.delivered) {
-            position = open.end;
-            self.leases.pop_front();
-        }
-        self.move_to(position).await
+        self.note().await
     }
 
-    /// Forgets the leases from that place on: what lies behind the position is handed out again.
-    fn rewind(&mut self, place: usize, to: Position) {
-        self.leases.truncate(place);
+    /// Gives leases back that were delivered whole, in any order; the position moves once.
+    ///
+    /// Without leases, it stores what could not be stored before.
+    ///
+    /// # Errors
+    /// As for [`Reader::settle`].
+    pub async fn settle_all(&mut self, leases: impl IntoIterator<Item = Lease>) -> Result<(), StoreError> {
+        self.take_back_dropped();
+        for lease in leases {
+            let all = lease.len();
+            self.leases.settle(lease, all);
+        }
+        self.note().await
+    }
+
+    /// What lies behind that position is handed out again.
+    fn rewind(&mut self, to: Position) {
         self.cursor = to;
         self.ahead = None;
     }
 
     fn take_back_dropped(&mut self) {
-        let dropped = |open: &Open| !open.delivered && open.dropped.load(Ordering::Acquire);
-        if let Some(place) = self.leases.iter().position(dropped)
-            && let Some(begin) = self.leases.get(place).map(Open::begin)
-        {
-            self.rewind(place, begin);
+        if let Some(again) = self.leases.forget_dropped() {
+            self.rewind(again);
+        }
+    }
+
+    /// A reader that was dismissed is not kept what it has not read.
+    fn explain(&self, lost: Lost) -> StoreError {
+        if *lost.batches.start() < self.extent.borrow().first {
+            StoreError::ReaderDismissed(self.name.clone())
+        } else {
+            StoreError::Lost(lost)
         }
     }
 
@@ -250,7 +217,6 @@ impl Reader {
         let mut entries =
             Vec::with_capacity(batches.iter().map(|batch| batch.entries.len()).sum::<usize>().min(at_most));
         let mut pieces = Vec::with_capacity(batches.len());
-        let mut runs = Vec::with_capacity(batches.len());
         let mut end = self.cursor;
         for mut batch in batches {
             let count = batch.entries.len().min(at_most.saturating_sub(entries.len()));
@@ -258,8 +224,7 @@ impl Reader {
                 break;
             }
             entries.extend(batch.entries.drain(..count));
-            pieces.push((batch.begin, count));
-            runs.push((batch.source.clone(), count));
+            pieces.push(Piece { begin: batch.begin, count, source: batch.source.clone() });
             if batch.entries.is_empty() {
                 end = batch.end;
             } else {
@@ -272,13 +237,8 @@ impl Reader {
         if entries.is_empty() {
             return None;
         }
-        let tie = Tie { dropped: Arc::default(), returned: Arc::clone(&self.returned) };
-        let number = self.next_lease;
-        self.next_lease = self.next_lease.wrapping_add(1);
         self.cursor = end;
-        let dropped = Arc::clone(&tie.dropped);
-        self.leases.push_back(Open { number, dropped, pieces, end, delivered: false });
-        Some(Lease { number, entries, runs, _tie: tie })
+        Some(self.leases.lend(entries, pieces, end))
     }
 
     /// With nothing leased and nothing to lease, what was passed over need not be kept.
@@ -287,35 +247,27 @@ impl Reader {
         if !self.leases.is_empty() {
             return Ok(());
         }
-        match self.move_to(end).await {
+        self.delivered = self.delivered.max(end);
+        match self.note().await {
             // It is no delivery that goes unnoted.
             Err(StoreError::DiskFull { .. }) => Ok(()),
-            moved => moved,
+            noted => noted,
         }
     }
 
-    async fn move_to(&mut self, to: Position) -> Result<(), StoreError> {
-        if to <= self.settled {
+    /// Has the store know how far everything was delivered.
+    async fn note(&mut self) -> Result<(), StoreError> {
+        if let Some(end) = self.leases.forget_settled() {
+            self.delivered = self.delivered.max(end);
+        }
+        let to = self.delivered;
+        if to <= self.noted {
             return Ok(());
         }
         let name = self.name.clone();
         self.store.ask(|reply| Command::Move { name, to, reply }).await??;
-        self.settled = to;
+        self.noted = to;
         Ok(())
-    }
-}
-
-/// Tells the reader when a lease is gone.
-#[derive(Debug)]
-struct Tie {
-    dropped: Arc<AtomicBool>,
-    returned: Arc<Notify>,
-}
-
-impl Drop for Tie {
-    fn drop(&mut self) {
-        self.dropped.store(true, Ordering::Release);
-        self.returned.notify_one();
     }
 }
 

@@ -4,7 +4,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use slackcef::event::{Entry, Log, UnixTime};
-use slackcef::store::{Appended, Batch, Bookmark, Full, Settings, StoreError};
+use slackcef::store::{Appended, Batch, Bookmark, Full, Lease, Settings, StoreError};
 
 use crate::store_support::*;
 
@@ -127,6 +127,93 @@ async fn leases_continue_one_another_and_settle_in_any_order() {
     siem.settle(three, 7).await.unwrap();
     assert_eq!(left(&store).await, 3);
     assert_eq!(drain_sound(&mut siem).await, (17..20).collect::<Vec<_>>());
+    assert_eq!(left(&store).await, 0);
+}
+
+#[tokio::test]
+async fn a_released_lease_is_read_again_whatever_came_between() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { retention: Duration::ZERO, ..settings(dir.path()) };
+    let store = open(&settings);
+    for (of, numbers) in [("acme", 0..2), ("acme", 2..5), ("emea", 5..7), ("emea", 7..8), ("acme", 8..30)] {
+        append(&store, of, numbers).await;
+    }
+    store.retain_readers(&[reader_name("siem")]).await.unwrap();
+    let mut siem = reader(&store, "siem").await;
+    let one = siem.next(at_most(2)).await.unwrap();
+    let mut two = siem.next(at_most(9)).await.unwrap();
+    let three = siem.next(at_most(9)).await.unwrap();
+    let seen = |lease: &Lease| {
+        let runs = lease.by_source();
+        runs.map(|(of, entries)| (of.clone(), entries.to_vec())).collect::<Vec<_>>()
+    };
+    let before = seen(&two);
+    assert_eq!(before.len(), 4, "it ends within a batch");
+
+    two.release();
+    assert!(two.is_released() && two.entries().is_empty() && seen(&two).is_empty());
+    assert_eq!(two.len(), 9);
+    siem.settle_all([three, one]).await.unwrap();
+    append(&store, "acme", 30..40).await;
+    let mut four = siem.next(at_most(1)).await.unwrap();
+    // The batch before it is deleted meanwhile.
+    usage(&store, |usage| usage.batches == 5).await;
+    siem.reload(&mut two).await.unwrap();
+    assert!(!two.is_released());
+    assert_eq!(seen(&two), before);
+    siem.reload(&mut two).await.unwrap();
+    assert_eq!(seen(&two), before, "what is at hand stays as it is");
+
+    four.release();
+    siem.reload(&mut four).await.unwrap();
+    assert_eq!(numbers(four.entries()), [20], "it begins within a batch");
+
+    // It moved no cursor, and is settled without its entries as well.
+    two.release();
+    siem.settle(two, 9).await.unwrap();
+    assert_eq!(left(&store).await, 20);
+    drop(four);
+    assert_eq!(drain_sound(&mut siem).await, (20..40).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_released_lease_can_fall_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&settings(dir.path()));
+    append(&store, "acme", 0..10).await;
+    append(&store, "acme", 10..20).await;
+    let mut siem = reader(&store, "siem").await;
+    let mut lease = siem.next(at_most(15)).await.unwrap();
+    let mut behind = siem.next(at_most(15)).await.unwrap();
+    assert_eq!(lease.len() + behind.len(), 20);
+    lease.release();
+    behind.release();
+    siem.settle(lease, 7).await.unwrap();
+    let recalled = siem.reload(&mut behind).await;
+    assert!(matches!(recalled, Err(StoreError::Recalled)), "{recalled:?}");
+    siem.settle_all([behind]).await.unwrap();
+    assert_eq!(left(&store).await, 13);
+    assert_eq!(drain_sound(&mut siem).await, (7..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn thousands_of_leases_are_settled_backwards() {
+    const LEASES: u64 = 5_000;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&settings(dir.path()));
+    append(&store, "acme", 0..LEASES).await;
+    let mut siem = reader(&store, "siem").await;
+    let mut leases = Vec::new();
+    while let Some(mut lease) = siem.try_next(at_most(1)).await.unwrap() {
+        lease.release();
+        leases.push(lease);
+    }
+    let first = leases.remove(0);
+    while let Some(lease) = leases.pop() {
+        siem.settle(lease, 1).await.unwrap();
+    }
+    assert_eq!(left(&store).await, LEASES);
+    siem.settle_all([first]).await.unwrap();
     assert_eq!(left(&store).await, 0);
 }
 

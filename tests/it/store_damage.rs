@@ -319,6 +319,37 @@ async fn told_once(damage: &str) {
 }
 
 #[tokio::test]
+async fn a_released_lease_that_was_damaged_since_is_told_and_handed_out_as_far_as_it_is_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = small(dir.path());
+    let store = open(&settings);
+    for tens in 0..3 {
+        append(&store, "a", tens * 10..tens * 10 + 10).await;
+    }
+    let mut siem = reader(&store, "siem").await;
+    let mut lease = siem.next(at_most(25)).await.unwrap();
+    let behind = siem.next(at_most(25)).await.unwrap();
+    lease.release();
+    change(
+        &settings.dir.join("store.db"),
+        "UPDATE batch SET body = CAST(substr(body, 1, packed - 1) || x'ee' AS BLOB) WHERE number = 2",
+    );
+    for _ in 0..2 {
+        match siem.reload(&mut lease).await {
+            Err(StoreError::Lost(lost)) => assert_eq!((lost.batches, lost.entries), (2..=2, 10)),
+            other => panic!("{other:?}"),
+        }
+        assert!(lease.is_released());
+    }
+    // The way on: it is dropped, and the damage met where everyone meets it.
+    drop(lease);
+    siem.settle_all([behind]).await.unwrap();
+    let (served, lost) = drain(&mut siem, 300).await;
+    assert_eq!(numbers(&served), (0..10).chain(20..30).collect::<Vec<_>>());
+    assert_eq!(lost.len(), 1);
+}
+
+#[tokio::test]
 async fn a_bookmark_that_was_tampered_with_is_refused_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let settings = small(dir.path());

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
-use slackcef::store::{Lease, Reader, Settings, Store};
+use slackcef::store::{Lease, Reader, Settings, Store, StoreError};
 
 use crate::store_support::*;
 
@@ -15,6 +15,12 @@ enum Step {
     Next { reader: usize, at_most: usize },
     /// Settle one of the open leases: that one, and so much of it in percent.
     Settle { reader: usize, lease: usize, percent: usize },
+    /// Settle so many of the open leases at once, whole, from that one on; the last first.
+    SettleAll { reader: usize, lease: usize, count: usize },
+    /// Release one of the open leases of its entries.
+    Release { reader: usize, lease: usize },
+    /// Read one of the open leases again.
+    Reload { reader: usize, lease: usize },
     /// Drop one of the open leases.
     Drop { reader: usize, lease: usize },
     /// Close everything and open it again.
@@ -29,10 +35,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (reader.clone(), 1..50_usize).prop_map(|(reader, at_most)| Step::Next { reader, at_most }),
         3 => (reader.clone(), 0..4_usize, prop_oneof![3 => Just(100), 1 => 0..100_usize])
             .prop_map(|(reader, lease, percent)| Step::Settle { reader, lease, percent }),
+        1 => (reader.clone(), 0..4_usize, 1..4_usize)
+            .prop_map(|(reader, lease, count)| Step::SettleAll { reader, lease, count }),
+        3 => (reader.clone(), 0..4_usize).prop_map(|(reader, lease)| Step::Release { reader, lease }),
+        3 => (reader.clone(), 0..4_usize).prop_map(|(reader, lease)| Step::Reload { reader, lease }),
         1 => (reader, 0..4_usize).prop_map(|(reader, lease)| Step::Drop { reader, lease }),
         1 => Just(Step::Reopen),
     ];
-    proptest::collection::vec(step, 1..60)
+    proptest::collection::vec(step, 1..90)
 }
 
 const SOURCES: [&str; 2] = ["a", "b"];
@@ -60,6 +70,7 @@ struct ModelReader {
 }
 
 struct ModelLease {
+    /// The number of the step that leased it.
     id: usize,
     begin: usize,
     end: usize,
@@ -70,6 +81,27 @@ impl Model {
     fn readable(&self, reader: usize) -> Vec<u64> {
         let reads = |of: usize| READERS[reader].1.is_none_or(|sources| sources.contains(&SOURCES[of]));
         self.log.iter().filter(|(of, _)| reads(*of)).map(|(_, number)| *number).collect()
+    }
+}
+
+impl Model {
+    /// What a lease is over, while it counts.
+    fn leased(&self, reader: usize, id: usize) -> Option<Vec<u64>> {
+        let expected = &self.readers[reader];
+        let lease = &expected.leases[expected.place(id)?];
+        Some(self.readable(reader)[lease.begin..lease.end].to_vec())
+    }
+}
+
+/// The entries of a lease once it was read again, if it could be.
+async fn reloaded(reader: &mut Reader, lease: &mut Lease) -> Option<Vec<u64>> {
+    match reader.reload(lease).await {
+        Ok(()) => {
+            assert_eq!(lease.by_source().map(|(_, run)| run.len()).sum::<usize>(), lease.len());
+            Some(numbers(lease.entries()))
+        }
+        Err(StoreError::Recalled) => None,
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -167,9 +199,30 @@ async fn agree(steps: Vec<Step>) {
                 let (found, leases) = &mut real.readers[reader];
                 if lease < leases.len() {
                     let (id, lease) = leases.remove(lease);
-                    let delivered = lease.entries().len() * percent / 100;
+                    let delivered = lease.len() * percent / 100;
                     model.readers[reader].settle(id, delivered);
                     found.settle(lease, delivered).await.unwrap();
+                }
+            }
+            Step::SettleAll { reader, lease, count } => {
+                let (found, leases) = &mut real.readers[reader];
+                let from = lease.min(leases.len());
+                let some: Vec<_> = leases.drain(from..leases.len().min(from + count)).rev().collect();
+                for (id, lease) in &some {
+                    model.readers[reader].settle(*id, lease.len());
+                }
+                found.settle_all(some.into_iter().map(|(_, lease)| lease)).await.unwrap();
+            }
+            Step::Release { reader, lease } => {
+                if let Some((_, lease)) = real.readers[reader].1.get_mut(lease) {
+                    lease.release();
+                }
+            }
+            Step::Reload { reader, lease } => {
+                let (found, leases) = &mut real.readers[reader];
+                if let Some((id, lease)) = leases.get_mut(lease) {
+                    let expected = model.leased(reader, *id);
+                    assert_eq!(reloaded(found, lease).await, expected);
                 }
             }
             Step::Drop { reader, lease } => {
