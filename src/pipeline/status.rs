@@ -21,7 +21,7 @@ use crate::config::Transport;
 use crate::event::UnixTime;
 use crate::slack::Clock;
 use crate::store::{Backlog, Full, ReaderName, SourceId, Store, Usage};
-use crate::telemetry::{Pages, Window};
+use crate::telemetry::{Pages, Window, plain};
 
 /// The forwarder at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -194,7 +194,7 @@ impl Board {
                 reasons.push(format!("destination {name}: it has ended{}", because(standing.fault.as_ref())));
             }
         }
-        reasons.iter().map(|reason| reason.escape_debug().to_string()).collect()
+        reasons.iter().map(|reason| plain(reason)).collect()
     }
 
     pub(super) fn pages(self: Arc<Self>) -> Pages {

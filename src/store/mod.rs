@@ -71,7 +71,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::event::{Entry, UnixTime};
-pub use archive::Archive;
+pub use archive::{Archive, Survey};
 pub use error::{Lost, OpenError, Repair, StoreError};
 pub use lease::Lease;
 use ledger::Extent;

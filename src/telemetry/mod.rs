@@ -5,7 +5,9 @@
 mod causes;
 mod http;
 mod log;
+mod plain;
 
 pub use causes::{causes, chain};
 pub use http::{Pages, Window};
 pub use log::{LogForm, bars, start_log};
+pub use plain::plain;
