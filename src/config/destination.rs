@@ -13,7 +13,7 @@ use super::reader::{Section, Word};
 use super::{Mapping, Source, not_yet, size};
 use crate::cef;
 use crate::mapping::When;
-use crate::net::{Address, ClientCertificate, Limits, Roots};
+use crate::net::{Address, Limits, TlsSettings};
 use crate::store::SourceId;
 use crate::syslog::{Facility, Framing, Header, HeaderKind, Profile};
 
@@ -72,12 +72,8 @@ pub struct Tls {
     pub to: Vec<Address>,
     /// How messages are told apart.
     pub framing: Framing,
-    /// Whom to trust.
-    pub roots: Roots,
-    /// Who we are, where the receiver asks.
-    pub client: Option<ClientCertificate>,
-    /// The name that the receiver's certificate must bear, where it is not the one in `to`.
-    pub server_name: Option<String>,
+    /// Whom to trust, and who we are.
+    pub settings: TlsSettings,
 }
 
 /// What a destination may refer to.
@@ -194,39 +190,9 @@ fn read_transport(section: &Section<'_, '_>, profile: &Profile) -> Option<(Trans
 fn read_tls(tls: &Section<'_, '_>, profile: &Profile) -> Option<Tls> {
     let to = read_to(tls);
     let framing = read_framing(tls, profile.tls_framing);
-    let roots = tls.text("ca").map_or(Roots::System, |word| Roots::File(word.text.into()));
-    let (certificate, key) = (tls.text("certificate"), tls.text("key"));
-    let client = match (certificate, key) {
-        (Some(certificate), Some(key)) => {
-            Some(ClientCertificate { certificate: certificate.text.into(), key: key.text.into() })
-        }
-        (None, None) => None,
-        (Some(alone), None) => {
-            tls.problem(&alone.span, "missing", "a certificate without its `key`", "add `key = \"…\"`");
-            None
-        }
-        (None, Some(alone)) => {
-            tls.problem(
-                &alone.span,
-                "missing",
-                "a key without its `certificate`",
-                "add `certificate = \"…\"`",
-            );
-            None
-        }
-    };
-    let server_name = tls.text("server_name").map(|word| word.text.to_owned());
-    if let Some(place) = tls.place("fingerprints") {
-        tls.skip("fingerprints");
-        not_yet(
-            tls,
-            &place,
-            "pinned fingerprints",
-            "name the receiver's authority, or its own certificate, by `ca`",
-        );
-    }
+    let settings = super::tls::read(tls);
     tls.finish();
-    Some(Tls { to: to?, framing, roots, client, server_name })
+    Some(Tls { to: to?, framing, settings })
 }
 
 fn read_to(section: &Section<'_, '_>) -> Option<Vec<Address>> {

@@ -11,6 +11,7 @@ mod reader;
 mod secret;
 mod source;
 mod telemetry;
+mod tls;
 mod units;
 
 use std::collections::BTreeMap;

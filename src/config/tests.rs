@@ -27,7 +27,9 @@ fn the_smallest_file_takes_every_default() {
     assert_eq!(config.state.max_size, 10 << 30);
     let siem = &config.destinations["siem"];
     assert_eq!(siem.max_message, 8000);
-    assert!(matches!(&siem.transport, Transport::Tls(tls) if tls.to.len() == 1 && tls.client.is_none()));
+    assert!(
+        matches!(&siem.transport, Transport::Tls(tls) if tls.to.len() == 1 && tls.settings.client.is_none())
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What an X.509 certificate says of itself: whose it is, who issued it, until when it holds.
 //!
 //! Only for people to read, in errors and in `check`; whether a certificate is *right* is decided
-//! by webpki alone.
+//! by webpki and by fingerprints alone.
 //!
 //! **Invariant:** total on any bytes: what cannot be read is missing, nothing panics, and nothing
 //! here makes a certificate trusted.
@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
+
+use super::fingerprint::Fingerprint;
 
 /// One certificate, described.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,17 +28,26 @@ pub struct Certificate {
     pub not_before: Option<Timestamp>,
     /// The last moment at which it holds.
     pub not_after: Option<Timestamp>,
+    /// Its SHA-256, by which it can be pinned.
+    pub fingerprint: Fingerprint,
 }
 
 impl Certificate {
     /// Reads the fields of RFC 5280 §4.1 that people ask for.
     pub fn describe(der: &CertificateDer<'_>) -> Self {
-        let nothing =
-            Self { subject: None, issuer: None, self_issued: false, not_before: None, not_after: None };
-        Self::read(der.as_ref()).unwrap_or(nothing)
+        let mut described = Self {
+            subject: None,
+            issuer: None,
+            self_issued: false,
+            not_before: None,
+            not_after: None,
+            fingerprint: Fingerprint::of(der),
+        };
+        described.read(der.as_ref());
+        described
     }
 
-    fn read(der: &[u8]) -> Option<Self> {
+    fn read(&mut self, der: &[u8]) -> Option<()> {
         let mut certificate = Der(Der(der).expect(SEQUENCE)?);
         let mut fields = Der(certificate.expect(SEQUENCE)?);
         fields.skip_if(VERSION);
@@ -46,13 +57,11 @@ impl Certificate {
         let mut validity = Der(fields.expect(SEQUENCE)?);
         let (not_before, not_after) = (validity.next()?, validity.next()?);
         let subject = fields.expect(SEQUENCE)?;
-        Some(Self {
-            subject: name(subject),
-            issuer: name(issuer),
-            self_issued: subject == issuer,
-            not_before: time(not_before),
-            not_after: time(not_after),
-        })
+        self.subject = name(subject);
+        self.issuer = name(issuer);
+        self.self_issued = subject == issuer;
+        (self.not_before, self.not_after) = (time(not_before), time(not_after));
+        Some(())
     }
 }
 

@@ -5,15 +5,22 @@
 //! neither set nor asked for.
 
 mod address;
+mod attempt;
 mod backoff;
 mod certificate;
+pub mod expiry;
+mod fingerprint;
 mod handshake;
+mod judge;
 mod rate;
 mod tls;
 
 pub use address::{Address, BadAddress, ConnectError, connect};
 pub use backoff::Backoff;
 pub use certificate::Certificate;
-pub use handshake::{HandshakeError, Reason, Shown, TlsClient};
+pub use fingerprint::{BadFingerprint, Fingerprint};
+pub use handshake::{HandshakeError, Reason, Shown, TlsClient, check_server_name, check_sni};
 pub use rate::{Limits, Rate};
-pub use tls::{ClientCertificate, ClientTls, Instead, Roots, TlsError, provider};
+pub use tls::{
+    ClientCertificate, ClientTls, Instead, Refreshed, Roots, TlsError, TlsSettings, Trust, http_tls, provider,
+};

@@ -19,7 +19,7 @@ use super::status::Route;
 use super::voice::voice;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{ClientTls, Rate, Roots, TlsClient, TlsError};
+use crate::net::{Address, Rate, Roots, TlsError, http_tls};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
 use crate::store::{self, OpenError, ReaderName, Repair, SourceId, Store, StoreError};
@@ -181,9 +181,7 @@ pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Po
 }
 
 fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {
-    let tls = ClientTls::new(&Roots::System, None)
-        .map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })?;
-    Ok(tls.for_http())
+    http_tls(&Roots::System).map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })
 }
 
 fn token(name: &str, from: &SecretFrom) -> Result<secrecy::SecretString, SetupError> {
@@ -212,12 +210,10 @@ pub fn sink(name: &str, destination: &Destination) -> Result<(Sink, Framing), Se
 }
 
 fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
-    let client = ClientTls::new(&tls.roots, tls.client.as_ref())?;
-    let endpoint = |address: &crate::net::Address| {
-        let name = tls.server_name.as_deref().unwrap_or_else(|| address.host());
-        Ok(Endpoint { address: address.clone(), tls: Some(TlsClient::new(client.clone(), name)?) })
-    };
-    tls.to.iter().map(endpoint).collect()
+    let clients = tls.settings.clients(&tls.to)?;
+    let endpoint =
+        |(address, client): (&Address, _)| Endpoint { address: address.clone(), tls: Some(client) };
+    Ok(tls.to.iter().zip(clients).map(endpoint).collect())
 }
 
 /// The converter of a destination.
