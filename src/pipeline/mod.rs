@@ -12,12 +12,13 @@
 //! full, so that Slack itself keeps the events; a destination's task pulls one batch at a time.
 //!
 //! **Invariant:** a reader's position moves only after its sink took the batch.
-//! Beside these tasks, `reload` looks at the mapping folders, `outage` at the destinations, `own` stores what the forwarder has to
+//! Beside these tasks, `reload` looks at the mapping folders, `outage` and `expiry` at the destinations, `own` stores what the forwarder has to
 //! say of itself as entries like Slack's, and `status` shows how it is to those who ask.
 //!
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
 mod convert;
+mod expiry;
 mod forward;
 mod news;
 mod outage;
@@ -50,7 +51,7 @@ pub use convert::Converter;
 pub use forward::Forwarded;
 pub use poll::{Phase, Polled, Reading, Way};
 pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
-pub use standing::{LastFault, Link, Standing, State};
+pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Route, SourceStatus, Status, StoreStatus};
 pub use tally::Counts;
 
@@ -59,7 +60,7 @@ pub use tally::Counts;
 pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
-    destinations: Vec<(forward::Outlet, Route)>,
+    destinations: Vec<(forward::Outlet, setup::Beside)>,
     /// The folder of the store.
     dir: PathBuf,
     /// Where to show how it is.
@@ -196,16 +197,16 @@ impl App {
         }
         let mut forwarders = JoinSet::new();
         let mut shown = Vec::new();
-        for (outlet, route) in destinations {
+        for (outlet, setup::Beside { route, own_certificate }) in destinations {
             let name = outlet.name().clone();
+            if mode == Mode::Forever {
+                let (name, standing, voice) = (name.clone(), outlet.standing(), voice.clone());
+                beside.spawn(outage::watch(name.clone(), route.clone(), standing.clone(), voice.clone()));
+                beside.spawn(expiry::watch(name, own_certificate, standing, voice));
+            }
             shown.push((name.clone(), route, outlet.standing()));
             let ends = ends.clone();
             forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
-        }
-        if mode == Mode::Forever {
-            for (name, route, standing) in shown.clone() {
-                beside.spawn(outage::watch(name, route, standing, voice.clone()));
-            }
         }
         let standings = shown.iter().map(|(name, _, standing)| (name.clone(), standing.clone())).collect();
         let board = status::Board {

@@ -13,11 +13,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::expiry::{Expiring, Whose};
 use super::outage::Outage;
 use super::setup::SetupError;
 use super::standing::State;
 use crate::event::{Action, Entry, EntryId, Log, Text, UnixTime};
 use crate::mapping::Plans;
+use crate::net::expiry::Expiry;
 use crate::problem::Problem;
 use crate::slack::Clock;
 use crate::store::{Full, Lost, ReaderName, Repair};
@@ -270,6 +272,41 @@ impl OwnEvent {
         event
     }
 
+    /// A certificate of a destination, ours or the receiver's, is about to expire, or has.
+    pub(super) fn certificate_expiring(name: &ReaderName, expiring: &Expiring) -> Self {
+        let Expiring { whose, certificate, expiry } = expiring;
+        let subject = certificate.subject.as_deref().unwrap_or("without a name");
+        let (of, help) = match whose {
+            Whose::Ours => (
+                format!("our certificate {subject} for the destination {name}"),
+                "put a renewed one, and its key, into the files that `certificate` and `key` name: they are read again when they change",
+            ),
+            Whose::Receiver(endpoint) => (
+                format!("the certificate {subject} that {endpoint} shows as destination {name}"),
+                "have it renewed on the receiver's side: from that day on nothing is delivered there",
+            ),
+        };
+        let on = certificate.not_after.map_or_else(String::new, |end| format!(" (on {end})"));
+        let reason = if *expiry == Expiry::Past { "expired" } else { "expiring" };
+        let mut event = Self::new("certificate-expiring", format!("{of} {expiry}{on}"))
+            .help(help)
+            .with("destination", name.as_str())
+            .with("reason", reason)
+            .with("subject", subject)
+            .with("fingerprint", certificate.fingerprint.as_str());
+        if let Whose::Receiver(endpoint) = whose {
+            event = event.with("endpoint", endpoint.as_str());
+        }
+        if let Some(issuer) = &certificate.issuer {
+            event = event.with("issuer", issuer.as_str());
+        }
+        if let Some(end) = certificate.not_after {
+            let left = end.seconds().saturating_sub(event.at.seconds()).div_euclid(86_400);
+            event = event.with("not_after", end.to_string()).with("days_left", left);
+        }
+        event
+    }
+
     /// The entry that it is from now on.
     pub(super) fn into_entry(self, host: &str) -> Entry {
         // Of the 40 characters that `externalId` has.
@@ -305,7 +342,7 @@ fn listed(names: &BTreeSet<String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::standing::LastFault;
+    use super::super::standing::{LastFault, Seen};
     use super::*;
     use crate::cef::{Encoder, Event};
     use crate::mapping::{Scratch, builtin, compile};
@@ -352,21 +389,6 @@ mod tests {
             Difference { changed: names(&["acme.toml"]), added: names(&["vip.toml"]), removed: names(&[]) };
         let plans = compile(&builtin()).unwrap();
         let actions = plans.actions(Log::Audit).len();
-        let siem = ReaderName::new("siem");
-        let outage = Outage {
-            since: UnixTime::from_seconds(1_787_680_154),
-            state: State::Down,
-            failures: 3,
-            fault: Some(LastFault {
-                at: UnixTime::from_seconds(1_787_680_155),
-                failures: 3,
-                what: "siem.example.com:6514: connection refused".to_owned(),
-                help: Some("start the receiver".to_owned()),
-            }),
-            endpoint: None,
-        };
-        let endpoint = "siem.example.com:6514".to_owned();
-        let stalled = Outage { state: State::Stalled, failures: 0, fault: None, ..outage.clone() };
         let lost = Lost { batches: 3..=3, entries: 12, source: None, times: None };
         for (event, expected) in [
             (
@@ -384,18 +406,6 @@ mod tests {
             (
                 OwnEvent::mapping_reloaded("acme", folder, &difference, 2, &plans),
                 r#"mapping-reloaded|Mapping reloaded|4|act=mapping-reloaded cat=mapping outcome=success dvchost=relay-1 cs3=acme cs3Label=SlackcefMapping msg=the mapping acme was read again: changed acme.toml, added vip.toml cs6={"details":{"actions":ACTIONS,"added":["vip.toml"],"changed":["acme.toml"],"files":2,"folder":"/etc/slackcef/mappings/acme"}} cs6Label=SlackcefDetails"#,
-            ),
-            (
-                OwnEvent::destination_down(&siem, Some(&endpoint), &outage),
-                r#"destination-down|Destination takes no events|8|start=1787680154000 act=destination-down cat=destination outcome=failure dvchost=relay-1 cn2=3 cn2Label=SlackcefCount cs2=siem cs2Label=SlackcefDestination cs5=start the receiver cs5Label=SlackcefHelp reason=down msg=the destination siem takes no events, everything is kept for it: siem.example.com:6514: connection refused cs6={"details":{"endpoint":"siem.example.com:6514"}} cs6Label=SlackcefDetails"#,
-            ),
-            (
-                OwnEvent::destination_down(&siem, None, &stalled),
-                "destination-down|Destination takes no events|8|start=1787680154000 act=destination-down cat=destination outcome=failure dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination reason=stalled msg=the destination siem lives and does not read, everything is kept for it",
-            ),
-            (
-                OwnEvent::destination_recovered(&siem, &outage, Duration::from_secs(185)),
-                r#"destination-recovered|Destination recovered|2|start=1787680154000 act=destination-recovered cat=destination outcome=success dvchost=relay-1 cn2=3 cn2Label=SlackcefCount cs2=siem cs2Label=SlackcefDestination msg=the destination siem takes events again, after 185 seconds and 3 failures cs6={"details":{"seconds":185}} cs6Label=SlackcefDetails"#,
             ),
             (
                 OwnEvent::action_unmapped(&entry),
@@ -418,6 +428,67 @@ mod tests {
                 .replace("VERSION", env!("CARGO_PKG_VERSION"))
                 .replace("ACTIONS", &actions.to_string());
             assert_eq!(line(event), expected);
+        }
+    }
+
+    #[test]
+    fn those_of_destinations_read_well_as_cef() {
+        let siem = ReaderName::new("siem");
+        let outage = Outage {
+            since: UnixTime::from_seconds(1_787_680_154),
+            state: State::Down,
+            failures: 3,
+            fault: Some(LastFault {
+                at: UnixTime::from_seconds(1_787_680_155),
+                failures: 3,
+                what: "siem.example.com:6514: connection refused".to_owned(),
+                help: Some("start the receiver".to_owned()),
+            }),
+            endpoint: None,
+        };
+        let endpoint = "siem.example.com:6514".to_owned();
+        let stalled = Outage { state: State::Stalled, failures: 0, fault: None, ..outage.clone() };
+        // The last moment that there is a date for.
+        let end = UnixTime::from_seconds(253_402_207_200);
+        let expiring = Expiring {
+            whose: Whose::Receiver("siem.example.com:6514".to_owned()),
+            certificate: Seen {
+                subject: Some("siem.example.com".to_owned()),
+                issuer: None,
+                not_after: Some(end),
+                fingerprint: "sha-256:00".to_owned(),
+            },
+            expiry: Expiry::Within { days: 7 },
+        };
+        let days = end.seconds().saturating_sub(Clock::system().now().seconds()) / 86_400;
+        let expired = Expiring {
+            whose: Whose::Ours,
+            expiry: Expiry::Past,
+            certificate: Seen { not_after: None, ..expiring.certificate.clone() },
+        };
+        for (event, expected) in [
+            (
+                OwnEvent::destination_down(&siem, Some(&endpoint), &outage),
+                r#"destination-down|Destination takes no events|8|start=1787680154000 act=destination-down cat=destination outcome=failure dvchost=relay-1 cn2=3 cn2Label=SlackcefCount cs2=siem cs2Label=SlackcefDestination cs5=start the receiver cs5Label=SlackcefHelp reason=down msg=the destination siem takes no events, everything is kept for it: siem.example.com:6514: connection refused cs6={"details":{"endpoint":"siem.example.com:6514"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::destination_down(&siem, None, &stalled),
+                "destination-down|Destination takes no events|8|start=1787680154000 act=destination-down cat=destination outcome=failure dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination reason=stalled msg=the destination siem lives and does not read, everything is kept for it",
+            ),
+            (
+                OwnEvent::destination_recovered(&siem, &outage, Duration::from_secs(185)),
+                r#"destination-recovered|Destination recovered|2|start=1787680154000 act=destination-recovered cat=destination outcome=success dvchost=relay-1 cn2=3 cn2Label=SlackcefCount cs2=siem cs2Label=SlackcefDestination msg=the destination siem takes events again, after 185 seconds and 3 failures cs6={"details":{"seconds":185}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::certificate_expiring(&siem, &expiring),
+                r#"certificate-expiring|Certificate about to expire|6|act=certificate-expiring cat=destination dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination cs5=have it renewed on the receiver's side: from that day on nothing is delivered there cs5Label=SlackcefHelp reason=expiring msg=the certificate siem.example.com that siem.example.com:6514 shows as destination siem expires within 7 days (on 9999-12-30T22:00:00Z) cs6={"details":{"days_left":DAYS,"endpoint":"siem.example.com:6514","fingerprint":"sha-256:00","not_after":"9999-12-30T22:00:00Z","subject":"siem.example.com"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::certificate_expiring(&siem, &expired),
+                r#"certificate-expiring|Certificate expired|8|act=certificate-expiring cat=destination dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination cs5=put a renewed one, and its key, into the files that `certificate` and `key` name: they are read again when they change cs5Label=SlackcefHelp reason=expired msg=our certificate siem.example.com for the destination siem has expired cs6={"details":{"fingerprint":"sha-256:00","subject":"siem.example.com"}} cs6Label=SlackcefDetails"#,
+            ),
+        ] {
+            assert_eq!(line(event), expected.replace("DAYS", &days.to_string()));
         }
     }
 

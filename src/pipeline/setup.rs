@@ -19,7 +19,7 @@ use super::status::Route;
 use super::voice::voice;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{Address, Rate, Roots, TlsError, http_tls};
+use crate::net::{Address, ClientTls, Rate, Roots, TlsError, Trust, http_tls};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
 use crate::store::{self, OpenError, ReaderName, Repair, SourceId, Store, StoreError};
@@ -276,7 +276,9 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
         let converter = converter(destination, plans.borrow().clone());
         let rate = Rate::new(&destination.limits);
         let outlet = Outlet::new(reader, plans, converter, framing, sink, rate, voice.clone());
-        destinations.push((outlet, Route::of(&destination.transport)));
+        let beside = Beside::of(destination)
+            .map_err(|source| SetupError::Tls { whose: format!("destination {}", outlet.name()), source })?;
+        destinations.push((outlet, beside));
     }
     Ok(App {
         store,
@@ -288,6 +290,27 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
         voice,
         recorder,
     })
+}
+
+/// What is to be known of a destination beside what it delivers by.
+#[derive(Debug)]
+pub(super) struct Beside {
+    /// How it is reached.
+    pub(super) route: Route,
+    /// The certificate that we show, as its files have it.
+    pub(super) own_certificate: Option<ClientTls>,
+}
+
+impl Beside {
+    fn of(destination: &Destination) -> Result<Self, TlsError> {
+        let client = match &destination.transport {
+            Transport::Tls(tls) => tls.settings.client.as_ref(),
+            _ => None,
+        };
+        // Only to be looked at: it trusts nobody, and connects nowhere.
+        let look = |client| ClientTls::new(Trust::Pinned(Vec::new()), Some(client));
+        Ok(Self { route: Route::of(&destination.transport), own_certificate: client.map(look).transpose()? })
+    }
 }
 
 /// The plans of each mapping that a destination names, made once.

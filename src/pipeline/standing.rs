@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tally::Counts;
 use crate::event::UnixTime;
+use crate::net::Certificate;
 use crate::syslog::Assurance;
 
 /// One destination at one moment.
@@ -61,6 +62,33 @@ pub struct Link {
     pub because: Option<String>,
     /// `TLS 1.3, TLS_AES_256_GCM_SHA384, verified as siem.example.com`
     pub tls: Option<String>,
+    /// The certificates that the receiver showed, its own first.
+    #[serde(default)]
+    pub certificates: Vec<Seen>,
+}
+
+/// A certificate that was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Whose it is: the common name, or else the organization.
+    pub subject: Option<String>,
+    /// Who issued it, in the same form.
+    pub issuer: Option<String>,
+    /// The last second in which it holds.
+    pub not_after: Option<UnixTime>,
+    /// `sha-256:…`
+    pub fingerprint: String,
+}
+
+impl From<&Certificate> for Seen {
+    fn from(certificate: &Certificate) -> Self {
+        Self {
+            subject: certificate.subject.clone(),
+            issuer: certificate.issuer.clone(),
+            not_after: certificate.not_after.map(|end| UnixTime::from_seconds(end.as_second())),
+            fingerprint: certificate.fingerprint.to_string(),
+        }
+    }
 }
 
 /// A fault and its cure.

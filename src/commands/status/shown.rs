@@ -307,6 +307,7 @@ mod tests {
             assurance,
             because: because.map(str::to_owned),
             tls: Some("TLS 1.2".to_owned()),
+            certificates: Vec::new(),
         };
         let destination = |name: &str, standing| DestinationStatus {
             name: name.to_owned(),
