@@ -163,7 +163,8 @@ fn said(finished: &Finished) {
         let counts = forwarded.counts;
         info!(
             destination = %name, delivered = counts.delivered, bytes = counts.bytes, dropped_by_rule = counts.dropped,
-            unwanted = counts.unwanted, unmapped = counts.unmapped, left_out = counts.misfits, cut = counts.cut, resent_batches = counts.resent,
+            unwanted = counts.unwanted, unmapped = counts.unmapped, left_out = counts.misfits, cut = counts.cut,
+            repeated = counts.repeated, dead_letters = counts.dead_letters,
             "destination ended"
         );
         if forwarded.gave_up {

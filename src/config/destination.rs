@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::reader::{Section, Word};
-use super::{Mapping, Source, not_yet, size};
+use super::{Mapping, Source, duration, not_yet, size};
 use crate::cef;
 use crate::mapping::When;
 use crate::net::{Address, Limits, TlsSettings};
 use crate::store::SourceId;
-use crate::syslog::{Facility, Framing, Header, HeaderKind, Profile};
+use crate::syslog::{Facility, Framing, Header, HeaderKind, Profile, Strategy, UnixKind};
 
 /// One destination.
 #[derive(Debug, Clone)]
@@ -40,6 +41,12 @@ pub struct Destination {
     pub hostname: Option<String>,
     /// How values are written.
     pub encoder: cef::Encoder,
+    /// Receipts are asked for.
+    pub receipts: bool,
+    /// How long an event may sit in the receiver's memory after it was read.
+    pub age: Duration,
+    /// What several endpoints are for.
+    pub strategy: Strategy,
     /// How it gets there.
     pub transport: Transport,
 }
@@ -56,6 +63,20 @@ pub enum Transport {
         /// How messages are told apart.
         framing: Framing,
     },
+    /// Syslog over UDP.
+    Udp {
+        /// Tried in this order.
+        to: Vec<Address>,
+    },
+    /// A Unix socket.
+    Unix {
+        /// Where it lies.
+        path: PathBuf,
+        /// What it takes.
+        kind: UnixKind,
+        /// How messages are told apart, where it is a stream.
+        framing: Framing,
+    },
     /// Standard output, one message a line.
     Stdout,
     /// A file, one message a line.
@@ -63,6 +84,17 @@ pub enum Transport {
         /// Created with mode 0600.
         path: PathBuf,
     },
+}
+
+impl Transport {
+    /// Somebody says what has arrived.
+    pub fn has_receipts(&self) -> bool {
+        match self {
+            Self::Tls(_) | Self::Tcp { .. } => true,
+            Self::Unix { kind, .. } => *kind != UnixKind::Datagram,
+            Self::Udp { .. } | Self::Stdout | Self::File { .. } => false,
+        }
+    }
 }
 
 /// `[destinations.NAME.tls]`.
@@ -86,9 +118,9 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
     let profile =
         section.parsed("profile", |name| name.parse::<Profile>().map_err(|error| error.to_string()));
     let profile = profile.unwrap_or_default();
-    let (transport, stream) = match read_transport(section, &profile) {
-        Some(transport) => (Some(transport.0), transport.1),
-        None => (None, true),
+    let (transport, strategy, stream) = match read_transport(section, &profile) {
+        Some((transport, strategy, stream)) => (Some(transport), strategy, stream),
+        None => (None, Strategy::Failover, true),
     };
     let max_message = section.parsed("max_message", message_size).unwrap_or(profile.max_message);
     let sources = read_sources(section, names);
@@ -107,6 +139,9 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
             .unwrap_or(profile.facility),
         hostname: section.parsed("hostname", |name| printable(name, 255)),
         encoder: read_encoder(section, &profile),
+        receipts: section.one_of("receipts", &[("auto", true), ("off", false)]).unwrap_or(true),
+        age: section.parsed("age", duration).unwrap_or(AGE),
+        strategy,
         transport: transport.clone().unwrap_or(Transport::Stdout),
     };
     section.finish();
@@ -136,13 +171,13 @@ fn read_when(section: &Section<'_, '_>, sources: Option<&[String]>, names: &Name
     section.read_by("when", |file, text, value| When::read(file, text, value, &sources))
 }
 
-/// The transport, and whether it is one that wants a syslog header by itself.
-fn read_transport(section: &Section<'_, '_>, profile: &Profile) -> Option<(Transport, bool)> {
+/// The transport, what its endpoints are for, and whether it wants a syslog header by itself.
+fn read_transport(section: &Section<'_, '_>, profile: &Profile) -> Option<(Transport, Strategy, bool)> {
     let given: Vec<(&str, Range<usize>)> = ["tls", "tcp", "udp", "unix", "relp", "stdout", "file"]
         .into_iter()
         .filter_map(|key| Some((key, section.place(key)?)))
         .collect();
-    for key in ["udp", "unix", "relp"] {
+    for key in ["relp"] {
         if let Some(place) = section.place(key) {
             section.skip(key);
             not_yet(section, &place, &format!("`{key}`"), "use `tls` or `tcp`");
@@ -150,42 +185,69 @@ fn read_transport(section: &Section<'_, '_>, profile: &Profile) -> Option<(Trans
     }
     let (first, rest) = given.split_first().or_else(|| {
         let name = "the destination does not say how to get there";
-        section.problem(&section.span(), "missing", name, "add one of its tables: tls, tcp, stdout or file");
+        let help = "add one of its tables: tls, tcp, udp, unix, stdout or file";
+        section.problem(&section.span(), "missing", name, help);
         None
     })?;
     for (key, place) in rest {
         let what = format!("a destination has one transport, here are `{}` and `{key}`", first.0);
         section.problem(place, "two-transports", what, "make two destinations of it");
     }
+    let inner = section.section(first.0)?;
     match first.0 {
-        "tls" => Some((Transport::Tls(read_tls(&section.section("tls")?, profile)?), true)),
+        "tls" => {
+            let strategy = read_strategy(&inner);
+            Some((Transport::Tls(read_tls(&inner, profile)?), strategy, true))
+        }
         "tcp" => {
-            let tcp = section.section("tcp")?;
-            let (to, framing) = (read_to(&tcp), read_framing(&tcp, profile.tcp_framing));
-            tcp.finish();
-            Some((Transport::Tcp { to: to?, framing }, true))
+            let (to, framing) = (read_to(&inner), read_framing(&inner, profile.tcp_framing));
+            let strategy = read_strategy(&inner);
+            inner.finish();
+            Some((Transport::Tcp { to: to?, framing }, strategy, true))
+        }
+        "udp" => {
+            let (to, strategy) = (read_to(&inner), read_strategy(&inner));
+            inner.finish();
+            Some((Transport::Udp { to: to? }, strategy, true))
+        }
+        "unix" => {
+            let path = read_path(&inner, "the socket", "path = \"/dev/log\"");
+            let kinds =
+                [("auto", UnixKind::Any), ("datagram", UnixKind::Datagram), ("stream", UnixKind::Stream)];
+            let kind = inner.one_of("kind", &kinds).unwrap_or(UnixKind::Any);
+            let framing = read_framing(&inner, Framing::Newline);
+            inner.finish();
+            Some((Transport::Unix { path: path?, kind, framing }, Strategy::Failover, true))
         }
         "stdout" => {
-            section.section("stdout")?.finish();
-            Some((Transport::Stdout, false))
+            inner.finish();
+            Some((Transport::Stdout, Strategy::Failover, false))
         }
         "file" => {
-            let file = section.section("file")?;
-            let path = file.text("path");
-            if file.place("path").is_none() {
-                file.problem(
-                    &file.span(),
-                    "missing",
-                    "the file has no `path`",
-                    "write `path = \"/var/log/slack.cef\"`",
-                );
-            }
-            file.finish();
-            Some((Transport::File { path: path?.text.into() }, false))
+            let path = read_path(&inner, "the file", "path = \"/var/log/slack.cef\"");
+            inner.finish();
+            Some((Transport::File { path: path? }, Strategy::Failover, false))
         }
         _ => None,
     }
 }
+
+fn read_path(section: &Section<'_, '_>, what: &str, example: &str) -> Option<PathBuf> {
+    let path = section.text("path");
+    if section.place("path").is_none() {
+        let help = format!("write `{example}`");
+        section.problem(&section.span(), "missing", format!("{what} has no `path`"), help);
+    }
+    Some(path?.text.into())
+}
+
+fn read_strategy(section: &Section<'_, '_>) -> Strategy {
+    let choices = [("failover", Strategy::Failover), ("balance", Strategy::Balance)];
+    section.one_of("strategy", &choices).unwrap_or_default()
+}
+
+/// How long a receiver may keep in memory what it has read, where nothing is known of it.
+const AGE: Duration = Duration::from_secs(5);
 
 fn read_tls(tls: &Section<'_, '_>, profile: &Profile) -> Option<Tls> {
     let to = read_to(tls);

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket, lookup_host};
 use tokio::time::timeout;
 
 /// Where to connect to: a name or an IP address, and a port. An IPv6 address stands in brackets.
@@ -95,13 +95,8 @@ pub enum BadAddress {
 /// address. The connection sends without delay (`TCP_NODELAY`: batches are ours to make) and has
 /// keepalive 60/10/6, so that a receiver that died in silence is noticed before the next event.
 pub async fn connect(address: &Address, patience: Duration) -> Result<TcpStream, ConnectError> {
-    let found = match timeout(patience, lookup_host((address.host(), address.port()))).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(source)) => return Err(ConnectError::Unresolved { host: address.host.clone(), source }),
-        Err(_) => return Err(ConnectError::ResolverSilent { host: address.host.clone(), patience }),
-    };
     let mut tried = Vec::new();
-    for at in found {
+    for at in resolve(address, patience).await? {
         match timeout(patience, open(at)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(fault)) => tried.push((at, fault)),
@@ -109,6 +104,36 @@ pub async fn connect(address: &Address, patience: Duration) -> Result<TcpStream,
         }
     }
     Err(ConnectError::Unreachable { tried })
+}
+
+/// A UDP socket that sends to the first of the name's addresses.
+pub async fn connect_udp(address: &Address, patience: Duration) -> Result<UdpSocket, ConnectError> {
+    let mut tried = Vec::new();
+    for at in resolve(address, patience).await? {
+        let any: SocketAddr =
+            if at.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+        let connected = async {
+            let socket = UdpSocket::bind(any).await?;
+            socket.connect(at).await?;
+            Ok(socket)
+        };
+        match connected.await {
+            Ok(socket) => return Ok(socket),
+            Err(fault) => tried.push((at, fault)),
+        }
+    }
+    Err(ConnectError::Unreachable { tried })
+}
+
+async fn resolve(
+    address: &Address,
+    patience: Duration,
+) -> Result<impl Iterator<Item = SocketAddr> + use<>, ConnectError> {
+    match timeout(patience, lookup_host((address.host(), address.port()))).await {
+        Ok(Ok(found)) => Ok(found.collect::<Vec<_>>().into_iter()),
+        Ok(Err(source)) => Err(ConnectError::Unresolved { host: address.host.clone(), source }),
+        Err(_) => Err(ConnectError::ResolverSilent { host: address.host.clone(), patience }),
+    }
 }
 
 async fn open(at: SocketAddr) -> io::Result<TcpStream> {

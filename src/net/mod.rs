@@ -12,10 +12,11 @@ pub mod expiry;
 mod fingerprint;
 mod handshake;
 mod judge;
+pub mod kernel;
 mod rate;
 mod tls;
 
-pub use address::{Address, BadAddress, ConnectError, connect};
+pub use address::{Address, BadAddress, ConnectError, connect, connect_udp};
 pub use backoff::Backoff;
 pub use certificate::Certificate;
 pub use fingerprint::{BadFingerprint, Fingerprint};

@@ -1,44 +1,85 @@
 //! Store → mapping → CEF → syslog: one task a destination.
+//!
+//! Many batches are under way at once, and none is kept in memory: what a failed connection carried is
+//! read from the store again and mapped under the plans that it was mapped under before, so that it
+//! goes out byte for byte the same.
+//!
+//! **Invariant:** a lease is settled only when its entries are safe, as `book` has it, or lie among the
+//! dead letters.
 
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 
+use super::book::{Book, Key};
 use super::convert::Converter;
-use super::standing::{LastFault, Standing, State};
+use super::dead::DeadLetters;
+use super::standing::{LastFault, Link, Seen, Standing, State};
 use super::tally::{Counts, Tally};
 use super::voice::Voice;
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
 use crate::mapping::Plans;
-use crate::net::{Backoff, Rate};
+use crate::net::Rate;
 use crate::slack::Clock;
 use crate::store::{Lease, Reader, ReaderName, SourceId, StoreError};
-use crate::syslog::{Frames, Framing, SendError, Sink};
+use crate::syslog::{Event, Frames, Framing, SendError, Sink};
 use crate::telemetry::chain;
 
 /// A destination, ready to be fed.
-#[derive(Debug)]
 pub(super) struct Outlet {
     reader: Reader,
     /// The plans to follow, as they change.
     plans: watch::Receiver<Arc<Plans>>,
     converter: Converter,
-    frames: Frames,
+    framing: Framing,
     sink: Sink,
-    rate: Rate,
+    rate: Arc<Rate>,
+    /// How long what was read may sit in the receiver's memory.
+    age: Duration,
     batch: NonZeroUsize,
+    book: Book<Flight>,
+    /// Framed, and not sent yet.
+    ready: Option<Ready>,
+    /// Emptied frames, for the next batches.
+    spare: Vec<Frames>,
+    /// The store held nothing more when it was last looked at.
+    is_dry: bool,
+    dead: DeadLetters,
     tally: Tally,
     voice: Voice,
-    backoff: Backoff,
     down: Option<Down>,
+    last_fault: Option<LastFault>,
+    standing: watch::Sender<Standing>,
+    shown_at: Option<Instant>,
+    /// Since when something is on its way of which nothing was confirmed.
+    unconfirmed_since: Option<Instant>,
     /// Why the last delivery is not noted in the store.
     unnoted: Option<StoreError>,
     gave_up: bool,
-    standing: watch::Sender<Standing>,
+}
+
+/// A batch under way.
+#[derive(Debug)]
+struct Flight {
+    lease: Lease,
+    /// What it was mapped under; it is mapped under the same if it has to go out again.
+    plans: Arc<Plans>,
+    events: u64,
+    bytes: u64,
+}
+
+/// A part of a batch, framed.
+struct Ready {
+    key: Key,
+    frames: Frames,
+    /// Its place in the rate, once it has one.
+    paying: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// A destination that takes nothing.
@@ -59,20 +100,32 @@ pub struct Forwarded {
     pub gave_up: bool,
 }
 
+/// How far a destination is to be brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// All that is stored was sent.
+    Sent,
+    /// And all of it is safe.
+    Safe,
+}
+
 /// Entries a batch: enough to fill the wire, little enough to send again.
 const BATCH: usize = 500;
+/// Batches in memory: one is framed, one is written, one is ready for it.
+const BUFFERS: usize = 4;
+/// Batches under way, of which only the places are kept.
+const MOST_UNDER_WAY: u64 = 4096;
 /// A failure that goes on is said again so often.
 const SAY_EVERY: Duration = Duration::from_secs(300);
 /// So many failures in a row end a run that is to end.
 const PATIENCE: u32 = 5;
-
-/// What to do when a batch did not go out.
-enum Next {
-    Settled,
-    GaveUp,
-}
+/// A receiver that takes events and confirms none for so long does not confirm.
+const UNCONFIRMED: Duration = Duration::from_secs(60);
+/// How often the standing is shown anew while things move.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
 
 impl Outlet {
+    #[expect(clippy::too_many_arguments, reason = "its parts, each made elsewhere")]
     pub(super) fn new(
         reader: Reader,
         plans: watch::Receiver<Arc<Plans>>,
@@ -80,6 +133,8 @@ impl Outlet {
         framing: Framing,
         sink: Sink,
         rate: Rate,
+        age: Duration,
+        dead: DeadLetters,
         voice: Voice,
     ) -> Self {
         let batch = NonZeroUsize::new(rate.most_events().min(BATCH)).unwrap_or(NonZeroUsize::MIN);
@@ -87,104 +142,265 @@ impl Outlet {
             reader,
             plans,
             converter,
-            frames: Frames::new(framing),
+            framing,
             sink,
-            rate,
+            rate: Arc::new(rate),
+            age,
             batch,
+            book: Book::new(),
+            ready: None,
+            spare: (0..BUFFERS).map(|_| Frames::new(framing)).collect(),
+            is_dry: false,
+            dead,
             tally: Tally::new(voice.clone()),
             voice,
-            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
             down: None,
+            last_fault: None,
+            standing: watch::Sender::default(),
+            shown_at: None,
+            unconfirmed_since: None,
             unnoted: None,
             gave_up: false,
-            standing: watch::Sender::default(),
         }
-    }
-
-    /// How it stands, as it changes.
-    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.subscribe()
-    }
-
-    /// Notes what it does now; of a failure, what it was.
-    fn stands(&self, state: State, fault: Option<LastFault>) {
-        let counts = self.tally.counts;
-        self.standing.send_modify(|standing| {
-            if standing.state != state || standing.since.is_none() {
-                standing.state = state;
-                standing.since = Some(Clock::system().now());
-            }
-            standing.counts = counts;
-            if fault.is_some() {
-                standing.fault = fault;
-            }
-        });
     }
 
     pub(super) fn name(&self) -> &ReaderName {
         self.reader.name()
     }
 
-    /// Delivers until no poller is left and the store is empty, or until it has to give up.
+    /// How it stands, as that changes.
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// How long its receiver may keep in memory what it has read.
+    pub(super) fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// Sends until no poller is left and the store is empty, or until it has to give up.
     pub(super) async fn run(mut self, mode: Mode, ends: &Ends) -> Result<Self, RunError> {
-        while let Some(lease) = self.lease(ends).await? {
-            match self.deliver(&lease, mode, ends).await? {
-                Next::Settled => {
-                    self.settle(lease).await?;
-                }
-                Next::GaveUp => {
-                    self.gave_up = true;
-                    break;
-                }
-            }
-        }
-        self.gave_up |= ends.enough.is_cancelled();
+        self.deliver(Until::Sent, mode, ends).await?;
         Ok(self)
     }
 
-    /// Delivers what was stored since [`Self::run`] came to its end, and says farewell.
+    /// Sends what was stored since [`Self::run`] came to its end, waits until all is safe, and says
+    /// farewell.
     pub(super) async fn finish(mut self, mode: Mode, ends: &Ends) -> Result<Forwarded, RunError> {
-        if !ends.enough.is_cancelled() {
-            self = self.run(mode, ends).await?;
-        }
+        self.deliver(Until::Safe, mode, ends).await?;
         let farewell = self.sink.close().await;
-        debug!(destination = %self.name(), ?farewell, "the connection was closed");
+        debug!(destination = %self.name(), ?farewell, "the connections were closed");
+        self.standing.send_modify(|standing| {
+            standing.state = State::Ended;
+            standing.connections.clear();
+        });
         if let Some(error) = self.unnoted {
             return Err(RunError::Store(error));
         }
         Ok(Forwarded { counts: self.tally.counts, gave_up: self.gave_up })
     }
 
-    /// The next entries; `None` when there will be no more.
-    async fn lease(&mut self, ends: &Ends) -> Result<Option<Lease>, RunError> {
+    async fn deliver(&mut self, until: Until, mode: Mode, ends: &Ends) -> Result<(), RunError> {
+        self.is_dry = false;
+        let (mut is_drained, mut is_enough) = (false, false);
         loop {
-            let leased = tokio::select! {
-                biased;
-                () = ends.enough.cancelled() => return Ok(None),
-                leased = self.reader.next(self.batch) => leased.map(Some),
-                failure = self.sink.closed() => {
-                    debug!(destination = %self.reader.name(), "{}", chain(&failure));
-                    continue;
-                }
-                () = ends.drained.cancelled() => self.reader.try_next(self.batch).await,
+            let now = Instant::now();
+            let safe = self.book.outlived(self.age, now);
+            self.settle(safe).await?;
+            self.bury().await?;
+            if !is_enough {
+                self.prepare().await?;
+            }
+            self.dispatch();
+            let is_sent = self.ready.is_none() && self.book.is_sent() && self.is_dry;
+            let is_done = match until {
+                _ if is_enough => self.book.is_still(),
+                Until::Sent => is_drained && is_sent,
+                Until::Safe => is_drained && is_sent && self.book.is_empty(),
             };
-            match leased {
-                Ok(lease) => return Ok(lease),
-                // Told once; what lies behind the damage is handed out next.
-                Err(StoreError::Lost(lost)) => {
-                    error!(destination = %self.name(), help = lost.help(), "the store is damaged: {lost}");
-                    self.voice.say_lost(&lost);
+            if is_done {
+                self.gave_up |= is_enough;
+                return Ok(());
+            }
+            // Nothing more comes: what is out is confirmed at once, where that can be had.
+            self.sink.hurry(is_enough || (is_drained && is_sent) || self.book.is_isolating());
+            let wake = self.show(now);
+            let wanted = self.ready.is_some() && !is_enough;
+            let may_lease = self.is_dry && !is_enough;
+            tokio::select! {
+                biased;
+                () = ends.give_up.cancelled() => {
+                    self.gave_up = true;
+                    return Ok(());
                 }
-                Err(error) => return Err(RunError::Store(error)),
+                () = ends.enough.cancelled(), if !is_enough => {
+                    is_enough = true;
+                    // It is in the store, and not under way.
+                    self.ready = None;
+                }
+                () = ends.drained.cancelled(), if !is_drained => {
+                    is_drained = true;
+                    self.is_dry = false;
+                }
+                event = self.sink.turn(wanted) => self.note(event, mode)?,
+                () = paid(&mut self.ready), if self.sink.room().is_some() => {}
+                grown = self.reader.grown(), if may_lease => {
+                    grown.map_err(RunError::Store)?;
+                    self.is_dry = false;
+                }
+                () = sleep_until(wake.into()) => {}
             }
         }
     }
 
-    /// Notes what was delivered. A full disk is no reason to end, for every start would deliver the
-    /// same batch again: what cannot be noted now is noted with the next batch.
-    async fn settle(&mut self, lease: Lease) -> Result<(), RunError> {
-        let delivered = lease.entries().len();
-        match self.reader.settle(lease, delivered).await {
+    /// Frames the next part that is to go out, where there is one and a buffer for it.
+    async fn prepare(&mut self) -> Result<(), RunError> {
+        while self.ready.is_none() && !self.spare.is_empty() {
+            if !self.book.has_next() && !self.lease().await? {
+                return Ok(());
+            }
+            let Some(taken) = self.book.next() else { return Ok(()) };
+            let (key, entries, again) = (taken.key, taken.entries, taken.again);
+            if let Err(lost) = self.reader.reload(&mut taken.batch.lease).await {
+                self.lost(lost)?;
+                // Its leases are handed out anew, in their order, and so all of them are let go.
+                self.book.clear();
+                self.is_dry = false;
+                continue;
+            }
+            let Some(mut frames) = self.spare.pop() else { return Ok(()) };
+            self.frame(key, entries, again, &mut frames);
+            if let Some(flight) = self.book.batch(key) {
+                flight.lease.release();
+            }
+            if frames.is_empty() {
+                self.spare.push(frames);
+                let whole = self.book.nothing_to_send(key);
+                self.settle(whole.into_iter().collect()).await?;
+                continue;
+            }
+            let (rate, events, bytes) = (Arc::clone(&self.rate), frames.len(), frames.bytes().len());
+            let paying = Box::pin(async move { rate.ready(events, bytes).await });
+            self.ready = Some(Ready { key, frames, paying: Some(paying) });
+        }
+        Ok(())
+    }
+
+    /// Leases the next entries; whether there were any.
+    async fn lease(&mut self) -> Result<bool, RunError> {
+        if self.is_dry || self.book.is_isolating() || self.book.batches() >= MOST_UNDER_WAY {
+            return Ok(false);
+        }
+        loop {
+            match self.reader.try_next(self.batch).await {
+                Ok(Some(lease)) => {
+                    let (entries, plans) = (lease.len(), Arc::clone(&self.plans.borrow_and_update()));
+                    self.book.add(Flight { lease, plans, events: 0, bytes: 0 }, entries);
+                    return Ok(true);
+                }
+                Ok(None) => {
+                    self.is_dry = true;
+                    return Ok(false);
+                }
+                // What lies behind the damage is handed out next.
+                Err(error) => self.lost(error)?,
+            }
+        }
+    }
+
+    /// Says what damage has taken; another error of the store is the end.
+    fn lost(&self, error: StoreError) -> Result<(), RunError> {
+        match error {
+            // Told once; when it was met on a second reading, it is told in its place.
+            StoreError::Lost(lost) => {
+                error!(destination = %self.name(), help = lost.help(), "the store is damaged: {lost}");
+                self.voice.say_lost(&lost);
+                Ok(())
+            }
+            StoreError::Recalled => Ok(()),
+            error => Err(RunError::Store(error)),
+        }
+    }
+
+    /// Frames some entries of a batch: all of it under the plans that it began under.
+    fn frame(&mut self, key: Key, entries: std::ops::Range<usize>, again: bool, frames: &mut Frames) {
+        frames.clear();
+        let Some(flight) = self.book.batch(key) else { return };
+        self.converter.adopt(Arc::clone(&flight.plans));
+        let mut nth = 0_usize;
+        for (source, run) in flight.lease.by_source() {
+            for entry in run {
+                if entries.contains(&nth) {
+                    convert(&mut self.converter, &mut self.tally, entry, source, again, frames);
+                }
+                nth = nth.saturating_add(1);
+            }
+        }
+        let (events, bytes) = (count(frames.len()), count(frames.bytes().len()));
+        if again {
+            self.tally.counts.repeated += events;
+        } else {
+            (flight.events, flight.bytes) = (events, bytes);
+        }
+    }
+
+    /// Gives what is ready to a connection that has room.
+    fn dispatch(&mut self) {
+        let Some(line) = self.sink.room() else { return };
+        let Some(ready) = self.ready.take_if(|ready| ready.paying.is_none()) else { return };
+        let number = self.sink.send(line, ready.frames);
+        self.book.sent(ready.key, line, number);
+        self.unconfirmed_since.get_or_insert_with(Instant::now);
+    }
+
+    fn note(&mut self, event: Event, mode: Mode) -> Result<(), RunError> {
+        let now = Instant::now();
+        match event {
+            Event::Written(frames) => self.spare.push(frames),
+            Event::Read { line, lane, through } => {
+                self.book.read(line, lane, through, now);
+                self.confirmed();
+            }
+            Event::Ended { line, lane } => {
+                if self.book.ended(line, lane, now) {
+                    self.confirmed();
+                }
+            }
+            Event::Failed { line, lane, barren, error } => {
+                self.refill();
+                if self.book.failed(line, lane, barren) > 0 || barren {
+                    self.failed(error, mode)?;
+                } else {
+                    debug!(destination = %self.name(), "an idle connection ended: {}", chain(&error));
+                }
+            }
+            Event::Unreachable(error) => self.failed(error, mode)?,
+            Event::Changed => self.shown_at = None,
+        }
+        Ok(())
+    }
+
+    /// What a line had not written is gone with it, and its buffers are.
+    fn refill(&mut self) {
+        let framing = self.framing;
+        let known = self.spare.len().saturating_add(usize::from(self.ready.is_some()));
+        let missing = BUFFERS.saturating_sub(known);
+        if self.book.is_still() {
+            self.spare.extend((0..missing).map(|_| Frames::new(framing)));
+        }
+    }
+
+    /// Notes what is safe. A full disk is no reason to end, for every start would deliver the same
+    /// batches again: what cannot be noted now is noted with the next.
+    async fn settle(&mut self, safe: Vec<Flight>) -> Result<(), RunError> {
+        if safe.is_empty() {
+            return Ok(());
+        }
+        for flight in &safe {
+            self.tally.counts.delivered += flight.events;
+            self.tally.counts.bytes += flight.bytes;
+        }
+        match self.reader.settle_all(safe.into_iter().map(|flight| flight.lease)).await {
             Ok(()) => self.unnoted = None,
             Err(error @ StoreError::DiskFull { .. }) => {
                 if self.unnoted.is_none() {
@@ -201,61 +417,50 @@ impl Outlet {
         Ok(())
     }
 
-    /// Sends one lease until it is taken.
-    async fn deliver(&mut self, lease: &Lease, mode: Mode, ends: &Ends) -> Result<Next, RunError> {
-        self.frame(lease.by_source());
-        loop {
-            let allowed = self.rate.ready(self.frames.len(), self.frames.bytes().len());
-            if ends.enough.run_until_cancelled(allowed).await.is_none() {
-                return Ok(Next::GaveUp);
+    /// Puts aside what the receiver does not take, so that the events behind it arrive.
+    async fn bury(&mut self) -> Result<(), RunError> {
+        while let Some((key, nth)) = self.book.dead() {
+            let Some(flight) = self.book.batch(key) else { return Ok(()) };
+            if let Err(lost) = self.reader.reload(&mut flight.lease).await {
+                self.lost(lost)?;
+                self.book.clear();
+                self.is_dry = false;
+                return Ok(());
             }
-            match ends.give_up.run_until_cancelled(self.sink.send(&self.frames)).await {
-                None => return Ok(Next::GaveUp),
-                Some(Ok(_assurance)) => break,
-                Some(Err(error)) => {
-                    let wait = self.failed(error, mode)?;
-                    if ends.enough.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-                        return Ok(Next::GaveUp);
-                    }
+            let mut frames = Frames::new(Framing::Newline);
+            self.frame(key, nth..nth.saturating_add(1), true, &mut frames);
+            self.tally.counts.repeated = self.tally.counts.repeated.saturating_sub(1);
+            let cause = self.last_fault.as_ref().map(|fault| fault.what.as_str());
+            match self
+                .dead
+                .keep(frames.bytes(), cause.unwrap_or("the receiver closes the connection on it"))
+                .await
+            {
+                Ok(()) => {
+                    error!(
+                        destination = %self.name(), file = %self.dead.path().display(),
+                        "the receiver takes other events and hangs up on this one each time: it is kept in the file of dead letters"
+                    );
+                }
+                Err(fault) => {
+                    // Better kept in the log than in the way.
+                    error!(destination = %self.name(), "a dead letter cannot be written: {fault}");
+                    return Ok(());
                 }
             }
-        }
-        self.recovered();
-        self.tally.counts.delivered += self.frames.len() as u64;
-        self.tally.counts.bytes += self.frames.bytes().len() as u64;
-        self.stands(State::Delivering, None);
-        Ok(Next::Settled)
-    }
-
-    /// Frames a batch: all of it under the plans that are in force at its beginning.
-    fn frame<'l>(&mut self, batch: impl Iterator<Item = (&'l SourceId, &'l [Entry])>) {
-        self.converter.adopt(Arc::clone(&self.plans.borrow_and_update()));
-        self.frames.clear();
-        for (source, entries) in batch {
-            for entry in entries {
-                self.convert(entry, source.as_str());
+            self.tally.counts.dead_letters += 1;
+            if let Some(flight) = self.book.batch(key) {
+                flight.lease.release();
+                flight.events = flight.events.saturating_sub(1);
             }
+            let whole = self.book.buried(key);
+            self.settle(whole.into_iter().collect()).await?;
         }
+        Ok(())
     }
 
-    /// Adds the entry's frame to the batch, where it has one here.
-    fn convert(&mut self, entry: &Entry, source: &str) {
-        let applied = self.converter.map(entry);
-        let dropped = applied.dropped.is_some();
-        self.tally.mapped(entry, &applied);
-        if dropped {
-            return;
-        }
-        if !self.converter.is_wanted(entry, source) {
-            self.tally.counts.unwanted += 1;
-            return;
-        }
-        let cuts = self.frames.push(|out| self.converter.write(entry, out));
-        self.tally.written(entry, &cuts);
-    }
-
-    /// The one place that decides what follows a failure: how long to wait, or that it is over.
-    fn failed(&mut self, error: SendError, mode: Mode) -> Result<Duration, RunError> {
+    /// The one place that decides what follows a failure: going on, or that it is over.
+    fn failed(&mut self, error: SendError, mode: Mode) -> Result<(), RunError> {
         let now = Instant::now();
         let text = chain(&error);
         let down = self.down.get_or_insert_with(|| Down {
@@ -265,7 +470,13 @@ impl Outlet {
             said_at: now,
         });
         down.failures += 1;
-        self.tally.counts.resent += 1;
+        self.tally.counts.failures += 1;
+        self.last_fault = Some(LastFault {
+            at: Clock::system().now(),
+            failures: down.failures,
+            what: text.clone(),
+            help: error.help(),
+        });
         if down.said != text || down.said_at.elapsed() >= SAY_EVERY {
             let help = error.help().unwrap_or_default();
             warn!(
@@ -275,28 +486,141 @@ impl Outlet {
             down.said = text;
             down.said_at = now;
         }
-        let fault = LastFault {
-            at: Clock::system().now(),
-            failures: down.failures,
-            what: chain(&error),
-            help: error.help(),
-        };
-        let enough = mode == Mode::Once && down.failures >= PATIENCE;
-        self.stands(if error.again() { State::Down } else { State::Ended }, Some(fault));
-        if !error.again() || enough {
+        self.shown_at = None;
+        if !error.again() || (mode == Mode::Once && down.failures >= PATIENCE) {
             return Err(RunError::Undelivered { destination: self.reader.name().clone(), source: error });
         }
-        Ok(self.backoff.after_failure())
+        Ok(())
     }
 
-    fn recovered(&mut self) {
-        self.backoff.reset();
+    /// The receiver has confirmed something.
+    fn confirmed(&mut self) {
+        self.unconfirmed_since = (!self.book.is_still()).then(Instant::now);
+        self.standing.send_if_modified(|standing| {
+            standing.confirmed_at = Some(Clock::system().now());
+            false
+        });
         if let Some(down) = self.down.take() {
             info!(
                 destination = %self.name(), down_for_s = down.since.elapsed().as_secs(), failures = down.failures,
                 "the destination takes events again"
             );
+            self.shown_at = None;
         }
+    }
+
+    /// Shows how it stands, not too often; when to look again at the latest.
+    fn show(&mut self, now: Instant) -> Instant {
+        let due = self.book.due(self.age);
+        let shown = self.shown_at.and_then(|at| at.checked_add(SHOW_EVERY)).filter(|next| *next > now);
+        if let Some(next) = shown {
+            return due.map_or(next, |due| due.min(next));
+        }
+        let standing = self.stands();
+        let changed = self.standing.send_if_modified(|known| {
+            let standing = Standing {
+                since: if known.state == standing.state { known.since } else { standing.since },
+                confirmed_at: known.confirmed_at,
+                ..standing
+            };
+            let changed = *known != standing;
+            *known = standing;
+            changed
+        });
+        self.shown_at = changed.then_some(now);
+        let look = if self.book.is_still() { IDLE } else { SHOW_EVERY };
+        let next = now.checked_add(look).unwrap_or(now);
+        due.map_or(next, |due| due.min(next))
+    }
+
+    fn stands(&self) -> Standing {
+        let unconfirmed = self.unconfirmed_since.is_some_and(|since| since.elapsed() >= UNCONFIRMED);
+        let state = if self.down.is_some() {
+            State::Down
+        } else if self.sink.is_stalled() {
+            State::Stalled
+        } else if unconfirmed {
+            State::Unconfirmed
+        } else if self.ready.as_ref().is_some_and(|ready| ready.paying.is_some()) {
+            State::Held
+        } else if self.ready.is_some() || !self.book.is_empty() {
+            State::Delivering
+        } else {
+            State::Idle
+        };
+        let link = |link: &crate::syslog::Link| Link {
+            endpoint: link.endpoint.clone(),
+            assurance: link.assurance,
+            because: link.because.map(str::to_owned),
+            tls: link
+                .tls
+                .as_ref()
+                .map(|tls| format!("{}, {}, verified as {}", tls.version, tls.cipher, tls.name)),
+            certificates: link.tls.iter().flat_map(|tls| tls.chain.iter().map(Seen::from)).collect(),
+        };
+        Standing {
+            state,
+            since: Some(Clock::system().now()),
+            connections: self.sink.links().into_iter().map(link).collect(),
+            fault: self.last_fault.clone(),
+            held_by: None,
+            unconfirmed: self.book.unconfirmed(),
+            confirmed_at: None,
+            counts: self.tally.counts,
+        }
+    }
+}
+
+/// Adds the entry's frame to the batch, where it has one here. What goes out again was counted.
+fn convert(
+    converter: &mut Converter,
+    tally: &mut Tally,
+    entry: &Entry,
+    source: &SourceId,
+    again: bool,
+    frames: &mut Frames,
+) {
+    let applied = converter.map(entry);
+    let dropped = applied.dropped.is_some();
+    if !again {
+        tally.mapped(entry, &applied);
+    }
+    if dropped {
+        return;
+    }
+    if !converter.is_wanted(entry, source.as_str()) {
+        tally.counts.unwanted += u64::from(!again);
+        return;
+    }
+    let cuts = frames.push(|out| converter.write(entry, out));
+    if !again {
+        tally.written(entry, &cuts);
+    }
+}
+
+/// Waits until what is ready may go out; for ever when there is nothing to wait for.
+async fn paid(ready: &mut Option<Ready>) {
+    match ready {
+        Some(Ready { paying: paying @ Some(_), .. }) => {
+            if let Some(payment) = paying {
+                payment.await;
+            }
+            *paying = None;
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// With nothing under way there is nothing to look after.
+const IDLE: Duration = Duration::from_secs(60);
+
+impl std::fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outlet").field("name", self.name()).finish_non_exhaustive()
     }
 }
 
@@ -309,7 +633,7 @@ mod tests {
     use crate::cef::Encoder;
     use crate::event::{Log, UnixTime};
     use crate::mapping::{Layer, MappingFile, builtin, compile};
-    use crate::store::{Settings, Store};
+    use crate::store::{Batch, Bookmark, Settings, Store};
     use crate::syslog::{Facility, Format, Header};
 
     /// The shipped mapping and a key that says which edition it is.
@@ -326,20 +650,32 @@ mod tests {
         let settings =
             Settings { dir: dir.path().to_owned(), retention: Duration::from_secs(1), max_size: 64 << 20 };
         let (store, _) = Store::open(&settings).unwrap();
-        let reader = store.reader(ReaderName::new("siem"), None).await.unwrap();
-        let editions = [edition("one"), edition("two")];
-        let plans = watch::Sender::new(Arc::clone(&editions[0]));
-        let format = Format::new(Header::None, Facility::LOCAL0, None, "CEF");
-        let converter = Converter::new(Arc::clone(&editions[0]), Encoder::default(), format, 8000);
-        let (rate, voice) = (Rate::new(&crate::net::Limits::default()), voice().0);
-        let mut outlet =
-            Outlet::new(reader, plans.subscribe(), converter, Framing::Newline, Sink::stdout(), rate, voice);
         let entries: Vec<_> = (0..ENTRIES)
             .map(|n| {
                 let raw = format!(r#"{{"id":"{n}","action":"user_login"}}"#);
                 Entry::from_raw(Log::Audit, raw.into(), UnixTime::from_seconds(0), 0).unwrap()
             })
             .collect();
+        let stored = Batch { source: SourceId::new("acme"), entries, bookmark: Bookmark::default() };
+        store.append(stored).await.unwrap();
+        let reader = store.reader(ReaderName::new("siem"), None).await.unwrap();
+        let editions = [edition("one"), edition("two")];
+        let plans = watch::Sender::new(Arc::clone(&editions[0]));
+        let format = Format::new(Header::None, Facility::LOCAL0, None, "CEF");
+        let converter = Converter::new(Arc::clone(&editions[0]), Encoder::default(), format, 8000);
+        let (rate, voice) = (Rate::new(&crate::net::Limits::default()), voice().0);
+        let dead = DeadLetters::of(dir.path(), "siem");
+        let mut outlet = Outlet::new(
+            reader,
+            plans.subscribe(),
+            converter,
+            Framing::Newline,
+            Sink::stdout(),
+            rate,
+            Duration::ZERO,
+            dead,
+            voice,
+        );
         // Plans change all the time, and so within batches too.
         let done = Arc::new(AtomicBool::new(false));
         let swapping = std::thread::spawn({
@@ -354,11 +690,16 @@ mod tests {
             }
         });
         let start = Instant::now();
-        let mut seen = [0; 2];
+        let (mut seen, mut frames) = ([0; 2], Frames::new(Framing::Newline));
         while seen.contains(&0) || seen.iter().sum::<u32>() < 50 {
             assert!(start.elapsed() < Duration::from_secs(60), "only {seen:?}");
-            outlet.frame([(&SourceId::new("acme"), entries.as_slice())].into_iter());
-            let text = std::str::from_utf8(outlet.frames.bytes()).unwrap();
+            outlet.is_dry = false;
+            assert!(outlet.lease().await.unwrap());
+            let key = outlet.book.next().unwrap().key;
+            outlet.frame(key, 0..ENTRIES, false, &mut frames);
+            // All of it is leased anew.
+            outlet.book.clear();
+            let text = std::str::from_utf8(frames.bytes()).unwrap();
             let of = |name| text.matches(&format!(" AcmeEdition={name}")).count();
             match (of("one"), of("two")) {
                 (ENTRIES, 0) => seen[0] += 1,

@@ -11,13 +11,18 @@
 //! Backpressure lies in two places, and no queue between them: `append` waits while the store is
 //! full, so that Slack itself keeps the events; a destination's task pulls one batch at a time.
 //!
-//! **Invariant:** a reader's position moves only after its sink took the batch.
-//! Beside these tasks, `reload` looks at the mapping folders, `outage` and `expiry` at the destinations, `own` stores what the forwarder has to
-//! say of itself as entries like Slack's, and `status` shows how it is to those who ask.
+//! **Invariant:** a reader's position moves only past what the receiver has, as far as that can be
+//! known (`book`).
+//!
+//! Beside these tasks, `reload` looks at the mapping folders, `outage` and `expiry` at the
+//! destinations, `own` stores what the forwarder has to say of itself as entries like Slack's, and
+//! `status` shows how it is to those who ask.
 //!
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
+mod book;
 mod convert;
+mod dead;
 mod expiry;
 mod forward;
 mod news;
@@ -96,6 +101,8 @@ pub struct Running {
     voice: voice::Voice,
     recording: voice::Recording,
     ends: Ends,
+    /// How long the last receipts may take.
+    last_receipts: Duration,
 }
 
 /// The ends of a path, in the order in which they come.
@@ -159,8 +166,9 @@ pub enum RunError {
 
 /// How long a stopped path goes on delivering what it has.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long its last batches may take after that.
-const LAST_BATCH: Duration = Duration::from_secs(10);
+/// How long the receipts of its last batches may take after that, beside the time that a receiver
+/// may keep in memory what it has read.
+const LAST_RECEIPTS: Duration = Duration::from_secs(10);
 
 impl App {
     /// Fetches secrets, reads certificates and mappings, opens the store, finds every bookmark and
@@ -197,6 +205,8 @@ impl App {
         }
         let mut forwarders = JoinSet::new();
         let mut shown = Vec::new();
+        let oldest = destinations.iter().map(|(outlet, _)| outlet.age()).max().unwrap_or_default();
+        let last_receipts = oldest.saturating_add(LAST_RECEIPTS);
         for (outlet, setup::Beside { route, own_certificate }) in destinations {
             let name = outlet.name().clone();
             if mode == Mode::Forever {
@@ -204,11 +214,12 @@ impl App {
                 beside.spawn(outage::watch(name.clone(), route.clone(), standing.clone(), voice.clone()));
                 beside.spawn(expiry::watch(name, own_certificate, standing, voice));
             }
-            shown.push((name.clone(), route, outlet.standing()));
+            let (age, standing) = (outlet.age(), outlet.standing());
+            shown.push(status::Outgoing { name: name.clone(), route, age, standing });
             let ends = ends.clone();
             forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
         }
-        let standings = shown.iter().map(|(name, _, standing)| (name.clone(), standing.clone())).collect();
+        let standings = shown.iter().map(|of| (of.name.clone(), of.standing.clone())).collect();
         let board = status::Board {
             started_at: Clock::system().now(),
             store: store.clone(),
@@ -234,6 +245,7 @@ impl App {
             voice,
             recording,
             ends,
+            last_receipts,
         }
     }
 }
@@ -274,10 +286,20 @@ impl Running {
     /// The first failure. All that was stored and not delivered is there at the next start.
     pub async fn finish(self) -> Result<Finished, RunError> {
         let Self {
-            mode, store, mut pollers, mut forwarders, beside, showing, voice, recording, ends, ..
+            mode,
+            store,
+            mut pollers,
+            mut forwarders,
+            beside,
+            showing,
+            voice,
+            recording,
+            ends,
+            last_receipts,
+            ..
         } = self;
         let watching = tokio::spawn(watch_store(store.clone(), voice.clone()));
-        let grace = tokio::spawn(grace(ends.clone()));
+        let grace = tokio::spawn(grace(ends.clone(), last_receipts));
         let mut usage = store.watch_usage();
         let mut failure: Option<RunError> = None;
         let mut abandoned = false;
@@ -363,11 +385,11 @@ async fn full(usage: &mut watch::Receiver<Usage>) {
 }
 
 /// Gives the destinations their last seconds.
-async fn grace(ends: Ends) {
+async fn grace(ends: Ends, last_receipts: Duration) {
     ends.stop.cancelled().await;
     tokio::time::sleep(GRACE).await;
     ends.enough.cancel();
-    tokio::time::sleep(LAST_BATCH).await;
+    tokio::time::sleep(last_receipts).await;
     ends.give_up.cancel();
 }
 

@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
 use super::App;
 use super::convert::Converter;
+use super::dead::DeadLetters;
 use super::forward::Outlet;
 use super::own::OwnEvent;
 use super::poll::Source as PollSource;
@@ -23,7 +25,7 @@ use crate::net::{Address, ClientTls, Rate, Roots, TlsError, Trust, http_tls};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
 use crate::store::{self, OpenError, ReaderName, Repair, SourceId, Store, StoreError};
-use crate::syslog::{Endpoint, Format, Framing, Sink, Timeouts};
+use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 
 /// What is not as it must be.
 #[derive(Debug, thiserror::Error)]
@@ -193,26 +195,35 @@ fn token(name: &str, from: &SecretFrom) -> Result<secrecy::SecretString, SetupEr
 /// # Errors
 /// A certificate, key or authority cannot be used.
 pub fn sink(name: &str, destination: &Destination) -> Result<(Sink, Framing), SetupError> {
-    match &destination.transport {
+    let settings = syslog::Settings {
+        strategy: destination.strategy,
+        receipts: destination.receipts,
+        age: destination.age,
+        ..syslog::Settings::default()
+    };
+    let (endpoints, framing) = match &destination.transport {
         Transport::Tls(tls) => {
             let endpoints = endpoints(tls)
                 .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })?;
-            Ok((Sink::stream(endpoints, Timeouts::default()), tls.framing))
+            (endpoints, tls.framing)
         }
-        Transport::Tcp { to, framing } => {
-            let endpoints =
-                to.iter().map(|address| Endpoint { address: address.clone(), tls: None }).collect();
-            Ok((Sink::stream(endpoints, Timeouts::default()), *framing))
+        Transport::Tcp { to, framing } => (to.iter().cloned().map(Endpoint::tcp).collect(), *framing),
+        Transport::Udp { to } => {
+            let endpoint = |address: &Address| Endpoint::Udp { address: address.clone() };
+            (to.iter().map(endpoint).collect(), Framing::Newline)
         }
-        Transport::Stdout => Ok((Sink::stdout(), Framing::Newline)),
-        Transport::File { path } => Ok((Sink::file(path.clone()), Framing::Newline)),
-    }
+        Transport::Unix { path, kind, framing } => {
+            (vec![Endpoint::Unix { path: path.clone(), kind: *kind }], *framing)
+        }
+        Transport::Stdout => (vec![Endpoint::Stdout], Framing::Newline),
+        Transport::File { path } => (vec![Endpoint::File { path: path.clone() }], Framing::Newline),
+    };
+    Ok((Sink::new(endpoints, settings), framing))
 }
 
 fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
     let clients = tls.settings.clients(&tls.to)?;
-    let endpoint =
-        |(address, client): (&Address, _)| Endpoint { address: address.clone(), tls: Some(client) };
+    let endpoint = |(address, client): (&Address, _)| Endpoint::tls(address.clone(), client);
     Ok(tls.to.iter().zip(clients).map(endpoint).collect())
 }
 
@@ -275,7 +286,10 @@ pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
         let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
         let converter = converter(destination, plans.borrow().clone());
         let rate = Rate::new(&destination.limits);
-        let outlet = Outlet::new(reader, plans, converter, framing, sink, rate, voice.clone());
+        let dead = DeadLetters::of(&config.state.dir, reader.name().as_str());
+        // What was only handed over, or is on the disk, is not to be waited for.
+        let age = if destination.transport.has_receipts() { destination.age } else { Duration::ZERO };
+        let outlet = Outlet::new(reader, plans, converter, framing, sink, rate, age, dead, voice.clone());
         let beside = Beside::of(destination)
             .map_err(|source| SetupError::Tls { whose: format!("destination {}", outlet.name()), source })?;
         destinations.push((outlet, beside));

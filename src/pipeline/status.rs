@@ -64,6 +64,8 @@ pub struct DestinationStatus {
     /// How it is reached.
     #[serde(flatten)]
     pub route: Route,
+    /// How long what its receiver has read may sit in memory there, before it counts as delivered.
+    pub age_seconds: f64,
     /// How it stands.
     #[serde(flatten)]
     pub standing: Standing,
@@ -104,6 +106,8 @@ impl Route {
         let (transport, to) = match transport {
             Transport::Tls(tls) => ("tls", addresses(&tls.to)),
             Transport::Tcp { to, .. } => ("tcp", addresses(to)),
+            Transport::Udp { to } => ("udp", addresses(to)),
+            Transport::Unix { path, .. } => ("unix", vec![path.display().to_string()]),
             Transport::Stdout => ("stdout", Vec::new()),
             Transport::File { path } => ("file", vec![path.display().to_string()]),
         };
@@ -125,9 +129,25 @@ pub(super) struct Board {
     pub(super) store: Store,
     pub(super) dir: PathBuf,
     pub(super) sources: Vec<(SourceId, watch::Receiver<Reading>)>,
-    pub(super) destinations: Vec<(ReaderName, Route, watch::Receiver<Standing>)>,
+    pub(super) destinations: Vec<Outgoing>,
     /// The end was asked for.
     pub(super) stop: CancellationToken,
+}
+
+/// A destination to be looked up.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) name: ReaderName,
+    pub(super) route: Route,
+    pub(super) age: Duration,
+    pub(super) standing: watch::Receiver<Standing>,
+}
+
+/// How a destination stands; one whose task is over has ended, whatever it showed last.
+fn stands(standing: &watch::Receiver<Standing>) -> Standing {
+    let ended = standing.has_changed().is_err();
+    let shown = standing.borrow().clone();
+    if ended { Standing { state: State::Ended, connections: Vec::new(), ..shown } } else { shown }
 }
 
 /// So long the store may take to answer.
@@ -146,16 +166,17 @@ impl Board {
         let mut destinations: Vec<_> = self
             .destinations
             .iter()
-            .map(|(name, route, standing)| DestinationStatus {
+            .map(|Outgoing { name, route, age, standing }| DestinationStatus {
                 name: name.to_string(),
                 route: route.clone(),
-                standing: standing.borrow().clone(),
+                age_seconds: age.as_secs_f64(),
+                standing: stands(standing),
                 backlog: None,
             })
             .collect();
         let asked = async {
-            for ((name, _, _), shown) in self.destinations.iter().zip(&mut destinations) {
-                shown.backlog = self.store.backlog(name).await.ok().flatten();
+            for (of, shown) in self.destinations.iter().zip(&mut destinations) {
+                shown.backlog = self.store.backlog(&of.name).await.ok().flatten();
             }
         };
         // Late or not, what it has said by then is shown.
@@ -187,10 +208,9 @@ impl Board {
                 reasons.push(format!("source {name}: it has ended{}", because(reading.fault.as_ref())));
             }
         }
-        for (name, _, standing) in &self.destinations {
-            let ended = standing.has_changed().is_err();
-            let standing = standing.borrow();
-            if ended || standing.state == State::Ended {
+        for Outgoing { name, standing, .. } in &self.destinations {
+            let standing = stands(standing);
+            if standing.state == State::Ended {
                 reasons.push(format!("destination {name}: it has ended{}", because(standing.fault.as_ref())));
             }
         }

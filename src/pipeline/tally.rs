@@ -11,7 +11,7 @@ use crate::mapping::Applied;
 /// Counts since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
-    /// Events that the sink took.
+    /// Events that count as delivered.
     pub delivered: u64,
     /// Bytes of their frames.
     pub bytes: u64,
@@ -25,8 +25,12 @@ pub struct Counts {
     pub misfits: u64,
     /// Events of which something was cut to fit.
     pub cut: u64,
-    /// Batches that were sent again.
-    pub resent: u64,
+    /// Events that were sent again after a connection had failed.
+    pub repeated: u64,
+    /// Events that the receiver never takes, kept in the file of dead letters.
+    pub dead_letters: u64,
+    /// Connections that failed, and tries to make one.
+    pub failures: u64,
 }
 
 /// Counts, and what has been said of them.

@@ -97,7 +97,7 @@ impl Reader {
     pub async fn try_next(&mut self, at_most: NonZeroUsize) -> Result<Option<Lease>, StoreError> {
         self.take_back_dropped();
         if self.ahead.is_none() {
-            let (from, extent) = (self.cursor, *self.extent.borrow());
+            let (from, extent) = (self.cursor, *self.extent.borrow_and_update());
             let eye = Arc::clone(&self.eye);
             let look = blocking(move || {
                 let mut eye = eye.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,6 +121,18 @@ impl Reader {
         }
         let ahead = Vec::from_iter(self.ahead.take());
         Ok(self.lease(ahead, at_most.get()))
+    }
+
+    /// Waits until there may be entries that [`Self::try_next`] did not see. Dropped, it has missed
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] when there will be no more.
+    pub async fn grown(&mut self) -> Result<(), StoreError> {
+        tokio::select! {
+            grown = self.extent.changed() => grown.map_err(|_| StoreError::Closed),
+            () = self.leases.dropped() => Ok(()),
+        }
     }
 
     /// Reads the entries of a released lease again: the same ones, in the same runs.

@@ -3,6 +3,7 @@
 //! **Invariant:** the words stand here alone: `check`, `status` and the log say the same.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,18 +28,29 @@ pub enum Assurance {
 
 impl Assurance {
     /// What a stream can give by the version of TLS that its receiver speaks (`TLS 1.3`; none:
-    /// plaintext), and why that is not more.
-    pub fn of_stream(tls: Option<&str>) -> (Self, Option<&'static str>) {
+    /// plaintext) and whether receipts are asked for, and why that is not more.
+    pub fn of_stream(tls: Option<&str>, receipts: bool) -> (Self, Option<&'static str>) {
         match tls {
+            _ if !receipts => (Self::Flushed, Some("`receipts` is off")),
             Some("TLS 1.3") => (Self::Read, None),
             Some(_) => (
                 Self::ReadAtEnd,
-                Some("the receiver speaks TLS 1.2 only: receipts come at the end of each connection"),
+                Some("the receiver speaks TLS 1.2 only, and shows what it has read when a connection ends"),
             ),
             None => (
                 Self::ReadAtEnd,
-                Some("this is no TLS 1.3 connection: receipts come at the end of each connection"),
+                Some("without TLS 1.3 a receiver shows what it has read only when a connection ends"),
             ),
+        }
+    }
+
+    /// The same as text, with the time for which a receiver may keep in memory what it has read.
+    pub fn after(self, age: Duration) -> String {
+        match self {
+            Self::HandedOver | Self::Durable => self.to_string(),
+            _ if age.is_zero() => self.to_string(),
+            _ if age.subsec_nanos() == 0 => format!("{self}, plus {} s", age.as_secs()),
+            _ => format!("{self}, plus {age:?}"),
         }
     }
 }
@@ -66,14 +78,23 @@ mod tests {
 
     #[test]
     fn a_stream_gives_less_without_tls_1_3_and_says_why() {
-        let (best, because) = Assurance::of_stream(Some("TLS 1.3"));
+        let (best, because) = Assurance::of_stream(Some("TLS 1.3"), true);
         assert_eq!((best, because), (Assurance::Read, None));
-        for tls in [Some("TLS 1.2"), None] {
-            let (less, because) = Assurance::of_stream(tls);
-            assert!(less < best && because.is_some(), "{tls:?}");
+        for (tls, receipts) in [(Some("TLS 1.2"), true), (None, true), (Some("TLS 1.3"), false)] {
+            let (less, because) = Assurance::of_stream(tls, receipts);
+            assert!(less < best && because.is_some(), "{tls:?} {receipts}");
         }
-        let (_, because) = Assurance::of_stream(Some("TLS 1.2"));
+        let (_, because) = Assurance::of_stream(Some("TLS 1.2"), true);
         assert!(because.unwrap().contains("TLS 1.2 only"));
+    }
+
+    #[test]
+    fn the_age_is_told_where_it_is_waited_for() {
+        let five = Duration::from_secs(5);
+        assert!(Assurance::Read.after(five).ends_with("read it (TLS 1.3 receipts), plus 5 s"));
+        assert!(Assurance::Read.after(Duration::ZERO).ends_with("(TLS 1.3 receipts)"));
+        assert!(Assurance::ReadAtEnd.after(Duration::from_millis(500)).ends_with(", plus 500ms"));
+        assert!(Assurance::Durable.after(five).ends_with("on the disk"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum Framing {
 }
 
 /// The frames of one batch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Frames {
     framing: Framing,
     bytes: Vec<u8>,
@@ -61,6 +61,17 @@ impl Frames {
         }
         self.ends.push(self.bytes.len());
         done
+    }
+
+    /// Takes the bytes away to be written; [`Self::give_back`] brings the buffer back.
+    pub(super) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Brings a buffer back, for the next batch.
+    pub(super) fn give_back(&mut self, buffer: Vec<u8>) {
+        self.bytes = buffer;
+        self.clear();
     }
 
     /// How many frames there are.

@@ -1,31 +1,36 @@
 //! Syslog: an event's line gets a header, lines become frames, frames reach a receiver.
 //!
 //! ```text
-//! CEF line ─▶ Format (RFC 5424, RFC 3164 or none) ─▶ Frames (octet counting or newline) ─▶ Sink (TLS, TCP, file, stdout)
+//! CEF line ─▶ Format (RFC 5424, RFC 3164 or none) ─▶ Frames (octet counting or newline) ─▶ Sink ─▶ lines (TLS, TCP, UDP, …)
 //! ```
 //!
-//! A batch is written into one [`Frames`], whose buffer is used again for the next batch, and goes
-//! out with one [`Sink::send`].
+//! A batch is written into one [`Frames`], whose buffer comes back when it is written. The
+//! [`Sink`] has many batches under way and tells which of them the receiver has read; what that is
+//! worth is the [`Assurance`].
 //!
-//! **Invariant:** a batch is sent whole on one connection or again whole on the next: a frame is
+//! **Invariant:** a batch is sent whole on one connection or again whole on another: a frame is
 //! never begun on one connection and ended on another.
-//! **Invariant:** `Ok` from [`Sink::send`] means at least that the receiver's side was seen healthy
-//! *after* the last byte had left; what it is worth is the [`Assurance`].
-//! **Invariant:** nothing here knows Slack or mappings, and nothing waits between tries: backoff,
-//! rates and logs are the caller's.
+//! **Invariant:** nothing here knows Slack or mappings, and nothing here keeps an event: what has to
+//! be sent again is asked for again.
 
 mod assurance;
+mod endpoint;
+mod failure;
 mod format;
 mod frames;
+mod line;
 mod message;
+mod probe;
 mod profile;
 mod sink;
 
 pub use assurance::Assurance;
+pub use endpoint::{Endpoint, Link, UnixKind};
+pub use failure::{Failure, Fault, SendError};
 pub use format::{EventTime, Format, Header};
 pub use frames::{Frames, Framing};
+pub use line::LineId;
 pub use message::{BadFacility, Facility, Severity};
+pub use probe::{Probe, ProbedTls};
 pub use profile::{BadProfile, HeaderKind, Profile};
-pub use sink::{
-    Endpoint, Failure, Farewell, Fault, File, Probe, ProbedTls, SendError, Sink, Stdout, Stream, Timeouts,
-};
+pub use sink::{Event, Farewell, Settings, Sink, Strategy, Timeouts};

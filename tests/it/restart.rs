@@ -1,4 +1,5 @@
-//! The program killed, stopped and started again: nothing is lost, and little comes twice.
+//! The program killed, stopped and started again: nothing is lost, and after a stop nothing comes
+//! twice. How much a kill repeats is what the loss test (`tests/loss`) measures.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -65,14 +66,11 @@ fn forwarder(slack: &Slack, receiver: SocketAddr, certificates: &Certificates, r
         slack,
         "start = \"1d\"\nsettle = \"2s\"\nverify_after = \"off\"\nrequests_per_minute = 1000000",
         &format!(
-            "[destinations.siem]\n{rate}\n[destinations.siem.tls]\nto = [\"{receiver}\"]\nca = {:?}\n",
+            "[destinations.siem]\nage = \"100ms\"\n{rate}\n[destinations.siem.tls]\nto = [\"{receiver}\"]\nca = {:?}\n",
             certificates.ca().to_str().unwrap()
         ),
     )
 }
-
-/// One batch of 500 may be under way at each kill.
-const BATCH: u32 = 500;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_twenty_times_it_loses_nothing() {
@@ -106,7 +104,6 @@ async fn killed_twenty_times_it_loses_nothing() {
     }
     let repeats = seen.repeats();
     println!("{COUNT} events, {KILLS} kills: 0 lost, {repeats} repeated");
-    assert!(repeats <= KILLS * BATCH, "{repeats} repeats are more than one unsettled batch a kill");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use slackcef::cef::{self, Decoded};
+use slackcef::simulate::authority::{LOCAL, Term};
 use slackcef::simulate::receiver::{Receiver, ServerTls, Settings};
 use slackcef::simulate::slack::{Generated, Pace, Plan, Slack};
 
@@ -144,6 +145,10 @@ async fn a_destination_that_is_down_is_shown_with_cause_and_cure_and_told_to_the
     let source = named(&shown["sources"], "acme");
     assert_eq!(source["polled"]["fresh"], COUNT);
     assert!(source["lag_seconds"].as_i64().unwrap() < 60, "{source:#}");
+    let link = &named(&shown["destinations"], "up")["connections"][0];
+    assert_eq!((&link["assurance"], &link["because"]), (&"read".into(), &Value::Null), "{link:#}");
+    assert!(link["tls"].as_str().unwrap().starts_with("TLS 1.3"), "{link:#}");
+    assert!(link["certificates"][0]["not_after"].is_string(), "{link:#}");
     let (up, down) = (named(&shown["destinations"], "up"), named(&shown["destinations"], "away"));
     assert!(["idle", "delivering"].contains(&up["state"].as_str().unwrap()), "{up:#}");
     assert!(up["counts"]["delivered"].as_u64().unwrap() >= COUNT as u64, "{up:#}");
@@ -170,6 +175,7 @@ async fn a_destination_that_is_down_is_shown_with_cause_and_cure_and_told_to_the
     line("ok up ");
     assert!(line("     last fault ").contains(&away.to_string()), "{text}");
     line("     help: ");
+    assert!(text.contains("the receiver's program has read it (TLS 1.3 receipts), plus 5 s\n"), "{text}");
     assert!(line("STORE ").contains("entries kept"), "{text}");
     assert!(!text.contains('\u{1b}'), "no colour where there is no terminal");
 
@@ -291,6 +297,41 @@ async fn a_source_that_is_refused_makes_it_unready_and_is_shown_with_its_cure() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_end_soon_are_told_of_ours_and_the_receivers() {
+    let certificates = Certificates::new();
+    let slack = slack().await;
+    let server = certificates.authority.server(&LOCAL, Term::Ending).unwrap();
+    let tls = Some(ServerTls::new(server));
+    let receiver = Receiver::start(Settings { tls, ..Settings::default() }).await.unwrap();
+    let endpoint = receiver.address().to_string();
+    let client = certificates.authority.client("relay-1", Term::Past).unwrap();
+    let (certificate, key) = certificates.write("client", &client);
+    let forwarder = Forwarder::new(
+        &slack,
+        SOURCE,
+        &format!(
+            "[destinations.siem.tls]\nto = [\"{endpoint}\"]\nca = {:?}\ncertificate = {certificate:?}\nkey = {key:?}\n",
+            certificates.ca(),
+        ),
+    );
+    let received = Received::by(receiver);
+    let mut running = forwarder.start(&[]);
+    until(&running, || received.own("certificate-expiring").len() == 2).await;
+    let mut told = received.own("certificate-expiring");
+    told.sort_by_key(|event| event.value("reason").map(str::to_owned));
+    let [ours, receivers] = told.as_slice() else { panic!("{told:?}") };
+    let said = |event: &Decoded, key| event.value(key).unwrap_or_default().to_owned();
+    assert!(said(ours, "msg").starts_with("our certificate relay-1 "), "{ours:?}");
+    assert_eq!((said(ours, "reason"), ours.severity.get()), ("expired".to_owned(), 8));
+    assert!(said(receivers, "msg").contains(&endpoint), "{receivers:?}");
+    assert!(said(receivers, "msg").contains("expires within 5 days"), "{receivers:?}");
+    assert_eq!((said(receivers, "cs2"), receivers.severity.get()), ("siem".to_owned(), 6));
+    assert!(running.log().contains("expires within 5 days"), "{}", running.log());
+    running.ask_to_end();
+    assert!(running.end().await.success(), "{}", running.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_says_what_a_delivery_will_be_worth_and_why_not_more() {
     let certificates = Certificates::new();
     let slack = slack().await;
@@ -320,9 +361,12 @@ async fn check_says_what_a_delivery_will_be_worth_and_why_not_more() {
         let found = text.lines().find(|line| line.starts_with(&begin));
         found.unwrap_or_else(|| panic!("{name} has no line in\n{text}{notes}")).to_owned()
     };
-    assert!(line("new").ends_with("the receiver's program has read it (TLS 1.3 receipts)"), "{text}");
+    assert!(
+        line("new").ends_with("the receiver's program has read it (TLS 1.3 receipts), plus 5 s"),
+        "{text}"
+    );
     assert!(line("old").contains("less than it could be: the receiver speaks TLS 1.2 only"), "{text}");
-    assert!(line("plain").contains("less than it could be: this is no TLS 1.3"), "{text}");
+    assert!(line("plain").contains("less than it could be: without TLS 1.3"), "{text}");
     assert!(line("file").ends_with("when it is on the disk"), "{text}");
     assert!(line("out").contains("handed over: nobody says"), "{text}");
 }

@@ -3,9 +3,7 @@
 
 use jiff::tz::TimeZone;
 use slackcef::cef::{Encoder, Event, HeaderText, Key, Label, Severity};
-use slackcef::syslog::{
-    Endpoint, Facility, Failure, Farewell, Format, Frames, Framing, Header, Sink, Timeouts,
-};
+use slackcef::syslog::{Endpoint, Facility, Failure, Farewell, Format, Frames, Framing, Header, Sink};
 
 use crate::support::certificates::Certificates;
 use crate::support::daemon::{Listen, Stored, endpoint};
@@ -89,8 +87,8 @@ fn event(id: &str, text: &str, severity: u8) -> Event {
 }
 
 async fn send(endpoint: Endpoint, batch: &Batch) {
-    let mut sink = Sink::stream(vec![endpoint], Timeouts::default());
-    sink.send(&batch.frames).await.unwrap();
+    let mut sink = Sink::from(endpoint);
+    sink.deliver(batch.frames.clone()).await.unwrap();
     assert!(matches!(sink.close().await, Farewell::Answered));
 }
 
@@ -215,9 +213,9 @@ async fn real_receivers_that_refuse_our_certificate_are_understood() {
                 let dir = Certificates::new();
                 std::fs::copy(certificates.ca(), dir.ca()).unwrap();
                 let endpoint = dir.endpoint_named(address, "localhost", client.as_ref());
-                let mut sink = Sink::stream(vec![endpoint], Timeouts::default());
+                let mut sink = Sink::from(endpoint);
                 for frames in [&batch.frames, &large] {
-                    let error = sink.send(frames).await.unwrap_err();
+                    let error = sink.deliver(frames.clone()).await.unwrap_err();
                     let [(_, failure @ Failure::Tls(_))] = error.failures() else { panic!("{error:?}") };
                     assert!(
                         failure.help().unwrap().contains("`certificate`"),

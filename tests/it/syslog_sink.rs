@@ -9,7 +9,8 @@ use slackcef::simulate::receiver::{
     Arrival, Ended, Fault as Misdeed, Message, Receiver, ServerTls, Settings,
 };
 use slackcef::syslog::{
-    Assurance, Endpoint, Failure, Farewell, Fault, Frames, Framing, Probe, SendError, Sink, Timeouts,
+    Assurance, Endpoint, Event, Failure, Farewell, Fault, Frames, Framing, Probe, SendError,
+    Settings as Sending, Sink, Timeouts,
 };
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -38,11 +39,15 @@ fn texts(messages: usize) -> Vec<String> {
 }
 
 fn plain(address: SocketAddr) -> Endpoint {
-    Endpoint { address: address.into(), tls: None }
+    Endpoint::tcp(address)
 }
 
 fn sink(endpoint: Endpoint) -> Sink {
-    Sink::stream(vec![endpoint], Timeouts::default())
+    endpoint.into()
+}
+
+fn sink_to(endpoints: Vec<Endpoint>, timeouts: Timeouts) -> Sink {
+    Sink::new(endpoints, Sending { timeouts, ..Sending::default() })
 }
 
 /// A receiver whose first connections suffer `faults`.
@@ -67,12 +72,11 @@ fn text_of(message: &Message) -> String {
     String::from_utf8(message.text.to_vec()).unwrap()
 }
 
-/// Sends until the batch is settled, as the forwarder does, and says how often it failed.
+/// Sends until the batch is delivered, as the forwarder does, and says how often it failed.
 async fn deliver(sink: &mut Sink, frames: &Frames) -> Vec<SendError> {
     let mut failures = Vec::new();
-    while let Err(failure) = timeout(LONG, sink.send(frames)).await.expect("the sink answers") {
+    while let Err(failure) = timeout(LONG, sink.deliver(frames.clone())).await.expect("the sink answers") {
         assert!(failure.again() && failures.len() < 5, "{failure}");
-        assert_eq!(failure.confirmed(), 0);
         failures.push(failure);
     }
     failures
@@ -107,28 +111,34 @@ async fn delivers_each_message_once_in_its_order_over_tcp_and_tls() {
                 Some(_) => certificates.endpoint(receiver.address()),
             };
             let mut sink = sink(endpoint);
+            let worth = if tls == Some(false) { Assurance::Read } else { Assurance::ReadAtEnd };
             for _ in 0..3 {
-                assert_eq!(sink.send(&batch(framing, 10)).await.unwrap(), Assurance::Flushed);
+                assert_eq!(sink.deliver(batch(framing, 10)).await.unwrap(), worth);
             }
             assert!(matches!(sink.close().await, Farewell::Answered));
-            let version = match take(&mut receiver).await {
-                Arrival::Connected { tls, .. } => tls,
-                other => panic!("{other:?}"),
-            };
             let expected = tls.map(|old| if old { "TLSv1_2".to_owned() } else { "TLSv1_3".to_owned() });
-            assert_eq!(version, expected);
-            let found = messages(&mut receiver, 30).await;
+            let (mut found, mut open) = (Vec::new(), 0);
+            while found.len() < 30 || open > 0 {
+                match take(&mut receiver).await {
+                    Arrival::Connected { tls, .. } => {
+                        assert_eq!(tls, expected);
+                        open += 1;
+                    }
+                    Arrival::Message(message) => found.push(message),
+                    Arrival::Ended { torn, how: Ended::BySender, .. } => {
+                        assert!(torn.is_empty());
+                        open -= 1;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
             assert_eq!(
                 found.iter().map(text_of).collect::<Vec<_>>(),
                 [texts(10), texts(10), texts(10)].concat()
             );
-            assert!(
-                found.iter().all(|m| m.connection == 0 && m.counted == (framing == Framing::OctetCounting))
-            );
-            match take(&mut receiver).await {
-                Arrival::Ended { torn, how: Ended::BySender, .. } => assert!(torn.is_empty()),
-                other => panic!("{other:?}"),
-            }
+            assert!(found.iter().all(|m| m.counted == (framing == Framing::OctetCounting)));
+            // Receipts within the connection need no other.
+            assert!(worth == Assurance::ReadAtEnd || found.iter().all(|m| m.connection == 0));
         }
     }
 }
@@ -195,50 +205,33 @@ async fn a_batch_far_larger_than_the_socket_buffers_arrives_whole() {
     let mut sink = sink(certificates.endpoint(receiver.address()));
     let frames = batch(Framing::OctetCounting, 150_000);
     // The receiver stops reading when its messages are not taken: its window shuts, and opens again.
-    let sending = tokio::spawn(async move { sink.send(&frames).await });
+    let sending = tokio::spawn(async move { sink.deliver(frames.clone()).await });
     for n in 0..150_000 {
         let message = timeout(LONG, receiver.next_message()).await.unwrap().unwrap();
         assert_eq!(text_of(&message), text(n));
     }
-    assert_eq!(sending.await.unwrap().unwrap(), Assurance::Flushed);
+    assert_eq!(sending.await.unwrap().unwrap(), Assurance::Read);
 }
 
 #[tokio::test]
-async fn a_receiver_that_reads_no_more_is_told_from_a_slow_one() {
+async fn a_receiver_that_reads_no_more_is_waited_for() {
     let mut receiver = receiver(None, &[Misdeed::StallAfter(1)]).await;
-    let timeouts = Timeouts { stall: Duration::from_millis(500), ..Timeouts::default() };
-    let mut sink = Sink::stream(vec![plain(receiver.address())], timeouts);
-    let frames = batch(Framing::OctetCounting, 150_000);
-    let error = sink.send(&frames).await.unwrap_err();
-    assert!(matches!(error.failures(), [(_, Failure::Stalled { .. })]), "{error}");
-    assert_eq!(error.fault(), Fault::Receiver);
-    assert!(error.help().unwrap().contains("does not read"));
-    let sending = tokio::spawn(async move { sink.send(&frames).await });
-    let first = messages(&mut receiver, 2).await;
-    assert_eq!(
-        first.iter().map(|m| (m.connection, text_of(m))).collect::<Vec<_>>(),
-        [(0, text(0)), (1, text(0))]
-    );
-    for n in 1..150_000 {
-        let message = timeout(LONG, receiver.next_message()).await.unwrap().unwrap();
-        assert_eq!((message.connection, text_of(&message)), (1, text(n)));
+    let timeouts = Timeouts { stall: Duration::from_millis(300), ..Timeouts::default() };
+    let mut sink = sink_to(vec![plain(receiver.address())], timeouts);
+    while sink.room().is_none() {
+        sink.turn(true).await;
     }
-    sending.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn a_send_that_is_dropped_half_way_is_never_continued() {
-    let mut receiver = receiver(None, &[Misdeed::StallAfter(1)]).await;
-    let mut sink = sink(plain(receiver.address()));
-    let large = batch(Framing::Newline, 150_000);
-    tokio::select! {
-        sent = sink.send(&large) => panic!("nobody reads it: {sent:?}"),
-        first = receiver.next_message() => assert_eq!(text_of(&first.unwrap()), text(0)),
-    }
-    sink.send(&batch(Framing::Newline, 2)).await.unwrap();
-    let found = messages(&mut receiver, 2).await;
-    assert!(found.iter().all(|m| m.connection == 1));
-    assert_eq!(found.iter().map(text_of).collect::<Vec<_>>(), texts(2));
+    sink.send(sink.room().unwrap(), batch(Framing::OctetCounting, 150_000));
+    messages(&mut receiver, 1).await;
+    let stalled = async {
+        while !sink.is_stalled() {
+            let event = sink.turn(true).await;
+            assert!(matches!(event, Event::Changed), "{event:?}");
+        }
+    };
+    timeout(LONG, stalled).await.expect("it is noticed");
+    assert_eq!(sink.links().len(), 1, "and no other connection is made");
+    assert!(timeout(Duration::from_secs(2), sink.turn(true)).await.is_err(), "nothing is given up");
 }
 
 #[tokio::test]
@@ -249,15 +242,24 @@ async fn the_end_of_an_idle_connection_is_noticed_and_costs_nothing() {
         let mut first = receiver(server.clone(), &[]).await;
         let address = first.address();
         let mut sink = sink(if tls { certificates.endpoint(address) } else { plain(address) });
-        sink.send(&batch(Framing::OctetCounting, 1)).await.unwrap();
+        sink.deliver(batch(Framing::OctetCounting, 1)).await.unwrap();
         messages(&mut first, 1).await;
         first.stop().await;
-        let failure = timeout(LONG, sink.closed()).await.expect("the end is noticed");
-        assert!(matches!(failure, Failure::Closed { fresh: false }), "{failure:?}");
+        let error = loop {
+            match timeout(LONG, sink.turn(false)).await.expect("the end is noticed") {
+                Event::Failed { barren, error, .. } => {
+                    assert!(!barren);
+                    break error;
+                }
+                Event::Changed | Event::Written(_) => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(matches!(error.failures(), [(_, Failure::Closed { .. })]), "{error:?}");
 
         let settings = Settings { listen: address, tls: server, ..Settings::default() };
         let mut second = Receiver::start(settings).await.unwrap();
-        sink.send(&batch(Framing::OctetCounting, 2)).await.unwrap();
+        sink.deliver(batch(Framing::OctetCounting, 2)).await.unwrap();
         assert_eq!(messages(&mut second, 2).await.iter().map(text_of).collect::<Vec<_>>(), texts(2));
     }
 }
@@ -267,7 +269,7 @@ async fn an_idle_connection_that_ended_unwatched_is_replaced_without_an_error() 
     let mut first = receiver(None, &[Misdeed::None]).await;
     let address = first.address();
     let mut sink = sink(plain(address));
-    sink.send(&batch(Framing::Newline, 1)).await.unwrap();
+    sink.deliver(batch(Framing::Newline, 1)).await.unwrap();
     messages(&mut first, 1).await;
     first.stop().await;
     let mut second = Receiver::start(Settings { listen: address, ..Settings::default() }).await.unwrap();
@@ -279,27 +281,22 @@ async fn an_idle_connection_that_ended_unwatched_is_replaced_without_an_error() 
 #[tokio::test]
 async fn nothing_open_is_never_closed_by_the_receiver() {
     let mut sink = sink(plain(([127, 0, 0, 1], 9).into()));
-    assert!(timeout(Duration::from_millis(50), sink.closed()).await.is_err());
-    assert!(matches!(sink.close().await, Farewell::NothingOpen));
-    assert_eq!(
-        sink.send(&Frames::new(Framing::Newline)).await.unwrap(),
-        Assurance::Flushed,
-        "no frame, no work"
-    );
+    assert!(timeout(Duration::from_millis(50), sink.turn(false)).await.is_err());
+    assert_eq!(sink.close().await, Farewell::NothingOpen);
 }
 
 #[tokio::test]
 async fn the_next_endpoint_gets_what_the_first_does_not_take() {
     let dead = dead_port();
     let mut second = receiver(None, &[]).await;
-    let mut to_dead_first = Sink::stream(vec![plain(dead.1), plain(second.address())], Timeouts::default());
-    to_dead_first.send(&batch(Framing::Newline, 2)).await.unwrap();
+    let mut to_dead_first = sink_to(vec![plain(dead.1), plain(second.address())], Timeouts::default());
+    to_dead_first.deliver(batch(Framing::Newline, 2)).await.unwrap();
     assert_eq!(messages(&mut second, 2).await.iter().map(text_of).collect::<Vec<_>>(), texts(2));
 
     // It takes connections and hangs up on each: the second has to have its turn.
     let refusing = receiver(None, &[Misdeed::CloseAtOnce; 9]).await;
     let endpoints = vec![plain(refusing.address()), plain(second.address())];
-    let mut sink = Sink::stream(endpoints, Timeouts::default());
+    let mut sink = sink_to(endpoints, Timeouts::default());
     assert_eq!(deliver(&mut sink, &batch(Framing::Newline, 3)).await.len(), 1);
     assert_eq!(messages(&mut second, 3).await.iter().map(text_of).collect::<Vec<_>>(), texts(3));
 }
@@ -307,8 +304,8 @@ async fn the_next_endpoint_gets_what_the_first_does_not_take() {
 #[tokio::test]
 async fn each_endpoint_that_fails_is_named() {
     let (one, other) = (dead_port(), dead_port());
-    let mut sink = Sink::stream(vec![plain(one.1), plain(other.1)], Timeouts::default());
-    let error = sink.send(&batch(Framing::Newline, 1)).await.unwrap_err();
+    let mut sink = sink_to(vec![plain(one.1), plain(other.1)], Timeouts::default());
+    let error = sink.deliver(batch(Framing::Newline, 1)).await.unwrap_err();
     let (one, other) = (one.1, other.1);
     assert_eq!(
         error.to_string(),
@@ -318,8 +315,8 @@ async fn each_endpoint_that_fails_is_named() {
     );
     assert_eq!(error.fault(), Fault::Network);
     assert!(error.help().unwrap().contains("nothing listens on this port"));
-    let mut nowhere = Sink::stream(Vec::new(), Timeouts::default());
-    let error = nowhere.send(&batch(Framing::Newline, 1)).await.unwrap_err();
+    let mut nowhere = sink_to(Vec::new(), Timeouts::default());
+    let error = nowhere.deliver(batch(Framing::Newline, 1)).await.unwrap_err();
     assert_eq!(error.to_string(), "the destination names no receiver");
     assert!(!error.again());
 }
@@ -336,7 +333,7 @@ fn dead_port() -> (socket2::Socket, SocketAddr) {
 async fn refused(certificates: &Certificates, identity: Identity, name: &str) -> SendError {
     let receiver = receiver(Some(ServerTls::new(identity)), &[]).await;
     let mut sink = sink(certificates.endpoint_named(receiver.address(), name, None));
-    let error = sink.send(&batch(Framing::OctetCounting, 1)).await.unwrap_err();
+    let error = sink.deliver(batch(Framing::OctetCounting, 1)).await.unwrap_err();
     assert!(error.again(), "a certificate can be renewed");
     error
 }
@@ -455,7 +452,7 @@ async fn an_ip_address_in_the_certificate_is_a_name_too() {
     let certificates = Certificates::new();
     let mut receiver = receiver(Some(ServerTls::new(certificates.server())), &[]).await;
     let mut sink = sink(certificates.endpoint_named(receiver.address(), "127.0.0.1", None));
-    sink.send(&batch(Framing::OctetCounting, 1)).await.unwrap();
+    sink.deliver(batch(Framing::OctetCounting, 1)).await.unwrap();
     messages(&mut receiver, 1).await;
 }
 
@@ -484,7 +481,7 @@ async fn a_refused_client_certificate_settles_nothing_in_either_version() {
             let mut receiver = receiver(Some(server.clone()), &[]).await;
             let mut sink =
                 sink(certificates.endpoint_named(receiver.address(), "localhost", client.as_ref()));
-            let error = sink.send(&batch(Framing::OctetCounting, 1)).await.unwrap_err();
+            let error = sink.deliver(batch(Framing::OctetCounting, 1)).await.unwrap_err();
             let shown = shown(&error);
             assert!(shown.starts_with(expected), "{shown}");
             assert!(shown.contains("`certificate`"), "{shown}");
@@ -494,7 +491,7 @@ async fn a_refused_client_certificate_settles_nothing_in_either_version() {
         let mut receiver = receiver(Some(server), &[]).await;
         let client = certificates.authority.client("me", Term::Now).unwrap();
         let mut sink = sink(certificates.endpoint_named(receiver.address(), "localhost", Some(&client)));
-        sink.send(&batch(Framing::OctetCounting, 1)).await.unwrap();
+        sink.deliver(batch(Framing::OctetCounting, 1)).await.unwrap();
         messages(&mut receiver, 1).await;
     }
 }
@@ -510,7 +507,7 @@ async fn the_reason_of_a_refusal_is_not_lost_under_the_reset_that_follows_it() {
     let mut sink = sink(certificates.endpoint(receiver.address()));
     for messages in [1, 100, 1000, 10_000, 100_000] {
         for _ in 0..5 {
-            let error = sink.send(&batch(Framing::OctetCounting, messages)).await.unwrap_err();
+            let error = sink.deliver(batch(Framing::OctetCounting, messages)).await.unwrap_err();
             assert!(
                 shown(&error).starts_with("the receiver asks for a client certificate"),
                 "{messages}: {error:?}"
@@ -525,7 +522,7 @@ async fn a_port_of_the_wrong_kind_is_named_as_one() {
 
     let answers = receiver(None, &[Misdeed::Plaintext]).await;
     let mut sink_to_it = sink(certificates.endpoint(answers.address()));
-    let error = sink_to_it.send(&batch(Framing::OctetCounting, 1)).await.unwrap_err();
+    let error = sink_to_it.deliver(batch(Framing::OctetCounting, 1)).await.unwrap_err();
     assert_eq!(
         shown(&error),
         "the port answered without TLS\n\
@@ -536,8 +533,8 @@ async fn a_port_of_the_wrong_kind_is_named_as_one() {
     // A plaintext syslog port takes our greeting for the beginning of a message, and waits.
     let silent = receiver(None, &[]).await;
     let timeouts = Timeouts { handshake: Duration::from_millis(300), ..Timeouts::default() };
-    let mut sink_to_it = Sink::stream(vec![certificates.endpoint(silent.address())], timeouts);
-    let error = sink_to_it.send(&batch(Framing::OctetCounting, 1)).await.unwrap_err();
+    let mut sink_to_it = sink_to(vec![certificates.endpoint(silent.address())], timeouts);
+    let error = sink_to_it.deliver(batch(Framing::OctetCounting, 1)).await.unwrap_err();
     assert!(
         shown(&error).starts_with("the port takes connections but does not answer TLS within"),
         "{error}"
@@ -545,7 +542,7 @@ async fn a_port_of_the_wrong_kind_is_named_as_one() {
 
     let tls = receiver(Some(ServerTls::new(certificates.server())), &[]).await;
     let mut sink_to_it = sink(plain(tls.address()));
-    let error = sink_to_it.send(&batch(Framing::Newline, 1)).await.unwrap_err();
+    let error = sink_to_it.deliver(batch(Framing::Newline, 1)).await.unwrap_err();
     assert_eq!(
         shown(&error),
         "the port wants TLS, and was spoken to without\nhelp: set [destinations.NAME.tls] in place of `tcp`"
@@ -556,12 +553,12 @@ async fn a_port_of_the_wrong_kind_is_named_as_one() {
 async fn a_receiver_that_closes_at_once_is_asked_about_its_settings() {
     let certificates = Certificates::new();
     let receiver_plain = receiver(None, &[Misdeed::CloseAtOnce]).await;
-    let error = sink(plain(receiver_plain.address())).send(&batch(Framing::Newline, 1)).await.unwrap_err();
+    let error = sink(plain(receiver_plain.address())).deliver(batch(Framing::Newline, 1)).await.unwrap_err();
     assert!(shown(&error).contains("at once\nhelp: a receiver does this when it expects the other framing"));
 
     let receiver_tls = receiver(Some(ServerTls::new(certificates.server())), &[Misdeed::CloseAtOnce]).await;
     let mut sink = sink(certificates.endpoint(receiver_tls.address()));
-    let error = sink.send(&batch(Framing::Newline, 1)).await.unwrap_err();
+    let error = sink.deliver(batch(Framing::Newline, 1)).await.unwrap_err();
     assert!(shown(&error).starts_with("the receiver cut the connection during the TLS handshake"), "{error}");
 }
 
@@ -572,7 +569,7 @@ async fn a_probe_tells_what_was_agreed_upon() {
     let in_plaintext = receiver(None, &[]).await;
     let endpoints =
         vec![certificates.endpoint(over_tls.address()), plain(in_plaintext.address()), plain(dead_port().1)];
-    let found = Sink::stream(endpoints, Timeouts::default()).probe().await;
+    let found = sink_to(endpoints, Timeouts::default()).probe().await;
     let [(_, Ok(tls)), (_, Ok(tcp)), (_, Err(dead))] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(
         undated(&tls.to_string()),

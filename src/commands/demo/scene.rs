@@ -51,6 +51,9 @@ settle = "2s"
 verify_after = "off"
 requests_per_minute = 600
 
+[destinations.siem]
+age = "1s"
+
 [destinations.siem.tls]
 to = ["{receiver}"]
 ca = "{ca}"

@@ -3,6 +3,8 @@
 //!
 //! **Invariant:** whatever Slack or a receiver wrote is shown so that it cannot command a terminal.
 
+use std::time::Duration;
+
 use super::resting::Resting;
 use crate::commands::table::table;
 use crate::event::UnixTime;
@@ -28,7 +30,7 @@ pub(super) fn status(status: &Status, style: Style) -> Vec<String> {
     lines.push(String::new());
     let rows = destinations.iter().map(|destination| destination_row(destination, *at));
     let heading =
-        ["DESTINATION", "STATE", "FOR", "WAITING", "OLDEST", "UNCONFIRMED", "DELIVERED", "SENT AGAIN"];
+        ["DESTINATION", "STATE", "FOR", "WAITING", "OLDEST", "UNCONFIRMED", "DELIVERED", "REPEATED"];
     let details = destinations.iter().map(|destination| destination_details(destination, *at, style));
     let marks =
         destinations.iter().map(|destination| mark(tone_of_destination(destination.standing.state), style));
@@ -164,7 +166,7 @@ fn destination_row(destination: &DestinationStatus, now: UnixTime) -> [String; 8
         oldest,
         standing.unconfirmed.to_string(),
         standing.counts.delivered.to_string(),
-        standing.counts.resent.to_string(),
+        standing.counts.repeated.to_string(),
     ]
 }
 
@@ -181,7 +183,8 @@ const fn state_name(state: State) -> &'static str {
 }
 
 fn destination_details(destination: &DestinationStatus, now: UnixTime, style: Style) -> Vec<String> {
-    let DestinationStatus { route, standing, .. } = destination;
+    let DestinationStatus { route, age_seconds, standing, .. } = destination;
+    let age = Duration::try_from_secs_f64(*age_seconds).unwrap_or_default();
     let mut lines = vec![way(route)];
     match standing.state {
         State::Stalled => lines.push(style.yellow("the receiver lives and does not read")),
@@ -191,7 +194,13 @@ fn destination_details(destination: &DestinationStatus, now: UnixTime, style: St
     if let Some(limit) = &standing.held_by {
         lines.push(format!("held back by {}", plain(limit)));
     }
-    lines.extend(standing.connections.iter().flat_map(|link| link_lines(link, style)));
+    lines.extend(standing.connections.iter().flat_map(|link| link_lines(link, age, style)));
+    let dead = standing.counts.dead_letters;
+    if dead > 0 {
+        lines.push(style.red(&format!(
+            "{dead} dead letters: the receiver hangs up on them each time; they are kept in a file beside the store"
+        )));
+    }
     if let Some(at) = standing.confirmed_at {
         lines.push(format!("last confirmed {}", ago(now, at)));
     }
@@ -200,9 +209,9 @@ fn destination_details(destination: &DestinationStatus, now: UnixTime, style: St
     lines
 }
 
-fn link_lines(link: &Link, style: Style) -> Vec<String> {
+fn link_lines(link: &Link, age: Duration, style: Style) -> Vec<String> {
     let tls = link.tls.as_ref().map_or_else(String::new, |tls| format!(" ({})", plain(tls)));
-    let mut lines = vec![format!("{}{tls}: {}", plain(&link.endpoint), link.assurance)];
+    let mut lines = vec![format!("{}{tls}: {}", plain(&link.endpoint), link.assurance.after(age))];
     if let Some(because) = &link.because {
         lines.push(style.yellow(&format!("less than it could be: {}", plain(because))));
     }
@@ -312,6 +321,7 @@ mod tests {
         let destination = |name: &str, standing| DestinationStatus {
             name: name.to_owned(),
             route: Route { transport: "tls".to_owned(), to: vec!["siem-a:6514".to_owned()] },
+            age_seconds: 5.0,
             standing,
             backlog: Some(Backlog { entries: 12, oldest: Some(before(7_300)) }),
         };
@@ -372,7 +382,7 @@ mod tests {
             "     last fault 3 min ago, 7 times in a row: Slack \\u{1b}[2Jsays \"no\"\\nerror: forged\n     help: start the receiver",
             "ok up           delivering  1 h 1 min",
             "     tls to siem-a:6514\n     held back by 500 events a second\n     siem-a:6514 (TLS 1.2): each event is counted as delivered when the receiver's program has read it",
-            "     less than it could be: the receiver speaks TLS 1.2 only",
+            ", plus 5 s\n     less than it could be: the receiver speaks TLS 1.2 only",
             "     last fault, which is over, 3 min ago, 7 times in a row: of old\n",
             "no away         down",
             "STORE  /var/lib/slackcef: 12 MiB of 10 GiB, 1234 entries kept, the oldest stored 3 d 0 h ago",

@@ -1,52 +1,85 @@
-//! Where frames go.
+//! One destination's way to its receivers: batches go out, receipts come back.
 //!
-//! [`Sink::send`] takes a whole batch and answers once, for all of it. It connects when there is no
-//! connection, to the first endpoint that answers, and it tries each endpoint once: how long to
-//! wait before sending the same batch again is the caller's business, who should reset its backoff
-//! only when a batch was settled. A receiver that refuses our certificate, or that hangs up on a
-//! framing it does not know, looks like success until then.
-//!
-//! ```no_run
-//! # use slackcef::{net::Backoff, syslog::{Frames, Sink}};
-//! # async fn forward(mut sink: Sink, frames: Frames, mut backoff: Backoff) {
-//! let assurance = loop {
-//!     match sink.send(&frames).await {
-//!         Ok(assurance) => break assurance,
-//!         Err(_fault) => tokio::time::sleep(backoff.after_failure()).await,
-//!     }
-//! };
-//! backoff.reset(); // and settle the batch
-//! # let _ = assurance; }
+//! ```text
+//!  caller ──send(batch)──▶ Sink ──▶ Lane (an endpoint, or several tried in order) ──▶ lines
+//!         ◀──turn: Event──                 a live one, and those that are being retired
 //! ```
+//!
+//! Many batches are under way at once. A batch is given to the line that [`Sink::room`] names, and
+//! [`Sink::turn`] tells what became of it: written, read by the receiver, or carried by a line that
+//! failed, so that it has to be sent again. The sink keeps no batch: what has to be sent again is the
+//! caller's to have.
+//!
+//! Connections are *generations*: a successor is opened, the traffic moves, the predecessor is ended
+//! in order, and the receiver's FIN behind ours proves that its program has read all of it. With TLS
+//! 1.3 there are receipts within a connection as well.
+//!
+//! **Invariant:** a receipt is told at most once, and only for what the receiver has read.
+//! **Invariant:** what a failed line carried and did not have confirmed is never told as read later.
 
-mod error;
-mod file;
-mod probe;
-mod stdout;
-mod stream;
-mod wire;
+mod lane;
 
+use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-pub use error::{Failure, Fault, SendError};
-pub use file::File;
-pub use probe::{Probe, ProbedTls};
-pub use stdout::Stdout;
-pub use stream::{Endpoint, Farewell, Stream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::assurance::Assurance;
+use super::endpoint::{Endpoint, Link, Wanted};
+use super::failure::{Failure, SendError};
 use super::frames::Frames;
+use super::line::{LineId, Told};
+use super::probe::Probe;
+use lane::{Lane, Opened};
 
-/// One destination.
-#[derive(Debug)]
-pub enum Sink {
-    /// A receiver over TCP or TLS.
-    Stream(Stream),
-    /// Standard output, for people and pipes.
-    Stdout(Stdout),
-    /// A file that grows line by line.
-    File(File),
+/// One destination's receivers.
+pub struct Sink {
+    endpoints: Vec<Endpoint>,
+    settings: Settings,
+    lanes: Vec<Lane>,
+    opening: JoinSet<(usize, Result<Opened, SendError>)>,
+    tell: mpsc::UnboundedSender<(LineId, Told)>,
+    told: mpsc::UnboundedReceiver<(LineId, Told)>,
+    next_line: u64,
+    next_order: u64,
+    hurry: bool,
+}
+
+/// How a sink uses its endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// What several endpoints are for.
+    pub strategy: Strategy,
+    /// Receipts are asked for. Without, what left this program on a healthy connection counts.
+    pub receipts: bool,
+    /// How long an event may sit in a receiver's memory after it was read.
+    pub age: Duration,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Failover,
+            receipts: true,
+            age: Duration::from_secs(5),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// What several endpoints are for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// The first that answers gets everything; the first of all is gone back to.
+    #[default]
+    Failover,
+    /// All get their share.
+    Balance,
 }
 
 /// How long each step may take.
@@ -56,13 +89,18 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the TLS handshake.
     pub handshake: Duration,
-    /// Without a single byte taken. A receiver that is behind shuts its window, for minutes at times,
-    /// and lives: ending that connection would only send everything to it again.
+    /// Without a single byte taken; then the receiver counts as stalled, and is waited for.
     pub stall: Duration,
-    /// How long a new connection has to live on after its first flush before the batch counts.
+    /// Without any sign of life from the receiver's machine while bytes are on their way.
+    pub dead: Duration,
+    /// For a receiver to read to the end of a connection that is ended.
+    pub close: Duration,
+    /// How long a connection that is only tried has to live.
     pub grace: Duration,
-    /// How long the receiver may take to answer the end of the connection.
+    /// How long the receiver may take to answer the end of the last connection.
     pub farewell: Duration,
+    /// The bounds of the waits between tries.
+    pub retry: (Duration, Duration),
 }
 
 impl Default for Timeouts {
@@ -70,85 +108,319 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
-            stall: Duration::from_secs(300),
+            stall: Duration::from_secs(10),
+            dead: Duration::from_secs(40),
+            close: Duration::from_secs(15 * 60),
             grace: Duration::from_secs(1),
-            farewell: Duration::from_secs(10),
+            farewell: Duration::from_secs(2),
+            retry: (Duration::from_millis(200), Duration::from_secs(30)),
         }
     }
 }
 
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A batch left this program; its buffer comes back.
+    Written(Frames),
+    /// The receiver has read this batch of the line, and all before it on that line.
+    Read {
+        /// The line.
+        line: LineId,
+        /// Its lane.
+        lane: usize,
+        /// The number of the batch.
+        through: u64,
+    },
+    /// A line is over, in order: all that it carried was read.
+    Ended {
+        /// The line.
+        line: LineId,
+        /// Its lane.
+        lane: usize,
+    },
+    /// A line failed: what it carried and was not told as read is to be sent again, and so is what the
+    /// same lane's receiver has read and may still hold in memory.
+    Failed {
+        /// The line.
+        line: LineId,
+        /// Its lane.
+        lane: usize,
+        /// It carried something, and nothing of it was ever confirmed.
+        barren: bool,
+        /// Why.
+        error: SendError,
+    },
+    /// No endpoint of a lane can be reached; it is tried again by itself.
+    Unreachable(SendError),
+    /// What [`Sink::links`] and [`Sink::is_stalled`] tell has changed.
+    Changed,
+}
+
+/// What came of an orderly end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// There was no connection.
+    NothingOpen,
+    /// The receiver read to the end of what we sent and closed its side too.
+    Answered,
+    /// The receiver did not answer in time, or reset the connection: what it has read is unknown.
+    Unanswered,
+}
+
 impl Sink {
-    /// Receivers over TCP or TLS: the first that answers gets everything, the others are tried in
-    /// their order when it fails. Nothing is connected yet.
-    pub fn stream(endpoints: Vec<Endpoint>, timeouts: Timeouts) -> Self {
-        Self::Stream(Stream::new(endpoints, timeouts))
+    /// A way to these endpoints. Nothing is connected yet.
+    pub fn new(endpoints: Vec<Endpoint>, settings: Settings) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "bounded by the batches that the lines were given")]
+        let (tell, told) = mpsc::unbounded_channel();
+        let all = 0..endpoints.len();
+        let lane = |endpoints| Lane::new(endpoints, settings.timeouts.retry);
+        let lanes = match settings.strategy {
+            Strategy::Failover => vec![lane(all.collect())],
+            Strategy::Balance => all.map(|nth| lane(vec![nth])).collect(),
+        };
+        Self {
+            endpoints,
+            settings,
+            lanes,
+            opening: JoinSet::new(),
+            tell,
+            told,
+            next_line: 0,
+            next_order: 0,
+            hurry: false,
+        }
     }
 
-    /// The standard output of this process.
-    pub fn stdout() -> Self {
-        Self::Stdout(Stdout::default())
+    /// The line that should take the next batch; none: wait for [`Sink::turn`].
+    pub fn room(&self) -> Option<LineId> {
+        self.lanes.iter().filter_map(Lane::room).min().map(|(_, _, line)| line)
     }
 
-    /// The file at `path`, made with mode 0600 when it is first written to.
-    pub fn file(path: PathBuf) -> Self {
-        Self::File(File::new(path))
+    /// Gives a batch to the line that [`Sink::room`] named; its number, which is larger than that of
+    /// any batch before.
+    pub fn send(&mut self, line: LineId, frames: Frames) -> u64 {
+        self.next_order = self.next_order.saturating_add(1);
+        let number = self.next_order;
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.has(line)) {
+            lane.send(line, number, frames);
+        }
+        number
     }
 
-    /// Sends all of `frames`, from the first.
-    ///
-    /// Dropping the future closes the connection it was writing to.
+    /// Says whether nothing more is coming for now, so that what was sent should be confirmed soon.
+    pub fn hurry(&mut self, hurry: bool) {
+        self.hurry = hurry;
+    }
+
+    /// Waits for what happens next. With something `wanted` it connects where there is no connection;
+    /// dropped, it loses nothing.
+    pub async fn turn(&mut self, wanted: bool) -> Event {
+        loop {
+            let now = Instant::now();
+            if self.endpoints.is_empty() && wanted {
+                return Event::Unreachable(SendError::all(Vec::new()));
+            }
+            self.tend(wanted, now);
+            let due = self.lanes.iter().filter_map(|lane| lane.due(wanted, self.hurry, now)).min();
+            let due = due.or_else(|| now.checked_add(IDLE)).unwrap_or(now);
+            tokio::select! {
+                biased;
+                Some((line, told)) = self.told.recv() => {
+                    if let Some(event) = self.heard(line, told) {
+                        return event;
+                    }
+                }
+                Some(Ok((lane, opened))) = self.opening.join_next() => {
+                    if let Some(event) = self.opened(lane, opened) {
+                        return event;
+                    }
+                }
+                () = sleep_until(due.into()) => {}
+            }
+        }
+    }
+
+    /// Opens what is to be opened, and ends what is to be ended.
+    fn tend(&mut self, wanted: bool, now: Instant) {
+        for (nth, lane) in self.lanes.iter_mut().enumerate() {
+            lane.retire_due(now);
+            lane.confirm(self.hurry);
+            if let Some(tries) = lane.to_open(wanted, self.hurry, now, &self.endpoints) {
+                let tries: Vec<_> = tries
+                    .into_iter()
+                    .filter_map(|nth| {
+                        let mute = lane.is_mute(nth);
+                        Some((nth, self.endpoints.get(nth)?.clone(), mute))
+                    })
+                    .collect();
+                let Settings { timeouts, receipts, .. } = self.settings;
+                self.opening.spawn(async move {
+                    let mut failures = Vec::new();
+                    for (place, endpoint, mute) in tries {
+                        match endpoint.open(Wanted { timeouts, receipts, mute }).await {
+                            Ok((kind, link)) => return (nth, Ok(Opened { endpoint: place, kind, link })),
+                            Err(failure) => failures.push((endpoint.place(), failure)),
+                        }
+                    }
+                    (nth, Err(SendError::all(failures)))
+                });
+            }
+        }
+    }
+
+    fn opened(&mut self, lane: usize, opened: Result<Opened, SendError>) -> Option<Event> {
+        let (now, age) = (Instant::now(), self.settings.age);
+        let place = self.lanes.get_mut(lane)?;
+        match opened {
+            Ok(opened) => {
+                let id = LineId(self.next_line);
+                self.next_line = self.next_line.saturating_add(1);
+                place.take_over(opened, id, self.tell.clone(), now, age);
+                Some(Event::Changed)
+            }
+            Err(error) => place.not_opened(now).then_some(Event::Unreachable(error)),
+        }
+    }
+
+    fn heard(&mut self, line: LineId, told: Told) -> Option<Event> {
+        let now = Instant::now();
+        let (nth, lane) = self.lanes.iter_mut().enumerate().find(|(_, lane)| lane.has(line))?;
+        match told {
+            Told::Written(frames) => {
+                lane.written(line);
+                Some(Event::Written(frames))
+            }
+            Told::Read(through) => {
+                lane.read(line, through);
+                Some(Event::Read { line, lane: nth, through })
+            }
+            Told::Stalled(stalled) => {
+                lane.stalled(line, stalled);
+                Some(Event::Changed)
+            }
+            Told::Mute => {
+                lane.mute(line);
+                Some(Event::Changed)
+            }
+            Told::Spent => {
+                lane.spent(line);
+                None
+            }
+            Told::Ended(Ok(())) => {
+                lane.ended(line);
+                Some(Event::Ended { line, lane: nth })
+            }
+            Told::Ended(Err(failure)) => {
+                let (place, barren) = lane.failed(line, now);
+                let at =
+                    place.and_then(|nth| self.endpoints.get(nth)).map_or_else(String::new, Endpoint::place);
+                Some(Event::Failed { line, lane: nth, barren, error: SendError::one(at, failure) })
+            }
+        }
+    }
+
+    /// Sends one batch and waits until it counts; for a few messages with nothing else under way.
     ///
     /// # Errors
-    /// [`SendError`]: the batch is not settled, nothing is known of its fate beyond
-    /// [`SendError::confirmed`], and all the rest is to be sent again unless
-    /// [`SendError::again`] is false.
-    pub async fn send(&mut self, frames: &Frames) -> Result<Assurance, SendError> {
-        if frames.is_empty() {
-            return Ok(self.assurance());
-        }
-        match self {
-            Self::Stream(stream) => stream.send(frames.bytes()).await?,
-            Self::Stdout(stdout) => stdout.send(frames.bytes()).await?,
-            Self::File(file) => file.send(frames.bytes()).await?,
-        }
-        Ok(self.assurance())
+    /// [`SendError`]: nothing is known of the batch.
+    pub async fn deliver(&mut self, frames: Frames) -> Result<Assurance, SendError> {
+        let line = loop {
+            if let Some(line) = self.room() {
+                break line;
+            }
+            if let Event::Unreachable(error) | Event::Failed { error, .. } = self.turn(true).await {
+                return Err(error);
+            }
+        };
+        let number = self.send(line, frames);
+        let worth = self.links().iter().map(|link| link.assurance).min().unwrap_or(Assurance::HandedOver);
+        self.hurry(true);
+        let told = loop {
+            match self.turn(false).await {
+                Event::Read { line: read, through, .. } if read == line && through >= number => {
+                    break Ok(worth);
+                }
+                Event::Ended { line: ended, .. } if ended == line => break Ok(worth),
+                Event::Failed { line: failed, error, .. } if failed == line => break Err(error),
+                _ => {}
+            }
+        };
+        self.hurry(false);
+        told
     }
 
-    /// What a success of [`Sink::send`] is worth here.
-    pub const fn assurance(&self) -> Assurance {
-        match self {
-            Self::Stream(_) => Assurance::Flushed,
-            Self::Stdout(_) => Assurance::HandedOver,
-            Self::File(_) => Assurance::Durable,
-        }
+    /// The open connections, those that take batches first.
+    pub fn links(&self) -> Vec<&Link> {
+        let (mut live, retiring): (Vec<_>, Vec<_>) =
+            self.lanes.iter().flat_map(Lane::links).partition(|(is_live, _)| *is_live);
+        live.extend(retiring);
+        live.into_iter().map(|(_, link)| link).collect()
     }
 
-    /// Waits until the receiver ends the idle connection, and says how. Never resolves while there
-    /// is no connection. To be waited on together with new work, and dropped when work comes; the
-    /// next [`Sink::send`] connects again by itself.
-    pub async fn closed(&mut self) -> Failure {
-        match self {
-            Self::Stream(stream) => stream.closed().await,
-            Self::Stdout(_) | Self::File(_) => std::future::pending().await,
-        }
+    /// A receiver is alive and takes nothing.
+    pub fn is_stalled(&self) -> bool {
+        self.lanes.iter().any(Lane::is_stalled)
     }
 
-    /// Ends the connection in order: what was written still arrives. A later [`Sink::send`] would
-    /// connect anew.
+    /// Ends all connections in order. A later [`Sink::turn`] would connect anew.
     pub async fn close(&mut self) -> Farewell {
-        match self {
-            Self::Stream(stream) => stream.close().await,
-            Self::Stdout(_) | Self::File(_) => Farewell::NothingOpen,
+        self.opening = JoinSet::new();
+        let mut farewell = Farewell::NothingOpen;
+        for lane in &mut self.lanes {
+            lane.retire_all();
+            if !lane.is_empty() {
+                farewell = Farewell::Answered;
+            }
         }
+        let until = tokio::time::Instant::now() + self.settings.timeouts.farewell;
+        while self.lanes.iter().any(|lane| !lane.is_empty()) {
+            let Ok(Some((line, told))) = timeout_at(until, self.told.recv()).await else {
+                self.lanes.iter_mut().for_each(Lane::drop_all);
+                return Farewell::Unanswered;
+            };
+            if let Some(Event::Failed { .. }) = self.heard(line, told) {
+                farewell = Farewell::Unanswered;
+            }
+        }
+        farewell
     }
 
     /// Tries each endpoint without sending anything: name, connection, handshake, and whether the
     /// connection outlives [`Timeouts::grace`]. For a file: whether it can be written to.
     pub async fn probe(&self) -> Vec<(String, Result<Probe, Failure>)> {
-        match self {
-            Self::Stream(stream) => stream.probe().await,
-            Self::Stdout(_) => vec![("stdout".to_owned(), Ok(Probe::Local))],
-            Self::File(file) => vec![file.probe().await],
+        let mut found = Vec::new();
+        for endpoint in &self.endpoints {
+            found.push((endpoint.place(), endpoint.probe(&self.settings.timeouts).await));
         }
+        found
     }
 }
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").field("endpoints", &self.endpoints).finish_non_exhaustive()
+    }
+}
+
+/// Convenience for what has one endpoint and no settings.
+impl From<Endpoint> for Sink {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::new(vec![endpoint], Settings::default())
+    }
+}
+
+impl Sink {
+    /// The standard output of this process.
+    pub fn stdout() -> Self {
+        Endpoint::Stdout.into()
+    }
+
+    /// The file at `path`.
+    pub fn file(path: PathBuf) -> Self {
+        Endpoint::File { path }.into()
+    }
+}
+
+/// With nothing under way there is nothing to look after.
+const IDLE: Duration = Duration::from_secs(60);

@@ -54,6 +54,6 @@ impl Certificates {
             ClientCertificate { certificate, key }
         });
         let tls = ClientTls::new(&Roots::File(self.ca()), client.as_ref()).unwrap();
-        Endpoint { address: address.into(), tls: Some(TlsClient::new(tls, name).unwrap()) }
+        Endpoint::tls(address, TlsClient::new(tls, name).unwrap())
     }
 }

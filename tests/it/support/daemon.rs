@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use slackcef::net;
 use slackcef::simulate::authority::{Identity, LOCAL, Term};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -218,9 +217,5 @@ pub(crate) fn endpoint(
     listen: Listen,
     address: SocketAddr,
 ) -> slackcef::syslog::Endpoint {
-    if listen.tls {
-        certificates.endpoint(address)
-    } else {
-        slackcef::syslog::Endpoint { address: net::Address::from(address), tls: None }
-    }
+    if listen.tls { certificates.endpoint(address) } else { slackcef::syslog::Endpoint::tcp(address) }
 }

@@ -1,4 +1,4 @@
-//! Why a batch was not settled: whose fault, whether again, what to do.
+//! Why nothing arrives: whose fault, whether again, what to do.
 
 use std::error::Error;
 use std::fmt;
@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use crate::net::{ConnectError, HandshakeError};
 
-/// A batch was not settled.
+/// Why nothing arrives.
 #[derive(Debug)]
 pub struct SendError {
-    confirmed: usize,
     failures: Vec<(String, Failure)>,
 }
 
@@ -20,13 +19,7 @@ impl SendError {
     }
 
     pub(super) fn all(failures: Vec<(String, Failure)>) -> Self {
-        Self { confirmed: 0, failures }
-    }
-
-    /// How many frames, from the first, are known to have arrived all the same. Plain streams know
-    /// of none: the batch is to be sent again whole.
-    pub fn confirmed(&self) -> usize {
-        self.confirmed
+        Self { failures }
     }
 
     /// What came of each place that was tried, in the order of trying; at least one.
@@ -107,11 +100,31 @@ pub enum Failure {
         /// What the socket said.
         source: io::Error,
     },
-    /// The window stayed shut.
-    #[error("the receiver has taken no byte for {patience:?}")]
-    Stalled {
+    /// Nobody answers any more at the other end.
+    #[error("the receiver's machine has not answered for {patience:?}")]
+    Silent {
         /// How long was waited.
         patience: Duration,
+    },
+    /// It lives, and has not read to the end of what it was sent.
+    #[error("the receiver has not read to the end of the connection within {patience:?}")]
+    Unread {
+        /// How long was waited.
+        patience: Duration,
+    },
+    /// The kernel refuses a datagram.
+    #[error("cannot send a datagram of {bytes} bytes")]
+    Datagram {
+        /// Its length.
+        bytes: usize,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The socket's path cannot be connected to.
+    #[error("cannot connect to the socket")]
+    Socket {
+        /// Why not.
+        source: io::Error,
     },
     /// Standard output cannot be written to.
     #[error("cannot write to standard output")]
@@ -133,11 +146,13 @@ impl Failure {
     /// Where the cure lies.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Connect(_) | Self::Broken { .. } => Fault::Network,
+            Self::Connect(_) | Self::Broken { .. } | Self::Silent { .. } => Fault::Network,
             Self::Tls(tls) if tls.is_ours() => Fault::Settings,
             Self::WantsTls => Fault::Settings,
-            Self::Tls(_) | Self::Closed { .. } | Self::Stalled { .. } => Fault::Receiver,
-            Self::Stdout { .. } | Self::File { .. } => Fault::Machine,
+            Self::Tls(_) | Self::Closed { .. } | Self::Unread { .. } => Fault::Receiver,
+            Self::Stdout { .. } | Self::File { .. } | Self::Datagram { .. } | Self::Socket { .. } => {
+                Fault::Machine
+            }
         }
     }
 
@@ -158,10 +173,24 @@ impl Failure {
                  too many sessions: compare `framing` with its settings and look into its log"
                     .to_owned(),
             ),
-            Self::Stalled { .. } => Some(
+            Self::Unread { .. } => Some(
                 "the receiver is alive but does not read: look for a full disk or a full queue there"
                     .to_owned(),
             ),
+            Self::Silent { .. } => {
+                Some("the machine is down, or a firewall on the way drops packets without a word".to_owned())
+            }
+            Self::Socket { source } => match source.kind() {
+                io::ErrorKind::NotFound => {
+                    Some("nobody has made the socket: start the relay, or correct `path`".to_owned())
+                }
+                io::ErrorKind::PermissionDenied => {
+                    Some("let this service's user write to the socket".to_owned())
+                }
+                io::ErrorKind::ConnectionRefused => Some("start the relay that listens there".to_owned()),
+                _ => None,
+            },
+            Self::Datagram { .. } => Some("lower `max_message`, or use `tls`".to_owned()),
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {
                     Some("let this service's user write there, or name another file".to_owned())

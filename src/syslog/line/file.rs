@@ -10,26 +10,34 @@ use std::path::{Path, PathBuf};
 
 use tokio::fs;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 
-use super::error::{Failure, SendError};
-use super::probe::Probe;
+use super::{Order, Tell, one_by_one};
+use crate::syslog::failure::Failure;
+use crate::syslog::frames::Frames;
 
 /// One file.
 #[derive(Debug)]
-pub struct File {
+pub(in crate::syslog) struct File {
     path: PathBuf,
     open: Option<fs::File>,
 }
 
 impl File {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(in crate::syslog) fn new(path: PathBuf) -> Self {
         Self { path, open: None }
     }
 
-    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.append(bytes).await.map_err(|(doing, source)| {
-            SendError::one(self.path.display().to_string(), Failure::File { doing, source })
-        })
+    pub(super) async fn run(
+        mut self,
+        inbox: mpsc::UnboundedReceiver<Order>,
+        tell: &Tell,
+    ) -> Result<(), Failure> {
+        one_by_one(inbox, tell, &mut self, Self::send).await
+    }
+
+    async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
+        self.append(frames.bytes()).await.map_err(|(doing, source)| Failure::File { doing, source })
     }
 
     /// While it is written to, the file is not in its place: after a failure it is opened and mended
@@ -50,14 +58,6 @@ impl File {
         self.open = Some(file);
         Ok(())
     }
-
-    pub(super) async fn probe(&self) -> (String, Result<Probe, Failure>) {
-        let found = match can_be_opened(&self.path).await {
-            Ok(()) => Ok(Probe::Local),
-            Err(source) => Err(Failure::File { doing: "open", source }),
-        };
-        (self.path.display().to_string(), found)
-    }
 }
 
 async fn write(file: &mut fs::File, bytes: &[u8]) -> io::Result<()> {
@@ -65,8 +65,8 @@ async fn write(file: &mut fs::File, bytes: &[u8]) -> io::Result<()> {
     file.flush().await
 }
 
-/// Leaves no file behind: made by the administrator who checks, it would be closed to the service.
-async fn can_be_opened(path: &Path) -> io::Result<()> {
+/// Whether the file can be written to. Leaves no file behind: made by the administrator who checks, it would be closed to the service.
+pub(in crate::syslog) async fn can_be_opened(path: &Path) -> io::Result<()> {
     match fs::OpenOptions::new().append(true).read(true).open(path).await {
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
             let to_add = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
@@ -145,14 +145,14 @@ async fn same(_: &fs::File, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::syslog::{Frames, Framing, Sink};
+    use crate::syslog::{Endpoint, Framing, Probe, SendError, Sink};
 
     async fn put(sink: &mut Sink, lines: &[&str]) -> Result<(), SendError> {
         let mut frames = Frames::new(Framing::Newline);
         for line in lines {
             frames.push(|buf| buf.extend_from_slice(line.as_bytes()));
         }
-        sink.send(&frames).await.map(|_| ())
+        sink.deliver(frames).await.map(|_| ())
     }
 
     #[tokio::test]
@@ -208,7 +208,7 @@ mod tests {
     async fn a_probe_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.cef");
-        let probed = |path| async { File::new(path).probe().await.1 };
+        let probed = |path| async { Sink::from(Endpoint::File { path }).probe().await.remove(0).1 };
         assert!(matches!(probed(path.clone()).await, Ok(Probe::Local)));
         assert!(!path.exists());
         assert!(probed(dir.path().join("missing").join("events.cef")).await.is_err());

@@ -2,23 +2,34 @@
 
 use std::io::{self, Write};
 
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::error::{Failure, SendError};
+use super::{Order, Tell, one_by_one};
+use crate::syslog::failure::Failure;
+use crate::syslog::frames::Frames;
 
 /// The standard output of this process.
 #[derive(Debug, Default)]
-pub struct Stdout {
+pub(in crate::syslog) struct Stdout {
     /// A write failed, and may have left half a line.
     torn: bool,
 }
 
 impl Stdout {
-    /// Writes a copy of `bytes` on a thread that may block: a pipe's reader may be slow.
-    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+    pub(super) async fn run(
+        mut self,
+        inbox: mpsc::UnboundedReceiver<Order>,
+        tell: &Tell,
+    ) -> Result<(), Failure> {
+        one_by_one(inbox, tell, &mut self, Self::send).await
+    }
+
+    /// Writes a copy of the frames on a thread that may block: a pipe's reader may be slow.
+    async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
         // What the failed write left must not run into the line that comes now.
         let mut lines = if self.torn { vec![b'\n'] } else { Vec::new() };
-        lines.extend_from_slice(bytes);
+        lines.extend_from_slice(frames.bytes());
         self.torn = true;
         let written = spawn_blocking(move || {
             let mut stdout = io::stdout().lock();
@@ -26,7 +37,7 @@ impl Stdout {
             stdout.flush()
         });
         let written = written.await.unwrap_or_else(|fault| Err(io::Error::other(fault)));
-        written.map_err(|source| SendError::one("stdout", Failure::Stdout { source }))?;
+        written.map_err(|source| Failure::Stdout { source })?;
         self.torn = false;
         Ok(())
     }

@@ -1,0 +1,362 @@
+//! What is under way to a destination, and what became of it.
+//!
+//! ```text
+//!  add ─▶ waiting ─next─▶ out on a line ─receipt─▶ read ─age, with no line failed─▶ safe: settle it
+//!            ▲──────────────── the line failed ──────┴──────┘
+//! ```
+//!
+//! A receipt says that the receiver's program has read something, not that it would survive that
+//! program's end. So what was read waits until it is old enough, while another connection watches
+//! that the receiver lives; a failure in that time sends it again, with all that the failed line
+//! carried.
+//!
+//! A receiver that hangs up on one event hangs up on it each time it is sent again. After a few lines
+//! in a row on which nothing was confirmed, parts go out one at a time and are halved until single
+//! entries are left; what fails alone three times, and again after another entry was confirmed, is
+//! dead: it is not the receiver that takes nothing.
+//!
+//! **Invariant:** no sockets, no store, and no clock of its own: only what is where.
+//! **Invariant:** a batch is given back once, when all of its parts are safe or dead.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use crate::syslog::LineId;
+
+/// Batches of `B` under way.
+#[derive(Debug)]
+pub(super) struct Book<B> {
+    batches: BTreeMap<u64, Batch<B>>,
+    next_batch: u64,
+    parts: BTreeMap<Key, Part>,
+    waiting: BTreeSet<Key>,
+    out: HashMap<LineId, VecDeque<(u64, Key)>>,
+    /// By lane.
+    read: HashMap<usize, VecDeque<(Instant, Key)>>,
+    /// Single entries that were refused alone, while it is not known whether others are taken.
+    aside: BTreeSet<Key>,
+    dead: BTreeSet<Key>,
+    isolation: Option<Isolation>,
+    /// Lines in a row on which nothing was confirmed.
+    barren: u32,
+    /// Entries out or read.
+    unconfirmed: u64,
+}
+
+#[derive(Debug)]
+struct Batch<B> {
+    what: B,
+    /// Parts that are neither safe nor dead.
+    open: usize,
+}
+
+/// A part of a batch: its batch, and where it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Key {
+    batch: u64,
+    first: usize,
+}
+
+#[derive(Debug)]
+struct Part {
+    end: usize,
+    /// It was sent before.
+    again: bool,
+    /// Lines that failed with nothing but this on them.
+    blamed: u32,
+    /// How often it was refused alone while others were taken.
+    rounds: u32,
+}
+
+/// Looking for what the receiver hangs up on.
+#[derive(Debug, Default)]
+struct Isolation {
+    /// Something was confirmed since it began.
+    proven: bool,
+}
+
+/// What a part is made of.
+pub(super) struct Taken<'b, B> {
+    pub(super) key: Key,
+    pub(super) batch: &'b mut B,
+    /// Its entries within the batch.
+    pub(super) entries: Range<usize>,
+    /// It was sent before.
+    pub(super) again: bool,
+}
+
+/// Lines in a row on which nothing was confirmed, until it is looked for what they broke on.
+const SUSPICIOUS: u32 = 3;
+/// So often a single entry has to fail alone.
+const TRIES: u32 = 3;
+/// And that so often, with others confirmed in between.
+const ROUNDS: u32 = 2;
+/// So many entries in a row, each refused alone, are not to blame: the receiver takes nothing.
+const MOST_ASIDE: usize = 8;
+
+impl<B> Book<B> {
+    pub(super) fn new() -> Self {
+        Self {
+            batches: BTreeMap::new(),
+            next_batch: 0,
+            parts: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            out: HashMap::new(),
+            read: HashMap::new(),
+            aside: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            isolation: None,
+            barren: 0,
+            unconfirmed: 0,
+        }
+    }
+
+    /// Nothing is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Batches that are not given back yet.
+    pub(super) fn batches(&self) -> u64 {
+        u64::try_from(self.batches.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Entries sent and not yet safe.
+    pub(super) fn unconfirmed(&self) -> u64 {
+        self.unconfirmed
+    }
+
+    /// A batch of so many entries is to be sent; at least one.
+    pub(super) fn add(&mut self, what: B, entries: usize) {
+        let key = Key { batch: self.next_batch, first: 0 };
+        self.next_batch = self.next_batch.saturating_add(1);
+        self.batches.insert(key.batch, Batch { what, open: 1 });
+        self.parts.insert(key, Part { end: entries, again: false, blamed: 0, rounds: 0 });
+        self.waiting.insert(key);
+    }
+
+    /// Something waits, and may go out now.
+    pub(super) fn has_next(&self) -> bool {
+        !self.waiting.is_empty() && (self.isolation.is_none() || self.out.values().all(VecDeque::is_empty))
+    }
+
+    /// Parts go out one at a time, and each is to be confirmed at once.
+    pub(super) fn is_isolating(&self) -> bool {
+        self.isolation.is_some()
+    }
+
+    /// The oldest part that may go out now. It stays where it is until [`Self::sent`] or
+    /// [`Self::nothing_to_send`].
+    pub(super) fn next(&mut self) -> Option<Taken<'_, B>> {
+        if !self.has_next() {
+            return None;
+        }
+        let key = *self.waiting.first()?;
+        let part = self.parts.get(&key)?;
+        let batch = &mut self.batches.get_mut(&key.batch)?.what;
+        Some(Taken { key, batch, entries: key.first..part.end, again: part.again })
+    }
+
+    /// The batch of a part.
+    pub(super) fn batch(&mut self, key: Key) -> Option<&mut B> {
+        self.batches.get_mut(&key.batch).map(|batch| &mut batch.what)
+    }
+
+    /// A part went out on a line, under a number larger than that of any before on that line.
+    pub(super) fn sent(&mut self, key: Key, line: LineId, number: u64) {
+        if self.waiting.remove(&key) {
+            self.unconfirmed = self.unconfirmed.saturating_add(self.length(key));
+            self.out.entry(line).or_default().push_back((number, key));
+        }
+    }
+
+    /// There is nothing of a part that has to be sent; its batch, when that was the last of it.
+    pub(super) fn nothing_to_send(&mut self, key: Key) -> Option<B> {
+        self.waiting.remove(&key);
+        self.done(key)
+    }
+
+    /// The receiver has read what the line carried up to that number.
+    pub(super) fn read(&mut self, line: LineId, lane: usize, through: u64, now: Instant) {
+        let Some(out) = self.out.get_mut(&line) else { return };
+        let read = self.read.entry(lane).or_default();
+        let covered = out.iter().take_while(|(number, _)| *number <= through).count();
+        read.extend(out.drain(..covered).map(|(_, key)| (now, key)));
+        if covered > 0 {
+            self.barren = 0;
+            if self.isolation.is_some() {
+                self.weigh_aside();
+            }
+        }
+    }
+
+    /// The receiver takes something, and so what lies aside was refused for itself. A receiver that
+    /// comes and goes could refuse anything once: it is tried another time.
+    fn weigh_aside(&mut self) {
+        if let Some(isolation) = &mut self.isolation {
+            isolation.proven = true;
+        }
+        for key in std::mem::take(&mut self.aside) {
+            let Some(part) = self.parts.get_mut(&key) else { continue };
+            part.rounds = part.rounds.saturating_add(1);
+            part.blamed = 0;
+            if part.rounds >= ROUNDS {
+                self.dead.insert(key);
+            } else {
+                self.waiting.insert(key);
+            }
+        }
+    }
+
+    /// The line is over, in order; whether that was news of something.
+    pub(super) fn ended(&mut self, line: LineId, lane: usize, now: Instant) -> bool {
+        let news = self.out.get(&line).is_some_and(|out| !out.is_empty());
+        self.read(line, lane, u64::MAX, now);
+        self.out.remove(&line);
+        news
+    }
+
+    /// The line failed: what it carried waits again, and so does what its lane had read and what is not
+    /// old enough. How many entries that are.
+    pub(super) fn failed(&mut self, line: LineId, lane: usize, barren: bool) -> u64 {
+        let out = self.out.remove(&line).unwrap_or_default();
+        let read = self.read.remove(&lane).unwrap_or_default();
+        if barren {
+            self.barren = self.barren.saturating_add(1);
+            self.blame(&out);
+        }
+        let mut again = 0_u64;
+        for key in out.into_iter().map(|(_, key)| key).chain(read.into_iter().map(|(_, key)| key)) {
+            again = again.saturating_add(self.length(key));
+            if let Some(part) = self.parts.get_mut(&key) {
+                part.again = true;
+            }
+            if !self.aside.contains(&key) {
+                self.waiting.insert(key);
+            }
+        }
+        self.unconfirmed = self.unconfirmed.saturating_sub(again);
+        if self.barren >= SUSPICIOUS {
+            self.isolation.get_or_insert_default();
+        }
+        self.halve();
+        if self.aside.len() >= MOST_ASIDE || (self.waiting.is_empty() && !self.aside.is_empty()) {
+            self.give_up_isolation();
+        }
+        again
+    }
+
+    /// A line broke on a single part, again.
+    fn blame(&mut self, out: &VecDeque<(u64, Key)>) {
+        let (Some(_), Some((_, key)), 1) = (&self.isolation, out.front(), out.len()) else { return };
+        let Some(part) = self.parts.get_mut(key) else { return };
+        part.blamed = part.blamed.saturating_add(1);
+        if part.blamed >= TRIES && part.end.saturating_sub(key.first) == 1 {
+            self.aside.insert(*key);
+        }
+    }
+
+    /// The oldest part, where it was blamed and can be made smaller, is made two.
+    fn halve(&mut self) {
+        let Some(&key) = self.waiting.first() else { return };
+        let Some(part) = self.parts.get_mut(&key) else { return };
+        let length = part.end.saturating_sub(key.first);
+        if part.blamed == 0 || length < 2 {
+            return;
+        }
+        let middle = key.first.saturating_add(length / 2);
+        let second = Key { first: middle, ..key };
+        let end = std::mem::replace(&mut part.end, middle);
+        // What is smaller is as suspicious; a single entry is tried anew.
+        part.blamed = 0;
+        self.parts.insert(second, Part { end, again: true, blamed: 0, rounds: 0 });
+        self.waiting.insert(second);
+        if let Some(batch) = self.batches.get_mut(&key.batch) {
+            batch.open = batch.open.saturating_add(1);
+        }
+    }
+
+    /// It is not single entries: all that was set aside waits again.
+    fn give_up_isolation(&mut self) {
+        self.isolation = None;
+        self.barren = 0;
+        for key in std::mem::take(&mut self.aside) {
+            if let Some(part) = self.parts.get_mut(&key) {
+                part.blamed = 0;
+            }
+            self.waiting.insert(key);
+        }
+    }
+
+    /// The next entry that the receiver has proven not to take, while it takes others: where it is in
+    /// its batch. It is to be kept elsewhere, and then to be [buried](Self::buried).
+    pub(super) fn dead(&self) -> Option<(Key, usize)> {
+        self.dead.first().map(|key| (*key, key.first))
+    }
+
+    /// A dead entry is kept elsewhere; its batch, when that was the last of it.
+    pub(super) fn buried(&mut self, key: Key) -> Option<B> {
+        self.dead.remove(&key);
+        self.done(key)
+    }
+
+    /// Takes out what was read and is old enough; the batches that are safe by it.
+    pub(super) fn outlived(&mut self, age: Duration, now: Instant) -> Vec<B> {
+        let mut safe = Vec::new();
+        let mut keys = Vec::new();
+        for read in self.read.values_mut() {
+            let old = read.iter().take_while(|(at, _)| now.duration_since(*at) >= age).count();
+            keys.extend(read.drain(..old).map(|(_, key)| key));
+        }
+        for key in keys {
+            self.unconfirmed = self.unconfirmed.saturating_sub(self.length(key));
+            safe.extend(self.done(key));
+        }
+        self.end_isolation();
+        safe
+    }
+
+    /// When [`Self::outlived`] has something next.
+    pub(super) fn due(&self, age: Duration) -> Option<Instant> {
+        self.read.values().filter_map(|read| read.front()?.0.checked_add(age)).min()
+    }
+
+    /// Nothing is on its way, and nothing waits to be old enough.
+    pub(super) fn is_still(&self) -> bool {
+        self.unconfirmed == 0
+    }
+
+    /// Nothing waits to be sent.
+    pub(super) fn is_sent(&self) -> bool {
+        self.waiting.is_empty() && self.aside.is_empty() && self.dead.is_empty()
+    }
+
+    /// Ends it when nothing is left that was suspected.
+    fn end_isolation(&mut self) {
+        let Some(isolation) = &self.isolation else { return };
+        let suspected = self.parts.values().any(|part| part.again);
+        if isolation.proven && self.aside.is_empty() && self.dead.is_empty() && !suspected {
+            self.isolation = None;
+        }
+    }
+
+    fn done(&mut self, key: Key) -> Option<B> {
+        self.parts.remove(&key)?;
+        let batch = self.batches.get_mut(&key.batch)?;
+        batch.open = batch.open.saturating_sub(1);
+        if batch.open > 0 {
+            return None;
+        }
+        self.batches.remove(&key.batch).map(|batch| batch.what)
+    }
+
+    fn length(&self, key: Key) -> u64 {
+        self.parts.get(&key).map_or(0, |part| u64::try_from(part.end.saturating_sub(key.first)).unwrap_or(0))
+    }
+
+    /// Forgets all of it: the batches are dropped.
+    pub(super) fn clear(&mut self) {
+        *self = Self { next_batch: self.next_batch, ..Self::new() };
+    }
+}

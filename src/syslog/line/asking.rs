@@ -1,0 +1,129 @@
+//! Receipts within a TLS 1.3 connection: when to ask for one, and what an answer proves.
+//!
+//! A `KeyUpdate` with `update_requested` has to be answered by the peer's TLS library (RFC 8446
+//! §4.6.3), which does so in the order of the records: the answer proves that the program behind it
+//! has read all that was sent before the question. OpenSSL never answers the first question of a
+//! connection, and a library may answer two questions at once; so the n-th answer is taken for the
+//! n-th question's, which is late at worst and never early.
+//!
+//! **Invariant:** no sockets and no clocks of its own: time is given.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The questions of one connection.
+#[derive(Debug)]
+pub(super) struct Asking {
+    /// What each question that has no answer yet covers: the last order before it.
+    open: VecDeque<Option<u64>>,
+    asked: u32,
+    answered: u32,
+    last_asked: Instant,
+    /// The last order written.
+    written: Option<u64>,
+    /// The last order that an answer covers.
+    confirmed: Option<u64>,
+    /// The last order that a question covers.
+    covered: Option<u64>,
+    /// Bytes that no question covers yet.
+    bytes: usize,
+}
+
+/// So much is confirmed by one question. What is not confirmed is sent again after a break, so that
+/// it is not more; a question costs little, but a connection has no more than [`MOST_ANSWERS`].
+const BYTES: usize = 4 << 20;
+/// So long nobody waits to be asked about.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// Questions follow each other so soon when nothing but their answers is waited for.
+const HURRY: Duration = Duration::from_millis(20);
+/// A question that was lost in another's answer is not waited for longer than this.
+const OVERDUE: Duration = Duration::from_secs(2);
+/// A peer that has answered neither of two questions by now does not answer.
+const MUTE: Duration = Duration::from_secs(5);
+/// rustls 0.23 ends a connection on the 33rd `KeyUpdate` without data from the peer in between.
+const MOST_ANSWERS: u32 = 30;
+
+impl Asking {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            open: VecDeque::new(),
+            asked: 0,
+            answered: 0,
+            last_asked: now,
+            written: None,
+            confirmed: None,
+            covered: None,
+            bytes: 0,
+        }
+    }
+
+    /// An order was written.
+    pub(super) fn wrote(&mut self, number: u64, bytes: usize) {
+        self.written = Some(number);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// When to ask next; `None`: there is nothing to ask about. In a `hurry`, nothing more is written
+    /// until all is confirmed.
+    pub(super) fn due(&self, hurry: bool) -> Option<Instant> {
+        if self.confirmed == self.written || self.is_spent() {
+            return None;
+        }
+        // One that OpenSSL will never answer, and one that it will.
+        let wait = if self.open.len() > 1 {
+            OVERDUE
+        } else if self.bytes >= BYTES {
+            Duration::ZERO
+        } else if hurry {
+            HURRY
+        } else {
+            INTERVAL
+        };
+        Some(self.last_asked.checked_add(wait).unwrap_or(self.last_asked))
+    }
+
+    /// A question was put behind all that is written.
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.open.push_back(self.written);
+        self.asked = self.asked.saturating_add(1);
+        self.covered = self.written;
+        self.bytes = 0;
+        self.last_asked = now;
+    }
+
+    /// So many answers have come in all: the last order that they cover, when that is news.
+    pub(super) fn answered(&mut self, answers: u32) -> Option<u64> {
+        let mut read = None;
+        while self.answered < answers {
+            self.answered = self.answered.saturating_add(1);
+            match self.open.pop_front() {
+                Some(covered) => read = covered,
+                // Nobody asked.
+                None => return None,
+            }
+        }
+        if read.is_some() && read != self.confirmed {
+            self.confirmed = read;
+            return read;
+        }
+        None
+    }
+
+    /// No more can be asked.
+    pub(super) fn is_spent(&self) -> bool {
+        self.answered >= MOST_ANSWERS || self.asked >= MOST_QUESTIONS
+    }
+
+    /// Two questions lie before the peer for so long that it will not answer.
+    pub(super) fn is_mute(&self, now: Instant) -> bool {
+        self.asked > 1 && self.answered == 0 && now.duration_since(self.last_asked) > MUTE
+    }
+
+    /// The peer has answered at least once.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered > 0
+    }
+}
+
+/// The last of a connection's answers may cover a question before the last.
+const MOST_QUESTIONS: u32 = MOST_ANSWERS + 2;

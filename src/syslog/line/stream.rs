@@ -1,0 +1,236 @@
+//! A line over a stream: TCP, TLS, a Unix socket.
+//!
+//! What proves that the receiver has read something is its FIN behind ours, and with TLS 1.3 its
+//! answers before that (`asking`).
+//!
+//! **Invariant:** a shut window is not death: a receiver that does not read is waited for as long as
+//! its kernel answers. What ends a line is FIN, reset, alert, or silence.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+
+use super::asking::Asking;
+use super::wire::{End, Turn, Wire};
+use super::{Order, Tell, Told};
+use crate::net::kernel::{self, Peer};
+use crate::syslog::endpoint::Speech;
+use crate::syslog::failure::Failure;
+use crate::syslog::frames::Frames;
+
+/// What shows that an order has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::syslog) enum Proof {
+    /// That it left this program: receipts are not wanted.
+    Flush,
+    /// The receiver's FIN behind ours.
+    End,
+    /// That, and before it the answers of the receiver's TLS.
+    Answers,
+}
+
+/// How long what may take its time may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::syslog) struct Patience {
+    /// Without a byte taken; then the receiver counts as stalled.
+    pub(in crate::syslog) stall: Duration,
+    /// Without any sign of life, while bytes are on their way.
+    pub(in crate::syslog) dead: Duration,
+    /// For a slow reader to come to our end.
+    pub(in crate::syslog) close: Duration,
+}
+
+/// A stream and what is known of its receipts.
+pub(in crate::syslog) struct Stream {
+    wire: Wire,
+    speech: Speech,
+    proof: Proof,
+    patience: Patience,
+    asking: Asking,
+    /// The order that is being written, with its emptied frames.
+    writing: Option<(u64, Frames)>,
+    opened: Instant,
+    last_written: Option<(u64, Instant)>,
+    /// Something was confirmed on it.
+    proven: bool,
+    hurry: bool,
+    stalled: bool,
+    told_mute: bool,
+    told_spent: bool,
+    /// Since when its end is waited for.
+    retired: Option<Instant>,
+    silent_since: Option<Instant>,
+}
+
+impl Stream {
+    pub(in crate::syslog) fn new(wire: Wire, speech: Speech, proof: Proof, patience: Patience) -> Self {
+        Self {
+            wire,
+            speech,
+            proof,
+            patience,
+            asking: Asking::new(Instant::now()),
+            writing: None,
+            opened: Instant::now(),
+            last_written: None,
+            proven: false,
+            hurry: false,
+            stalled: false,
+            told_mute: false,
+            told_spent: false,
+            retired: None,
+            silent_since: None,
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut inbox: mpsc::UnboundedReceiver<Order>,
+        tell: &Tell,
+    ) -> Result<(), Failure> {
+        loop {
+            // Before the select: under load there is always another order.
+            self.ask_if_due(tell);
+            if self.retired.is_some() && self.wire.is_free() && self.quiet_at() <= Instant::now() {
+                self.wire.finish();
+            }
+            let due = self.due();
+            tokio::select! {
+                biased;
+                turn = self.wire.turn() => match turn {
+                    Turn::Written(buffer) => self.wrote(buffer, tell),
+                    Turn::Heard => self.heard(tell),
+                    Turn::Ended(end) => return self.ended(end).await,
+                },
+                order = inbox.recv(), if self.wire.is_free() && self.retired.is_none() => match order {
+                    Some(Order::Send { number, mut frames }) => {
+                        self.hurry = false;
+                        self.wire.begin(frames.take_bytes());
+                        self.writing = Some((number, frames));
+                    }
+                    Some(Order::Confirm) => self.hurry = true,
+                    None => self.retired = Some(Instant::now()),
+                },
+                () = sleep_until(due.into()) => self.look_for_life(tell)?,
+            }
+        }
+    }
+
+    fn wrote(&mut self, buffer: Vec<u8>, tell: &Tell) {
+        self.flows(tell);
+        let Some((number, mut frames)) = self.writing.take() else { return };
+        self.asking.wrote(number, buffer.len());
+        self.last_written = Some((number, Instant::now()));
+        frames.give_back(buffer);
+        tell.tell(Told::Written(frames));
+        if self.proof == Proof::Flush {
+            self.proven = true;
+            tell.tell(Told::Read(number));
+        }
+    }
+
+    fn heard(&mut self, tell: &Tell) {
+        if self.proof == Proof::Answers
+            && let Some(read) = self.asking.answered(self.wire.answers())
+        {
+            self.proven = true;
+            tell.tell(Told::Read(read));
+        }
+        if self.asking.is_spent() && !self.told_spent {
+            self.told_spent = true;
+            tell.tell(Told::Spent);
+        }
+    }
+
+    /// When its end may be said: a receiver that hangs up on what it was sent last must have had the
+    /// time to do so, or its FIN would be taken for the answer to ours.
+    fn quiet_at(&self) -> Instant {
+        let last = self.last_written.map_or_else(|| self.opened, |(_, at)| at);
+        last.checked_add(QUIET).unwrap_or(last)
+    }
+
+    /// When to look after it at the latest.
+    fn due(&self) -> Instant {
+        let look = Instant::now().checked_add(LOOK).unwrap_or_else(Instant::now);
+        if self.retired.is_some() && self.wire.is_free() {
+            return self.quiet_at();
+        }
+        if self.proof != Proof::Answers || !self.wire.is_free() {
+            return look;
+        }
+        self.asking.due(self.hurry).map_or(look, |ask| ask.min(look))
+    }
+
+    fn ask_if_due(&mut self, tell: &Tell) {
+        if self.proof != Proof::Answers || !self.wire.is_free() {
+            return;
+        }
+        let now = Instant::now();
+        if self.asking.due(self.hurry).is_some_and(|due| due <= now) && self.wire.ask().is_ok() {
+            self.asking.asked(now);
+        }
+        if self.asking.is_mute(now) && !self.told_mute {
+            self.told_mute = true;
+            tell.tell(Told::Mute);
+        }
+    }
+
+    /// Something is on its way: is there anybody?
+    fn look_for_life(&mut self, tell: &Tell) -> Result<(), Failure> {
+        if self.last_written.is_none() && self.wire.is_free() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let stuck = self.wire.stuck_since().filter(|since| now.duration_since(*since) >= self.patience.stall);
+        let peer = self.wire.ends().and_then(|(local, remote)| kernel::peer(local, remote));
+        if peer == Some(Peer::Silent) {
+            let since = *self.silent_since.get_or_insert(now);
+            if now.duration_since(since) >= self.patience.dead {
+                return Err(Failure::Silent { patience: self.patience.dead });
+            }
+        } else {
+            self.silent_since = None;
+        }
+        if stuck.is_some() && !self.stalled {
+            self.stalled = true;
+            tell.tell(Told::Stalled(true));
+        }
+        if let Some(since) = self.retired
+            && now.duration_since(since) >= self.patience.close
+        {
+            return Err(Failure::Unread { patience: self.patience.close });
+        }
+        Ok(())
+    }
+
+    fn flows(&mut self, tell: &Tell) {
+        if std::mem::take(&mut self.stalled) {
+            tell.tell(Told::Stalled(false));
+        }
+    }
+
+    async fn ended(self, end: End) -> Result<(), Failure> {
+        match end {
+            End::InOrder => {
+                // A process that ends while our last bytes are on their way says FIN too; its kernel
+                // then answers those bytes with a reset.
+                tokio::time::sleep(AFTERMATH).await;
+                match self.wire.error() {
+                    None => Ok(()),
+                    Some(fault) => {
+                        Err(self.speech.failure(self.wire.heard(), End::Fault(fault), !self.proven))
+                    }
+                }
+            }
+            end => Err(self.speech.failure(self.wire.heard(), end, !self.proven)),
+        }
+    }
+}
+
+/// How often a line looks after itself.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between the last byte and the end of a connection.
+const QUIET: Duration = Duration::from_millis(250);
+/// A reset that follows a FIN comes within the time of a round trip.
+const AFTERMATH: Duration = Duration::from_millis(50);
