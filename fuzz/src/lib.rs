@@ -9,6 +9,7 @@ use bytes::Bytes;
 use slackcef::cef::{self, Encoder, Event};
 use slackcef::event::{Entry, Log, UnixTime};
 use slackcef::mapping::{self, Layer, MappingFile, Plans, Scratch};
+use slackcef::syslog::relp::{Heard, RelpError, Session};
 
 /// The least that compiles, so that the customer's file is what counts.
 const SHIPPED: &str = "version = 1\nlog = \"audit\"\nheader = { vendor = \"V\", product = \"P\" }\n\
@@ -59,6 +60,43 @@ pub fn entry(data: &[u8]) {
         Err(problems) => panic!("{} mistakes in the shipped mapping", problems.len()),
     });
     follow(&PLANS, Bytes::copy_from_slice(data));
+}
+
+/// What a receiver answers over RELP, to a session that has sent a hundred messages: the same is heard
+/// wherever the stream is cut, and no more is acknowledged than was sent.
+pub fn relp(data: &[u8]) {
+    let whole = hear(data.chunks(data.len().max(1)));
+    assert_eq!(hear(data.chunks(1)), whole, "byte by byte");
+    assert_eq!(hear(data.chunks(7)), whole, "in pieces");
+}
+
+fn hear<'d>(pieces: impl Iterator<Item = &'d [u8]>) -> (Vec<Heard>, Option<RelpError>) {
+    const SENT: usize = 100;
+    let (mut session, mut out, mut heard) = (Session::new(SENT), Vec::new(), Vec::new());
+    session.open(&mut out);
+    for mut piece in pieces {
+        loop {
+            match session.hear(&mut piece) {
+                Ok(Some(said)) => {
+                    if matches!(said, Heard::Open(_)) {
+                        while session.syslog(b"<134>1 - - - - - -", &mut out) {}
+                        session.close(&mut out);
+                    }
+                    heard.push(said);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    assert!(!error.to_string().contains(char::is_control));
+                    return (heard, Some(error));
+                }
+            }
+            let open = heard.iter().any(|said| matches!(said, Heard::Open(_)));
+            let answered =
+                heard.iter().filter(|said| matches!(said, Heard::Acknowledged | Heard::Refused(_))).count();
+            assert_eq!(answered + session.unanswered(), if open { SENT } else { 0 });
+        }
+    }
+    (heard, None)
 }
 
 fn compile_and_follow(files: &[MappingFile]) {

@@ -7,6 +7,7 @@
 //! one transport, every rate is above nothing.
 
 mod destination;
+mod rate;
 mod reader;
 mod secret;
 mod source;
@@ -16,6 +17,7 @@ mod units;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::problem::Problem;
@@ -44,6 +46,8 @@ pub struct Config {
     /// What is to be known of these settings, in words: those that this version does not act on yet,
     /// and those that open something.
     pub remarks: Vec<String>,
+    /// The text that says all this, by which a later one is told apart.
+    pub text: Arc<str>,
 }
 
 /// `[mappings.NAME]`.
@@ -82,7 +86,13 @@ impl Config {
     /// # Errors
     /// Every mistake in it, in file order.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
-        Reader::new(file, text).read(read)
+        Reader::new(file, text).read(read).map(|config| Self { text: text.into(), ..config })
+    }
+
+    /// Its tables as they are written: what is equal there means the same.
+    pub fn tables(&self) -> toml::Table {
+        // It was read before.
+        toml::from_str(&self.text).unwrap_or_default()
     }
 }
 
@@ -153,7 +163,7 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
-    Config { state, sources, destinations, mappings, telemetry, remarks }
+    Config { state, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
 }
 
 fn read_version(top: &Section<'_, '_>) {

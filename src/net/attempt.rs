@@ -21,6 +21,8 @@ use super::certificate::Certificate;
 pub(super) struct Attempt {
     /// The receiver's own certificate.
     pub(super) leaf: Option<Certificate>,
+    /// It was found to be the right one.
+    pub(super) accepted: bool,
     /// There was a session to offer.
     pub(super) offered_session: bool,
 }
@@ -40,6 +42,10 @@ pub(super) async fn observed<T>(handshake: impl Future<Output = T>) -> (T, Attem
 
 pub(super) fn shown(leaf: &CertificateDer<'_>) {
     note(|attempt| attempt.leaf = Some(Certificate::describe(leaf)));
+}
+
+pub(super) fn accepted() {
+    note(|attempt| attempt.accepted = true);
 }
 
 fn note(what: impl FnOnce(&mut Attempt)) {

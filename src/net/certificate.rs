@@ -18,6 +18,8 @@ use super::fingerprint::Fingerprint;
 /// One certificate, described.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
+    /// Version 1 of X.509, which has no extensions: neither names nor uses (RFC 5280 §4.1.2.1).
+    pub first_version: bool,
     /// Whose it is: the common name, or else the organization.
     pub subject: Option<String>,
     /// Who issued it, in the same form.
@@ -36,6 +38,7 @@ impl Certificate {
     /// Reads the fields of RFC 5280 §4.1 that people ask for.
     pub fn describe(der: &CertificateDer<'_>) -> Self {
         let mut described = Self {
+            first_version: false,
             subject: None,
             issuer: None,
             self_issued: false,
@@ -50,7 +53,7 @@ impl Certificate {
     fn read(&mut self, der: &[u8]) -> Option<()> {
         let mut certificate = Der(Der(der).expect(SEQUENCE)?);
         let mut fields = Der(certificate.expect(SEQUENCE)?);
-        fields.skip_if(VERSION);
+        self.first_version = !fields.skip_if(VERSION);
         let _serial = fields.next()?;
         let _signature = fields.next()?;
         let issuer = fields.expect(SEQUENCE)?;
@@ -160,10 +163,8 @@ impl<'a> Der<'a> {
         self.next().filter(|&(found, _)| found == tag).map(|(_, content)| content)
     }
 
-    fn skip_if(&mut self, tag: u8) {
-        if self.0.first() == Some(&tag) {
-            let _skipped = self.next();
-        }
+    fn skip_if(&mut self, tag: u8) -> bool {
+        self.0.first() == Some(&tag) && self.next().is_some()
     }
 }
 

@@ -47,9 +47,12 @@ pub struct TlsClient {
 struct Session {
     made_of: Arc<Material>,
     config: Arc<ClientConfig>,
-    /// When the first certificate of the receiver's chain ends.
+    /// When to begin with another: the first end among the certificates of the receiver's chain, or
+    /// the end of an hour in which none is resumed.
     ends: Option<Timestamp>,
 }
+
+const WITHOUT_SESSIONS: Duration = Duration::from_secs(60 * 60);
 
 impl TlsClient {
     /// A client that accepts only a certificate for `name`: a DNS name, which is also sent as SNI,
@@ -104,10 +107,14 @@ impl TlsClient {
         self.tls.refresh()
     }
 
-    /// Makes the next connection with a handshake in full. For a receiver that takes resumed
-    /// connections and ends them at once.
+    /// Forgets the sessions of this receiver and offers it none for an hour: it has ended a resumed
+    /// connection at once, or the attempt to resume one, and would do so each time.
     pub fn forget_sessions(&self) {
-        *self.session() = None;
+        let mut session = self.session();
+        if let Some(Session { made_of, .. }) = session.take() {
+            let ends = Timestamp::now().saturating_add(WITHOUT_SESSIONS).ok();
+            *session = Some(Session::new(made_of, self, Resumption::disabled(), ends));
+        }
     }
 
     /// Opens a stream by `open` and shakes hands over it, and does so once more when the receiver
@@ -119,9 +126,12 @@ impl TlsClient {
         F: Future<Output = Result<IO, E>>,
         E: From<HandshakeError>,
     {
-        match self.connect(open().await?, patience).await {
-            Err(HandshakeError::NotResumed { .. }) => Ok(self.connect(open().await?, patience).await?),
-            outcome => Ok(outcome?),
+        let mut once_more = true;
+        loop {
+            match self.connect(open().await?, patience).await {
+                Err(HandshakeError::NotResumed { .. }) if once_more => once_more = false,
+                outcome => return Ok(outcome?),
+            }
         }
     }
 
@@ -136,7 +146,8 @@ impl TlsClient {
     ) -> Result<TlsStream<IO>, HandshakeError> {
         let config = self.config(Timestamp::now());
         let connector = TlsConnector::from(Arc::clone(&config));
-        let handshake = async { connector.connect(self.sent.clone(), stream).await };
+        // A connection is some kilobytes large: not in the future of everybody who awaits this.
+        let handshake = Box::pin(async { connector.connect(self.sent.clone(), stream).await });
         let (outcome, attempt) = observed(timeout(patience, handshake)).await;
         match outcome {
             Ok(Ok(stream)) => {
@@ -154,7 +165,7 @@ impl TlsClient {
         match &*session {
             Some(session) if session.holds(&material, now) => Arc::clone(&session.config),
             _ => {
-                let new = Session::new(material, self);
+                let new = Session::new(material, self, Resumption::store(Arc::new(Sessions::new())), None);
                 let config = Arc::clone(&new.config);
                 *session = Some(new);
                 config
@@ -173,13 +184,14 @@ impl TlsClient {
         if let Some(session) = &mut *self.session()
             && Arc::ptr_eq(&session.config, config)
         {
-            session.ends = ends;
+            session.ends = session.ends.into_iter().chain(ends).min();
         }
     }
 
     fn failed(&self, fault: io::Error, attempt: Attempt) -> HandshakeError {
-        let error = self.read(fault, attempt.leaf);
-        if attempt.offered_session && error.is_of_the_receivers_making() {
+        let offered_session = attempt.offered_session;
+        let error = self.read(fault, attempt);
+        if offered_session && error.is_of_the_receivers_making() {
             self.forget_sessions();
             return HandshakeError::NotResumed { cause: Box::new(error) };
         }
@@ -195,13 +207,13 @@ impl TlsClient {
     /// # Errors
     /// The error itself, when it is the socket's own.
     pub fn explain(&self, fault: io::Error) -> Result<HandshakeError, io::Error> {
-        if rustls_error(&fault).is_some() { Ok(self.read(fault, None)) } else { Err(fault) }
+        if rustls_error(&fault).is_some() { Ok(self.read(fault, Attempt::default())) } else { Err(fault) }
     }
 
-    fn read(&self, fault: io::Error, leaf: Option<Certificate>) -> HandshakeError {
+    fn read(&self, fault: io::Error, attempt: Attempt) -> HandshakeError {
         let Some(error) = rustls_error(&fault) else { return HandshakeError::Cut { source: fault } };
         match error {
-            rustls::Error::InvalidCertificate(wrong) => self.misjudged(wrong.clone(), leaf),
+            rustls::Error::InvalidCertificate(wrong) => self.misjudged(wrong.clone(), attempt),
             rustls::Error::AlertReceived(alert) => self.alerted(*alert),
             rustls::Error::InvalidMessage(_) => HandshakeError::NotTls,
             rustls::Error::PeerIncompatible(_) => HandshakeError::NothingInCommon { source: error.clone() },
@@ -209,8 +221,9 @@ impl TlsClient {
         }
     }
 
-    fn misjudged(&self, wrong: CertificateError, leaf: Option<Certificate>) -> HandshakeError {
+    fn misjudged(&self, wrong: CertificateError, attempt: Attempt) -> HandshakeError {
         let name = self.name();
+        let Attempt { leaf, accepted, .. } = attempt;
         match wrong {
             CertificateError::ExpiredContext { not_after, .. } => {
                 HandshakeError::Expired { name, leaf: leaf.into(), on: moment(not_after) }
@@ -222,10 +235,16 @@ impl TlsClient {
                 wanted: name,
                 presented: presented.iter().map(|n| plain(n)).collect(),
             },
+            CertificateError::BadSignature if accepted => {
+                HandshakeError::WithoutItsKey { name, leaf: leaf.into() }
+            }
             CertificateError::BadSignature => HandshakeError::OtherKey { name, leaf: leaf.into() },
             CertificateError::UnknownIssuer => HandshakeError::UnknownIssuer { name, leaf: leaf.into() },
             CertificateError::ApplicationVerificationFailure => {
                 HandshakeError::NotPinned { name, leaf: leaf.into() }
+            }
+            CertificateError::Other(_) if leaf.as_ref().is_some_and(|leaf| leaf.first_version) => {
+                HandshakeError::FirstVersion { name, leaf: leaf.into() }
             }
             CertificateError::Other(_) if leaf.as_ref().is_some_and(|leaf| leaf.self_issued) => {
                 HandshakeError::AuthorityItself { name, leaf: leaf.into() }
@@ -260,7 +279,12 @@ impl TlsClient {
 }
 
 impl Session {
-    fn new(made_of: Arc<Material>, client: &TlsClient) -> Self {
+    fn new(
+        made_of: Arc<Material>,
+        client: &TlsClient,
+        resumption: Resumption,
+        ends: Option<Timestamp>,
+    ) -> Self {
         let mut config = made_of.config.clone();
         let algorithms = config.crypto_provider().signature_verification_algorithms;
         let judge = Judge {
@@ -269,8 +293,8 @@ impl Session {
             algorithms,
         };
         config.dangerous().set_certificate_verifier(Arc::new(judge));
-        config.resumption = Resumption::store(Arc::new(Sessions::new()));
-        Self { made_of, config: Arc::new(config), ends: None }
+        config.resumption = resumption;
+        Self { made_of, config: Arc::new(config), ends }
     }
 
     fn holds(&self, material: &Arc<Material>, now: Timestamp) -> bool {

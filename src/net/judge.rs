@@ -40,6 +40,7 @@ impl ServerCertVerifier for Judge {
         let pinned = self.pins.iter().any(|pin| pin.is_of(end_entity));
         let chain_suffices = self.chain.is_some() && self.pins.is_empty();
         if pinned || chain_suffices {
+            attempt::accepted();
             Ok(ServerCertVerified::assertion())
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())

@@ -21,7 +21,7 @@ pub use backoff::Backoff;
 pub use certificate::Certificate;
 pub use fingerprint::{BadFingerprint, Fingerprint};
 pub use handshake::{HandshakeError, Reason, Shown, TlsClient, check_server_name, check_sni};
-pub use rate::{Limits, Rate};
+pub use rate::{Hold, Limits, Load, Moment, Rate, Spent, Why};
 pub use tls::{
     ClientCertificate, ClientTls, Instead, Refreshed, Roots, TlsError, TlsSettings, Trust, http_tls, provider,
 };

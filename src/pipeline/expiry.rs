@@ -10,15 +10,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 use tracing::warn;
 
 use super::own::OwnEvent;
 use super::standing::{Seen, Standing};
+use super::status::Outgoing;
 use super::voice::Voice;
 use crate::net::ClientTls;
 use crate::net::expiry::{self, Expiry};
-use crate::store::ReaderName;
 
 /// A certificate that is about to expire, or has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +45,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 const REMEMBERED: usize = 256;
 
 /// Watches over the certificates of one destination; over when that is.
-pub(super) async fn watch(
-    name: ReaderName,
-    own: Option<ClientTls>,
-    mut standing: watch::Receiver<Standing>,
-    voice: Voice,
-) {
+pub(super) async fn watch(destination: Outgoing, own: Option<ClientTls>, voice: Voice) {
+    let Outgoing { name, mut standing, .. } = destination;
     let mut told = Told::default();
     loop {
         let mut certificates = ours(own.as_ref());

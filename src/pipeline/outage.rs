@@ -8,15 +8,12 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
 use super::own::OwnEvent;
 use super::standing::{LastFault, Standing, State};
-use super::status::Route;
+use super::status::Outgoing;
 use super::voice::Voice;
 use crate::event::UnixTime;
 use crate::slack::Clock;
-use crate::store::ReaderName;
 
 /// It is told that a destination is down when it was for so long …
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,12 +47,8 @@ enum News {
 }
 
 /// Follows one destination; over when it is.
-pub(super) async fn watch(
-    name: ReaderName,
-    route: Route,
-    mut standing: watch::Receiver<Standing>,
-    voice: Voice,
-) {
+pub(super) async fn watch(destination: Outgoing, voice: Voice) {
+    let Outgoing { name, route, mut standing, .. } = destination;
     let mut watcher = Watcher::default();
     loop {
         let news = watcher.look(&standing.borrow_and_update(), Instant::now());

@@ -17,10 +17,11 @@ use tracing::{info, warn};
 
 use super::poll::{Phase, Reading};
 use super::standing::{LastFault, Standing, State};
+use super::tasks::{Readings, Standings};
 use crate::config::Transport;
 use crate::event::UnixTime;
 use crate::slack::Clock;
-use crate::store::{Backlog, Full, ReaderName, SourceId, Store, Usage};
+use crate::store::{Backlog, Full, ReaderName, Store, Usage};
 use crate::telemetry::{Pages, Window, plain};
 
 /// The forwarder at one moment.
@@ -128,19 +129,23 @@ pub(super) struct Board {
     pub(super) started_at: UnixTime,
     pub(super) store: Store,
     pub(super) dir: PathBuf,
-    pub(super) sources: Vec<(SourceId, watch::Receiver<Reading>)>,
-    pub(super) destinations: Vec<Outgoing>,
+    pub(super) sources: watch::Receiver<Readings>,
+    pub(super) destinations: watch::Receiver<Standings>,
     /// The end was asked for.
     pub(super) stop: CancellationToken,
 }
 
-/// A destination to be looked up.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) name: ReaderName,
-    pub(super) route: Route,
-    pub(super) age: Duration,
-    pub(super) standing: watch::Receiver<Standing>,
+/// A destination at work.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Its name.
+    pub name: ReaderName,
+    /// How it is reached.
+    pub route: Route,
+    /// How long what its receiver has read may sit in memory there.
+    pub age: Duration,
+    /// How it stands, as that changes.
+    pub standing: watch::Receiver<Standing>,
 }
 
 /// How a destination stands; one whose task is over has ended, whatever it showed last.
@@ -157,14 +162,14 @@ impl Board {
     /// The forwarder as it is now.
     pub(super) async fn status(&self) -> Status {
         let at = Clock::system().now();
-        let sources = self.sources.iter().map(|(name, reading)| {
+        let (sources, outgoing) = (self.sources.borrow().clone(), self.destinations.borrow().clone());
+        let sources = sources.iter().map(|(name, reading)| {
             let reading = reading.borrow().clone();
             let lag_seconds =
                 reading.read_up_to.map(|up_to| at.seconds().saturating_sub(up_to.seconds()).max(0));
             SourceStatus { name: name.to_string(), reading, lag_seconds }
         });
-        let mut destinations: Vec<_> = self
-            .destinations
+        let mut destinations: Vec<_> = outgoing
             .iter()
             .map(|Outgoing { name, route, age, standing }| DestinationStatus {
                 name: name.to_string(),
@@ -175,7 +180,7 @@ impl Board {
             })
             .collect();
         let asked = async {
-            for (of, shown) in self.destinations.iter().zip(&mut destinations) {
+            for (of, shown) in outgoing.iter().zip(&mut destinations) {
                 shown.backlog = self.store.backlog(&of.name).await.ok().flatten();
             }
         };
@@ -199,7 +204,7 @@ impl Board {
             return vec!["it is about to end".to_owned()];
         }
         let mut reasons = Vec::new();
-        for (name, reading) in &self.sources {
+        for (name, reading) in self.sources.borrow().iter() {
             let ended = reading.has_changed().is_err();
             let reading = reading.borrow();
             if reading.phase == Phase::Refused {
@@ -208,7 +213,7 @@ impl Board {
                 reasons.push(format!("source {name}: it has ended{}", because(reading.fault.as_ref())));
             }
         }
-        for Outgoing { name, standing, .. } in &self.destinations {
+        for Outgoing { name, standing, .. } in self.destinations.borrow().iter() {
             let standing = stands(standing);
             if standing.state == State::Ended {
                 reasons.push(format!("destination {name}: it has ended{}", because(standing.fault.as_ref())));

@@ -1,9 +1,11 @@
 //! A batch on its way: one buffer, and where each frame in it ends.
 //!
 //! Octet counting (RFC 6587 §3.4.1, the only framing of RFC 5425) writes `LEN SP message`, LEN in
-//! bytes. Newline framing (RFC 6587 §3.4.2) writes the message and a line feed.
+//! bytes. Newline framing (RFC 6587 §3.4.2) writes the message and a line feed. Bare messages get
+//! their frame where they go out: RELP's has a number in it that the connection gives, and a batch
+//! may go out again on another connection.
 //!
-//! **Invariant:** one push is one frame under either framing, whatever was written: control
+//! **Invariant:** one push is one frame under every framing, whatever was written: control
 //! characters, which could end a frame early or make a receiver write two lines, become spaces.
 //! **Invariant:** no allocation once the buffer has grown to the largest batch.
 
@@ -16,6 +18,8 @@ pub enum Framing {
     OctetCounting,
     /// A line feed behind. A connection that breaks inside a frame leaves half an event behind.
     Newline,
+    /// Nothing: the transport keeps messages apart by itself.
+    Bare,
 }
 
 /// The frames of one batch.
@@ -46,7 +50,7 @@ impl Frames {
     pub fn push<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let room = match self.framing {
             Framing::OctetCounting => self.digits.saturating_add(1),
-            Framing::Newline => 0,
+            Framing::Newline | Framing::Bare => 0,
         };
         let frame = self.bytes.len();
         let start = frame.saturating_add(room);
@@ -58,6 +62,7 @@ impl Frames {
         match self.framing {
             Framing::OctetCounting => self.count(frame..start),
             Framing::Newline => self.bytes.push(b'\n'),
+            Framing::Bare => {}
         }
         self.ends.push(self.bytes.len());
         done
@@ -89,7 +94,7 @@ impl Frames {
         &self.bytes
     }
 
-    /// The frames one by one, count or line feed included.
+    /// The frames one by one, each with its count or line feed.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         let mut start = 0;
         self.ends.iter().map(move |&end| {
@@ -97,6 +102,13 @@ impl Frames {
             start = end;
             frame
         })
+    }
+
+    /// The frame at `place`, from 0.
+    pub fn frame(&self, place: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(place)?;
+        let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.bytes.get(start..end)
     }
 
     /// Writes the count into the room left for it, moving the message if the room is too small or
@@ -137,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn both_framings_look_as_the_rfc_says() {
+    fn each_framing_looks_as_its_standard_says() {
         let messages = [b"<134>1 a".to_vec(), "<134>1 ü".into(), vec![b'x'; 1000], Vec::new(), vec![b'y'; 9]];
         let counted = frames(Framing::OctetCounting, &messages);
         let expected = format!("8 <134>1 a9 <134>1 ü1000 {}0 9 yyyyyyyyy", "x".repeat(1000));
@@ -146,6 +158,8 @@ mod tests {
         let lines = frames(Framing::Newline, &messages[..2]);
         assert_eq!(lines.bytes(), "<134>1 a\n<134>1 ü\n".as_bytes());
         assert_eq!(lines.iter().collect::<Vec<_>>(), ["<134>1 a\n".as_bytes(), "<134>1 ü\n".as_bytes()]);
+        let bare = frames(Framing::Bare, &messages);
+        assert_eq!(bare.iter().collect::<Vec<_>>(), messages);
     }
 
     #[test]
@@ -188,6 +202,14 @@ mod tests {
             prop_assert_eq!(&read, &cleaned);
             prop_assert_eq!(counted.iter().len(), messages.len());
             prop_assert_eq!(counted.iter().collect::<Vec<_>>().concat(), counted.bytes());
+
+            let bare = frames(Framing::Bare, &messages);
+            prop_assert_eq!(bare.iter().collect::<Vec<_>>(), cleaned);
+            for frames in [&lines, &counted, &bare] {
+                let one_by_one = (0..frames.len()).map(|place| frames.frame(place).unwrap());
+                prop_assert!(one_by_one.eq(frames.iter()));
+                prop_assert_eq!(frames.frame(frames.len()), None);
+            }
         }
     }
 }

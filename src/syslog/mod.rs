@@ -22,6 +22,7 @@ mod line;
 mod message;
 mod probe;
 mod profile;
+pub mod relp;
 mod sink;
 
 pub use assurance::Assurance;

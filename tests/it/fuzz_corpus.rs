@@ -31,3 +31,8 @@ fn templates() {
 fn entries() {
     run("entry", targets::entry);
 }
+
+#[test]
+fn relp_answers() {
+    run("relp", targets::relp);
+}

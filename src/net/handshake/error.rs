@@ -90,6 +90,22 @@ pub enum HandshakeError {
         /// What was shown.
         leaf: Shown,
     },
+    /// X.509 version 1, which webpki does not read even for its key alone.
+    #[error("the receiver's certificate for {name} is of X.509 version 1 and cannot be verified{leaf}")]
+    FirstVersion {
+        /// The name asked for.
+        name: String,
+        /// What was shown.
+        leaf: Shown,
+    },
+    /// The right certificate, and a handshake that another key signed.
+    #[error("the receiver shows a certificate for {name} and does not hold its key{leaf}")]
+    WithoutItsKey {
+        /// The name asked for.
+        name: String,
+        /// What was shown.
+        leaf: Shown,
+    },
     /// Anything else that is wrong with it.
     #[error("the receiver's certificate for {name} is refused{leaf}")]
     BadCertificate {
@@ -194,6 +210,10 @@ impl HandshakeError {
             Self::OtherKey { .. } => {
                 "the authority was made anew under its old name, or somebody poses as it: compare `ca` with \
                  the receiver's copy"
+            }
+            Self::FirstVersion { .. } => "make it anew: openssl req -x509 makes version 3",
+            Self::WithoutItsKey { .. } => {
+                "the receiver's certificate and key do not belong together, or somebody poses as it"
             }
             Self::CertificateWanted => {
                 "set `certificate` and `key` to a pair that the receiver's authority issued"

@@ -118,11 +118,6 @@ impl Asking {
     pub(super) fn is_mute(&self, now: Instant) -> bool {
         self.asked > 1 && self.answered == 0 && now.duration_since(self.last_asked) > MUTE
     }
-
-    /// The peer has answered at least once.
-    pub(super) fn has_answered(&self) -> bool {
-        self.answered > 0
-    }
 }
 
 /// The last of a connection's answers may cover a question before the last.
