@@ -9,7 +9,7 @@ use tokio_rustls::client::TlsStream;
 use super::assurance::Assurance;
 use super::failure::Failure;
 use super::line::{
-    Datagram, End, File, Io, Kind, Patience, Proof, Records, Stdout, Stream, Wire, can_be_opened, shown,
+    Datagram, End, File, Io, Kind, Patience, Proof, Records, Relp, Stdout, Stream, Wire, can_be_opened, shown,
 };
 use super::probe::{Probe, ProbedTls};
 use super::sink::Timeouts;
@@ -20,6 +20,13 @@ use crate::net::{self, Address, Certificate, TlsClient};
 pub enum Endpoint {
     /// Syslog over TCP, or TLS over it.
     Stream {
+        /// Where it listens.
+        address: Address,
+        /// With whom to speak TLS; none: plaintext.
+        tls: Option<TlsClient>,
+    },
+    /// RELP over TCP, or TLS over it.
+    Relp {
         /// Where it listens.
         address: Address,
         /// With whom to speak TLS; none: plaintext.
@@ -92,6 +99,11 @@ impl Endpoint {
         Self::Stream { address: address.into(), tls: None }
     }
 
+    /// A receiver that speaks RELP, over TLS where a client is given.
+    pub fn relp(address: impl Into<Address>, tls: Option<TlsClient>) -> Self {
+        Self::Relp { address: address.into(), tls }
+    }
+
     /// A receiver over TLS.
     pub fn tls(address: impl Into<Address>, client: TlsClient) -> Self {
         Self::Stream { address: address.into(), tls: Some(client) }
@@ -100,7 +112,9 @@ impl Endpoint {
     /// The place in words.
     pub fn place(&self) -> String {
         match self {
-            Self::Stream { address, .. } | Self::Udp { address } => address.to_string(),
+            Self::Stream { address, .. } | Self::Relp { address, .. } | Self::Udp { address } => {
+                address.to_string()
+            }
             Self::Unix { path, .. } | Self::File { path } => shown(path),
             Self::Stdout => "stdout".to_owned(),
         }
@@ -109,7 +123,7 @@ impl Endpoint {
     /// The TLS client, where there is TLS.
     pub(super) fn client(&self) -> Option<&TlsClient> {
         match self {
-            Self::Stream { tls, .. } => tls.as_ref(),
+            Self::Stream { tls, .. } | Self::Relp { tls, .. } => tls.as_ref(),
             Self::Udp { .. } | Self::Unix { .. } | Self::Stdout | Self::File { .. } => None,
         }
     }
@@ -122,6 +136,10 @@ impl Endpoint {
                 let (wire, tls) = connect(address, tls.as_ref(), &wanted.timeouts).await?;
                 let (proof, worth) = proof(tls.as_ref(), &wanted);
                 (self.stream(wire, proof, &wanted), tls, worth)
+            }
+            Self::Relp { address, tls } => {
+                let (relp, tls) = self.session(address, tls.as_ref(), &wanted.timeouts).await?;
+                (Kind::Relp(Box::new(relp)), tls, (Assurance::Acknowledged, None))
             }
             Self::Udp { address } => {
                 let socket = net::connect_udp(address, wanted.timeouts.connect).await?;
@@ -148,12 +166,19 @@ impl Endpoint {
     }
 
     fn stream(&self, wire: Wire, proof: Proof, wanted: &Wanted) -> Kind {
-        let patience = Patience {
-            stall: wanted.timeouts.stall,
-            dead: wanted.timeouts.dead,
-            close: wanted.timeouts.close,
-        };
-        Kind::Stream(Stream::new(wire, self.speech(), proof, patience))
+        Kind::Stream(Stream::new(wire, self.speech(), proof, Patience::of(&wanted.timeouts)))
+    }
+
+    /// A RELP session that is open.
+    async fn session(
+        &self,
+        address: &Address,
+        client: Option<&TlsClient>,
+        timeouts: &Timeouts,
+    ) -> Result<(Relp, Option<ProbedTls>), Failure> {
+        let (wire, tls) = connect(address, client, timeouts).await?;
+        let patience = Patience::of(timeouts);
+        Ok((Relp::open(wire, self.speech(), patience, timeouts.handshake).await?, tls))
     }
 
     fn speech(&self) -> Speech {
@@ -172,6 +197,12 @@ impl Endpoint {
                 wire.finish();
                 // The answer is not what is asked about here.
                 let _farewell = wire.ended_within(timeouts.grace).await;
+                Ok(Probe::Connected { tls })
+            }
+            Self::Relp { address, tls } => {
+                let (relp, tls) = self.session(address, tls.as_ref(), timeouts).await?;
+                // The answer is not what is asked about here.
+                let _farewell = relp.farewell(timeouts.grace).await;
                 Ok(Probe::Connected { tls })
             }
             Self::Udp { address } => {
@@ -261,14 +292,23 @@ const PROTOTYPE: i32 = rustix::io::Errno::PROTOTYPE.raw_os_error();
 /// A socket of this machine answers at once, or its owner is stuck.
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);
 
+impl Patience {
+    fn of(timeouts: &Timeouts) -> Self {
+        Self { stall: timeouts.stall, dead: timeouts.dead, close: timeouts.close }
+    }
+}
+
 impl Speech {
+    /// TLS is what the receiver first said, most likely an alert, and plaintext what it was spoken to.
+    pub(super) fn is_tls_unasked(&self, heard: &[u8]) -> bool {
+        self.tls.is_none() && matches!(heard, [0x15 | 0x16, 0x03, ..])
+    }
+
     /// What the end of a connection means on which the receiver first said `heard`. `fresh`: nothing
     /// was confirmed on it.
     pub(super) fn failure(&self, heard: &[u8], end: End, fresh: bool) -> Failure {
-        // An alert, most likely, in answer to plaintext.
-        let heard_tls = matches!(heard, [0x15 | 0x16, 0x03, ..]);
         match (end, &self.tls) {
-            (_, None) if heard_tls => Failure::WantsTls,
+            _ if self.is_tls_unasked(heard) => Failure::WantsTls,
             (End::Closed | End::InOrder, _) => Failure::Closed { fresh },
             (End::Fault(source), None) => Failure::Broken { fresh, source },
             (End::Fault(fault), Some(client)) => match client.explain(fault) {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use super::relp::{BadFrame, Refusal, RelpError};
 use crate::net::{ConnectError, HandshakeError};
 
 /// Why nothing arrives.
@@ -100,6 +101,18 @@ pub enum Failure {
         /// What the socket said.
         source: io::Error,
     },
+    /// RELP: it is not spoken, not wanted, or damaged.
+    #[error(transparent)]
+    Relp(#[from] RelpError),
+    /// RELP: a message is refused, and so is it when it is sent again.
+    #[error("the receiver refused a message: {0}")]
+    Refused(Refusal),
+    /// RELP: a new connection brings no session.
+    #[error("the receiver has not opened a RELP session within {patience:?}")]
+    NoAnswer {
+        /// How long was waited.
+        patience: Duration,
+    },
     /// Nobody answers any more at the other end.
     #[error("the receiver's machine has not answered for {patience:?}")]
     Silent {
@@ -148,8 +161,11 @@ impl Failure {
         match self {
             Self::Connect(_) | Self::Broken { .. } | Self::Silent { .. } => Fault::Network,
             Self::Tls(tls) if tls.is_ours() => Fault::Settings,
-            Self::WantsTls => Fault::Settings,
-            Self::Tls(_) | Self::Closed { .. } | Self::Unread { .. } => Fault::Receiver,
+            Self::WantsTls | Self::NoAnswer { .. } => Fault::Settings,
+            Self::Relp(RelpError::BadFrame(BadFrame::Number { .. }) | RelpError::NoSyslog) => Fault::Settings,
+            Self::Tls(_) | Self::Closed { .. } | Self::Unread { .. } | Self::Relp(_) | Self::Refused(_) => {
+                Fault::Receiver
+            }
             Self::Stdout { .. } | Self::File { .. } | Self::Datagram { .. } | Self::Socket { .. } => {
                 Fault::Machine
             }
@@ -167,7 +183,16 @@ impl Failure {
         match self {
             Self::Connect(connect) => Some(connect.help().to_owned()),
             Self::Tls(tls) => tls.help(),
-            Self::WantsTls => Some("set [destinations.NAME.tls] in place of `tcp`".to_owned()),
+            Self::WantsTls => Some(
+                "set [destinations.NAME.tls] in place of `tcp`, or give [destinations.NAME.relp] a `tls`"
+                    .to_owned(),
+            ),
+            Self::NoAnswer { .. } | Self::Relp(RelpError::BadFrame(BadFrame::Number { .. })) => Some(
+                "a port that takes plain syslog does this: name the receiver's RELP port, or use `tls` or \
+                 `tcp` in place of `relp`"
+                    .to_owned(),
+            ),
+            Self::Relp(_) | Self::Refused(_) => Some("look into the receiver's log".to_owned()),
             Self::Closed { fresh: true } | Self::Broken { fresh: true, .. } => Some(
                 "a receiver does this when it expects the other framing, allows other senders only, or has \
                  too many sessions: compare `framing` with its settings and look into its log"

@@ -59,6 +59,8 @@ mod real_entries;
 mod reload;
 mod reload_configuration;
 #[cfg(test)]
+mod relp;
+#[cfg(test)]
 mod relp_session;
 #[cfg(test)]
 mod restart;

@@ -66,7 +66,7 @@ async fn converse(endpoint: &Endpoint, frames: &Frames, window: usize) -> Told {
 }
 
 async fn talk(endpoint: &Endpoint, frames: &Frames, window: usize, told: &mut Told) {
-    let Endpoint::Stream { address, tls } = endpoint else { panic!("{endpoint:?}") };
+    let Endpoint::Stream { address, tls } = endpoint else { panic!("no stream") };
     let tcp = net::connect(address, LONG).await.unwrap();
     match tls {
         None => talk_over(tcp, frames, window, told).await,

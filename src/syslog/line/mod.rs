@@ -16,7 +16,9 @@
 mod asking;
 mod datagram;
 mod file;
+mod pulse;
 mod records;
+mod relp;
 mod stdout;
 mod stream;
 mod wire;
@@ -29,6 +31,7 @@ use tokio::task::AbortHandle;
 pub(super) use datagram::Datagram;
 pub(super) use file::{File, can_be_opened};
 pub(super) use records::Records;
+pub(super) use relp::Relp;
 pub(super) use stdout::Stdout;
 pub(super) use stream::{Patience, Proof, Stream};
 pub(super) use wire::{End, Io, Wire};
@@ -39,6 +42,14 @@ use super::frames::Frames;
 /// The number of a line, never used twice in one sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineId(pub(super) u64);
+
+#[cfg(test)]
+impl LineId {
+    /// The line of that number, for tests without a sink.
+    pub(crate) const fn test(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// What a line is to do.
 #[derive(Debug)]
@@ -83,6 +94,7 @@ impl Tell {
 /// What runs a line.
 pub(in crate::syslog) enum Kind {
     Stream(Stream),
+    Relp(Box<Relp>),
     Datagram(Datagram),
     Stdout(Stdout),
     File(File),
@@ -102,6 +114,7 @@ impl Line {
         let task = tokio::spawn(async move {
             let ended = match kind {
                 Kind::Stream(stream) => stream.run(inbox, &tell).await,
+                Kind::Relp(relp) => relp.run(inbox, &tell).await,
                 Kind::Datagram(datagram) => datagram.run(inbox, &tell).await,
                 Kind::Stdout(stdout) => stdout.run(inbox, &tell).await,
                 Kind::File(file) => file.run(inbox, &tell).await,

@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use super::asking::Asking;
+use super::pulse::Pulse;
 use super::wire::{End, Turn, Wire};
 use super::{Order, Tell, Told};
-use crate::net::kernel::{self, Peer};
 use crate::syslog::endpoint::Speech;
 use crate::syslog::failure::Failure;
 use crate::syslog::frames::Frames;
@@ -60,7 +60,7 @@ pub(in crate::syslog) struct Stream {
     told_spent: bool,
     /// Since when its end is waited for.
     retired: Option<Instant>,
-    silent_since: Option<Instant>,
+    pulse: Pulse,
 }
 
 impl Stream {
@@ -80,7 +80,7 @@ impl Stream {
             told_mute: false,
             told_spent: false,
             retired: None,
-            silent_since: None,
+            pulse: Pulse::default(),
         }
     }
 
@@ -183,15 +183,7 @@ impl Stream {
         }
         let now = Instant::now();
         let stuck = self.wire.stuck_since().filter(|since| now.duration_since(*since) >= self.patience.stall);
-        let peer = self.wire.ends().and_then(|(local, remote)| kernel::peer(local, remote));
-        if peer == Some(Peer::Silent) {
-            let since = *self.silent_since.get_or_insert(now);
-            if now.duration_since(since) >= self.patience.dead {
-                return Err(Failure::Silent { patience: self.patience.dead });
-            }
-        } else {
-            self.silent_since = None;
-        }
+        self.pulse.feel(&self.wire, self.patience.dead, now)?;
         if stuck.is_some() && !self.stalled {
             self.stalled = true;
             tell.tell(Told::Stalled(true));

@@ -38,6 +38,10 @@ pub(in crate::syslog) struct Wire {
     state: State,
     /// The first bytes that the receiver ever said: a syslog receiver says none.
     heard: Vec<u8>,
+    /// All that it says, where that is listened to.
+    words: Option<Vec<u8>>,
+    /// The end, which is told once the words before it are taken.
+    over: Option<End>,
     /// When the receiver's side last took a byte, or had none to take.
     moved: Instant,
     /// What the write that failed said.
@@ -88,9 +92,29 @@ impl Wire {
             written: 0,
             state: State::Open,
             heard: Vec::new(),
+            words: None,
+            over: None,
             moved: Instant::now(),
             fault: None,
         }
+    }
+
+    /// From now on all is kept that the receiver says, until [`Wire::take_words`] takes it.
+    pub(in crate::syslog) fn listen(&mut self) {
+        self.words.get_or_insert_default();
+    }
+
+    /// What the receiver has said since this was last asked: put into `words`, in place of what they
+    /// held.
+    pub(in crate::syslog) fn take_words(&mut self, words: &mut Vec<u8>) {
+        words.clear();
+        if let Some(said) = &mut self.words {
+            std::mem::swap(said, words);
+        }
+    }
+
+    fn has_words(&self) -> bool {
+        self.words.as_ref().is_some_and(|words| !words.is_empty())
     }
 
     /// Begins to write; only when nothing is being written.
@@ -191,11 +215,16 @@ impl Wire {
 
     /// Nothing, when a write failed.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<Turn>> {
-        let answers = self.answers();
-        if let Poll::Ready(end) = self.poll_end(cx) {
+        if let Some(end) = self.over.take() {
             return Poll::Ready(Some(Turn::Ended(end)));
         }
-        if self.answers() != answers {
+        let answers = self.answers();
+        match self.poll_end(cx) {
+            Poll::Ready(end) if self.has_words() => self.over = Some(end),
+            Poll::Ready(end) => return Poll::Ready(Some(Turn::Ended(end))),
+            Poll::Pending => {}
+        }
+        if self.answers() != answers || self.has_words() {
             return Poll::Ready(Some(Turn::Heard));
         }
         self.poll_out(cx).map(|done| match done {
@@ -253,7 +282,8 @@ impl Wire {
         }
     }
 
-    /// Reads what there is. What a receiver says is of no use but to tell what it is.
+    /// Reads what there is. Unless it is listened to, what a receiver says is of no use but to tell
+    /// what it is.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let mut space = [0; 512];
         for _ in 0..READS {
@@ -267,6 +297,10 @@ impl Wire {
                     }
                     let room = FIRST_WORDS.saturating_sub(self.heard.len());
                     self.heard.extend(buffer.filled().iter().take(room));
+                    // They are taken after every turn; only where writing failed may there be more.
+                    if let Some(words) = self.words.as_mut().filter(|words| words.len() < MOST_WORDS) {
+                        words.extend_from_slice(buffer.filled());
+                    }
                 }
                 // The peer's end of TLS without close_notify: rsyslog with GnuTLS does so, and so
                 // does a process that was killed. The bare FIN counts as one.
@@ -309,6 +343,7 @@ const PIECE: usize = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const READS: usize = 16;
 const FIRST_WORDS: usize = 8;
+const MOST_WORDS: usize = 64 * 1024;
 
 macro_rules! each {
     ($io:expr, $stream:ident => $done:expr) => {

@@ -319,6 +319,10 @@ impl Lane {
         self.first = 0;
         if let Some(open) = self.line(line) {
             open.last_read = Some(through);
+            if std::mem::take(&mut open.is_mute) {
+                // It was slow, and does answer.
+                (open.link.assurance, open.link.because) = (Assurance::Read, None);
+            }
             if open.is_confirmed() {
                 open.waiting_since = None;
             }
