@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -14,7 +13,6 @@ use serde_json::json;
 use slackcef::config::Config;
 use slackcef::simulate::receiver::{Receiver, ServerTls, Settings};
 use slackcef::simulate::slack::{Plan, Slack};
-use slackcef::syslog::relp::{Heard, Session, WINDOW};
 use slackcef::syslog::{Framing, HeaderKind, Profile};
 use tokio::time::timeout;
 
@@ -174,8 +172,9 @@ fn cef_of(message: &str) -> &str {
     cef.strip_suffix('\n').unwrap_or(cef)
 }
 
-/// A relay that passes on to `siem` what comes by `input`.
-async fn relay_site(kind: Kind, input: &str, certificates: &Certificates, siem: SocketAddr) -> Site {
+/// A relay that passes on to `siem` what comes by `input`, and the part of a configuration that
+/// delivers to it.
+async fn relay(kind: Kind, input: &str, certificates: &Certificates, siem: SocketAddr) -> (Site, String) {
     let (folder, out) = match kind {
         Kind::Rsyslog => ("rsyslog", "00-slackcef-out.conf"),
         Kind::SyslogNg => ("syslog-ng", "slackcef-out.conf"),
@@ -186,12 +185,7 @@ async fn relay_site(kind: Kind, input: &str, certificates: &Certificates, siem: 
     let there = target.replace("siem.example.com", "localhost").replace("6514", &siem.port().to_string());
     let places = [(target, there.as_str()), ("siem.example.com", "localhost")];
     // rsyslog wants the ruleset before the input, syslog-ng takes either order.
-    Site::start(kind, certificates, &[&out, &input], &places, "").await
-}
-
-/// A relay, and the part of a configuration that delivers to it.
-async fn relay(kind: Kind, input: &str, certificates: &Certificates, siem: SocketAddr) -> (Site, String) {
-    let site = relay_site(kind, input, certificates, siem).await;
+    let site = Site::start(kind, certificates, &[&out, &input], &places, "").await;
     let readme = text_of("deploy/relay/README.md");
     let table = input.trim_end_matches(".conf").rsplit('-').next().unwrap();
     let snippet = destinations(&readme)
@@ -200,6 +194,7 @@ async fn relay(kind: Kind, input: &str, certificates: &Certificates, siem: Socke
         .unwrap_or_else(|| panic!("the README shows no {table}"));
     let places = match table {
         "unix" => vec![("/run/slackcef", site.dir().to_str().unwrap().to_owned())],
+        "relp" => vec![("127.0.0.1:2514", site.address().to_string())],
         _ => vec![
             ("127.0.0.1:6514", site.address().to_string()),
             ("/etc/slackcef/ca.pem", certificates.ca().to_str().unwrap().to_owned()),
@@ -212,7 +207,7 @@ async fn relay(kind: Kind, input: &str, certificates: &Certificates, siem: Socke
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rsyslog_as_a_relay_passes_messages_on_unchanged() {
-    for input in ["10-slackcef-in-tls.conf", "10-slackcef-in-unix.conf"] {
+    for input in ["10-slackcef-in-tls.conf", "10-slackcef-in-relp.conf", "10-slackcef-in-unix.conf"] {
         let certificates = Certificates::new();
         let mut siem = siem(&certificates, ANY).await;
         let (site, destination) = relay(Kind::Rsyslog, input, &certificates, siem.address()).await;
@@ -270,59 +265,7 @@ async fn syslog_ng_as_a_relay_has_on_disk_what_it_has_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rsyslog_as_a_relay_has_on_disk_what_it_has_acknowledged_over_relp() {
-    let certificates = Certificates::new();
-    let away = siem(&certificates, ANY).await;
-    let at = away.address();
-    away.stop().await;
-    let mut site = relay_site(Kind::Rsyslog, "10-slackcef-in-relp.conf", &certificates, at).await;
-    let lines: Vec<String> = (0..500)
-        .map(|n| {
-            format!(
-                "CEF:0|Slack|Audit Logs|0.1.0|user_login|User logged in|2|cnt={n} msg={}",
-                "é".repeat(n * 20)
-            )
-        })
-        .collect();
-    let messages: Vec<_> =
-        lines.iter().map(|line| format!("<134>1 2025-12-19T01:00:00Z fw1 CEF - - - {line}")).collect();
-    let (address, sent) = (site.address(), messages.clone());
-    tokio::task::spawn_blocking(move || deliver_by_relp(address, &sent)).await.unwrap();
-    site.kill_and_start().await;
-    let mut siem = siem(&certificates, at).await;
-    let arrived = arrive(&mut siem, &lines, &site).await;
-    assert_eq!(sorted(arrived), sorted(messages), "each once, and unchanged");
-}
-
-/// One session, which ends once each message is acknowledged.
-fn deliver_by_relp(at: SocketAddr, messages: &[String]) {
-    let mut stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let (mut session, mut out) = (Session::new(WINDOW), Vec::new());
-    let (mut acknowledged, mut piece) = (0, [0; 4096]);
-    session.open(&mut out);
-    loop {
-        stream.write_all(&out).unwrap();
-        out.clear();
-        let read = stream.read(&mut piece).unwrap();
-        assert!(read > 0, "it hangs up after {acknowledged} of {}", messages.len());
-        let mut bytes = &piece[..read];
-        while let Some(heard) = session.hear(&mut bytes).unwrap() {
-            match heard {
-                Heard::Open(_) => {
-                    for message in messages {
-                        assert!(session.syslog(message.as_bytes(), &mut out));
-                    }
-                }
-                Heard::Acknowledged => acknowledged += 1,
-                Heard::Closed => return,
-                other => panic!("{other:?}"),
-            }
-            if acknowledged == messages.len() {
-                acknowledged += 1;
-                session.close(&mut out);
-            }
-        }
-    }
+    keeps(Kind::Rsyslog, "10-slackcef-in-relp.conf").await;
 }
 
 /// The SIEM is away, the relay takes all that comes, is killed, and starts again; so does the SIEM.
