@@ -192,7 +192,7 @@ input(type="imtcp" address="127.0.0.1" port="{}" ruleset="store")"#,
                     String::new()
                 };
                 format!(
-                    r#"module(load="imrelp" ruleset="store")
+                    r#"module(load="imrelp" ruleset="store" tls.tlslib="openssl")
 input(type="imrelp" address="127.0.0.1" port="{}"{tls})"#,
                     self.port()
                 )
