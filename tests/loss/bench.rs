@@ -44,6 +44,11 @@ impl Run {
         format!("{}-{}-{}", self.who.name(), self.transport.name, self.scenario.name())
     }
 
+    /// How fast it delivers. Changed files are noticed within seconds: events must flow that long.
+    fn rate(&self, load: &Load) -> u32 {
+        if self.scenario == Scenario::G { load.rate.div_ceil(4) } else { load.rate }
+    }
+
     /// Does it, in a folder of its own inside `root`.
     pub(crate) async fn outcome(self, load: &Load, root: &Path) -> Outcome {
         let begun = Instant::now();
@@ -165,7 +170,8 @@ impl<'a> Bench<'a> {
         };
         let (program, slack) = if run.who == Who::Slackcef {
             let slack = slack(run, load).await.map_err(told)?;
-            let sender = Sender::new(&of_sender, &slack, run.transport, &to, clients, load).map_err(told)?;
+            let sender = Sender::new(&of_sender, &slack, run.transport, &to, clients, run.rate(load), load)
+                .map_err(told)?;
             (Program::Slackcef(sender), Some(slack))
         } else {
             (Program::Other(Other::new(run.who, &of_sender, run.transport, &to, load)?), None)

@@ -23,14 +23,17 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Writes configuration, token and mapping into `folder`, where for TLS `ca.pem` lies, and
-    /// `client.pem` and `client.key` where it is a client with a certificate.
+    /// Writes configuration, token and mapping into `folder`, for delivery at `rate` events a second.
+    ///
+    /// For TLS `ca.pem` lies there, and `client.pem` and `client.key` where it is a client with a
+    /// certificate.
     pub(crate) fn new(
         folder: &Path,
         slack: &Slack,
         transport: &Transport,
         to: &Place,
         client: bool,
+        rate: u32,
         load: &Load,
     ) -> io::Result<Self> {
         let token = folder.join("token");
@@ -41,14 +44,13 @@ impl Sender {
         let text = format!(
             "version = 1\n[state]\ndir = {state:?}\n\n[sources.acme]\nlog = \"audit\"\ntoken = {{ file = {token:?} }}\n\
              base_url = {url:?}\nstart = \"1d\"\npoll_every = \"1s\"\nsettle = \"2s\"\nverify_after = \"off\"\n\
-             requests_per_minute = 1000000\n\n[mappings.loss]\ndir = {mapping:?}\n\n[destinations.siem]\nmapping = \"loss\"\n\
+             requests_per_minute = 1000000\n\n[mappings.loss]\ndir = {mapping:?}\n\n[telemetry]\nlisten = \"off\"\n\n[destinations.siem]\nmapping = \"loss\"\n\
              {age}rate = {{ events_per_second = {rate}, burst = {burst} }}\n{destination}",
             state = folder.join("state").display().to_string(),
             token = token.display().to_string(),
             url = slack.base_url(),
             mapping = folder.join("mapping").display().to_string(),
-            rate = load.rate,
-            burst = load.rate.div_ceil(10),
+            burst = rate.div_ceil(10),
             destination = transport.destination(to, folder, client),
         );
         let config = folder.join("slackcef.toml");
