@@ -125,25 +125,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// What is not as it must be, in words, with its cure.
 fn setup_failure(error: SetupError) -> Failure {
-    let (exit, help) = match &error {
-        SetupError::Token { source, .. } | SetupError::PseudonymKey { source, .. } => {
-            (Exit::Configuration, Some(source.help()))
-        }
-        SetupError::Source { .. } | SetupError::Mapping(_) => (Exit::Configuration, None),
-        SetupError::NoPseudonymKey { .. } => {
-            let help = "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym";
-            (Exit::Configuration, Some(help.to_owned()))
-        }
-        SetupError::ShortPseudonymKey { .. } => {
-            (Exit::Configuration, Some("`openssl rand -hex 32` makes one that nobody guesses".to_owned()))
-        }
-        SetupError::Tls { source, .. } => (Exit::Configuration, source.help()),
-        SetupError::MappingFolder(_) => {
-            (Exit::Configuration, Some("check the path, and that the service's user may read it".to_owned()))
-        }
-        SetupError::Open(error) => (Exit::Unavailable, Some(error.help().to_owned())),
-        SetupError::Store(error) => (Exit::Unavailable, Some(error.help().to_owned())),
+    let exit = match &error {
+        SetupError::Open(_) | SetupError::Store(_) => Exit::Unavailable,
+        _ => Exit::Configuration,
     };
+    let help = error.help();
     let failure = match error {
         SetupError::Mapping(problems) => return Failure::of_problems(problems),
         other => Failure::of_error(exit, &other),

@@ -1,24 +1,25 @@
 //! `run`: the service, or one whole pass.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::{ConfigFile, runtime, setup_failure};
 use crate::pipeline::{App, Finished, Mode, Reading, RunError, Running};
 use crate::report::{Exit, Failure};
+use crate::store::SourceId;
 use crate::telemetry;
 
 /// Polls Slack, maps and delivers until it is stopped.
 ///
 /// SIGTERM and Ctrl-C stop reading, deliver what is stored for ten seconds more and end; a second
-/// one ends at once. What is not delivered by then stays in the store. Mapping folders are read
-/// again when their files change, and at once on SIGHUP.
+/// one ends at once. What is not delivered by then stays in the store. The configuration and the
+/// mapping folders are read again when their files change, and at once on SIGHUP.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  slackcef run --config /etc/slackcef/slackcef.toml\n  slackcef run --config slackcef.toml --once        for cron: exits 0 when all is delivered, 75 when it is worth trying later"
@@ -48,17 +49,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             destinations = config.destinations.len(),
             "started"
         );
-        let running = app.start(mode);
-        heed_signals(&running, hangup, &arguments.file.config)?;
-        let bars: Vec<_> = running
-            .readings()
-            .iter()
-            .map(|(name, reading)| tokio::spawn(bar(name.to_string(), reading.clone())))
-            .collect();
+        let running = app.following(arguments.file.config.clone()).start(mode);
+        heed_signals(&running, hangup)?;
+        let bars = tokio::spawn(bars(running.readings()));
         let finished = running.finish().await;
-        for bar in bars {
-            bar.abort();
-        }
+        bars.abort();
         let finished = finished.map_err(|error| run_failure(&error))?;
         said(&finished);
         if mode == Mode::Once && finished.stopped {
@@ -72,26 +67,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     ended
 }
 
-/// Stops on SIGTERM and Ctrl-C, and looks at the mapping folders on SIGHUP.
-fn heed_signals(running: &Running, mut hup: Signal, config: &Path) -> Result<(), Failure> {
+/// Stops on SIGTERM and Ctrl-C, and reads the configuration and the mapping folders on SIGHUP.
+fn heed_signals(running: &Running, mut hup: Signal) -> Result<(), Failure> {
     let (stop, reload) = (running.stopper(), running.reloader());
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let config = config.to_owned();
-    let read_at_start = std::fs::read(&config).ok();
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 Some(()) = term.recv() => {}
                 Some(()) = int.recv() => {}
                 Some(()) = hup.recv() => {
-                    info!("SIGHUP: looking at the mapping folders");
+                    info!("SIGHUP: looking at the configuration and the mapping folders");
                     reload();
-                    if tokio::fs::read(&config).await.ok() != read_at_start {
-                        warn!(
-                            config = %config.display(),
-                            "the configuration has changed: this version reads it again only when it is restarted"
-                        );
-                    }
                     continue;
                 }
                 else => return,
@@ -107,6 +94,25 @@ fn heed_signals(running: &Running, mut hup: Signal, config: &Path) -> Result<(),
 
 fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::of_error(Exit::Bug, &error))
+}
+
+/// A bar for each source, for those too that come with another configuration.
+async fn bars(mut readings: watch::Receiver<Vec<(SourceId, watch::Receiver<Reading>)>>) {
+    let mut shown: Vec<watch::Receiver<Reading>> = Vec::new();
+    let mut bars = JoinSet::new();
+    loop {
+        let now = readings.borrow_and_update().clone();
+        shown.retain(|reading| now.iter().any(|(_, other)| other.same_channel(reading)));
+        for (name, reading) in now {
+            if !shown.iter().any(|other| other.same_channel(&reading)) {
+                shown.push(reading.clone());
+                bars.spawn(bar(name.to_string(), reading));
+            }
+        }
+        if readings.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// A bar for each source while it catches up, where there is a terminal to draw it on.
@@ -144,6 +150,10 @@ async fn bar(name: String, mut reading: watch::Receiver<Reading>) {
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
         if reading.changed().await.is_err() {
+            if let Some(bar) = drawn.take() {
+                bar.finish_and_clear();
+                bars.remove(&bar);
+            }
             return;
         }
     }

@@ -1,5 +1,8 @@
 //! `simulate`: the stand-ins of `demo`, on their own.
 
+mod fault;
+mod receiver;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,8 +10,6 @@ use clap::{Args, Subcommand};
 
 use super::runtime;
 use crate::report::{self, Exit, Failure};
-use crate::simulate::authority::{Authority, Identity, LOCAL, Term};
-use crate::simulate::receiver::{Arrival, Receiver, Relp, ServerTls, Settings};
 use crate::simulate::slack::{Generated, LoadError, Pace, Plan, Slack};
 
 /// A simulated Slack, or a simulated syslog receiver, for trying things out.
@@ -21,7 +22,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Slack(SlackArguments),
-    Receiver(ReceiverArguments),
+    Receiver(Box<receiver::Arguments>),
 }
 
 /// Answers like Slack's Audit Logs API, with all its habits, over plain HTTP on this machine.
@@ -56,40 +57,11 @@ struct SlackArguments {
     token: Option<String>,
 }
 
-/// Receives syslog over TLS, TCP or RELP, and prints each message on a line of standard output.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  slackcef simulate receiver --ca-file ca.pem            a certificate for localhost made on the spot; trust it by `ca = \"ca.pem\"`\n  slackcef simulate receiver --plain --listen 127.0.0.1:5514\n  slackcef simulate receiver --relp --plain --listen 127.0.0.1:2514\n  slackcef simulate receiver --certificate server.pem --key server.key"
-)]
-struct ReceiverArguments {
-    /// Where to listen; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:6514", value_name = "ADDRESS")]
-    listen: SocketAddr,
-    /// Lets other machines connect.
-    #[arg(long)]
-    beyond_this_machine: bool,
-    /// Plain TCP, without TLS.
-    #[arg(long, conflicts_with_all = ["certificate", "ca_file"])]
-    plain: bool,
-    /// RELP, which acknowledges each message; over TLS, unless `--plain`.
-    #[arg(long)]
-    relp: bool,
-    /// The certificate to show, with its chain, in PEM; otherwise one is made for localhost.
-    #[arg(long, value_name = "FILE", requires = "key")]
-    certificate: Option<PathBuf>,
-    /// Its key, in PEM.
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    key: Option<PathBuf>,
-    /// Where to write the authority of the certificate that is made.
-    #[arg(long, value_name = "FILE", conflicts_with = "certificate")]
-    ca_file: Option<PathBuf>,
-}
-
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let runtime = runtime()?;
     match arguments.command {
         Command::Slack(arguments) => runtime.block_on(slack(arguments)),
-        Command::Receiver(arguments) => runtime.block_on(receiver(arguments)),
+        Command::Receiver(arguments) => runtime.block_on(receiver::run(*arguments)),
     }
 }
 
@@ -131,75 +103,6 @@ fn plan_failure(error: LoadError) -> Failure {
         LoadError::Plan { problem } => Failure::of_problems(vec![*problem]),
         other => Failure::of_error(Exit::Usage, &other),
     }
-}
-
-async fn receiver(arguments: ReceiverArguments) -> Result<(), Failure> {
-    let tls = if arguments.plain { None } else { Some(ServerTls::new(identity(&arguments)?)) };
-    let settings = Settings {
-        listen: arguments.listen,
-        beyond_this_machine: arguments.beyond_this_machine,
-        tls,
-        relp: arguments.relp.then(Relp::default),
-        ..Settings::default()
-    };
-    let mut receiver =
-        Receiver::start(settings).await.map_err(|error| Failure::of_error(Exit::Unavailable, &error))?;
-    said(format!(
-        "a {} receiver listens on {}{}",
-        if arguments.relp { "RELP" } else { "syslog" },
-        receiver.address(),
-        if arguments.plain { "" } else { " with TLS" }
-    ))?;
-    let mut out = report::data();
-    let mut received: u64 = 0;
-    loop {
-        let arrival = tokio::select! {
-            arrival = receiver.next() => arrival,
-            stopped = ctrl_c() => {
-                stopped?;
-                None
-            }
-        };
-        match arrival {
-            None => break,
-            Some(Arrival::Message(message)) => {
-                received = received.saturating_add(1);
-                out.line(&message.text)?;
-                if out.is_closed() {
-                    break;
-                }
-            }
-            Some(Arrival::Connected { connection, tls }) => {
-                tracing::info!(connection, tls = tls.unwrap_or_else(|| "none".to_owned()), "connected");
-            }
-            Some(Arrival::Refused { connection, reason }) => {
-                tracing::warn!(connection, %reason, "no handshake");
-            }
-            Some(Arrival::Ended { connection, torn, how }) => {
-                tracing::info!(connection, torn_bytes = torn.len(), ?how, "ended");
-            }
-        }
-    }
-    said(format!("{received} messages received"))
-}
-
-fn identity(arguments: &ReceiverArguments) -> Result<Identity, Failure> {
-    if let (Some(certificate), Some(key)) = (&arguments.certificate, &arguments.key) {
-        let read = |path: &PathBuf| {
-            std::fs::read_to_string(path).map_err(|error| {
-                Failure::new(Exit::Usage, format!("cannot read {}", path.display())).because(&error)
-            })
-        };
-        return Ok(Identity { certificate: read(certificate)?, key: read(key)? });
-    }
-    let bug = |error: crate::simulate::authority::AuthorityError| Failure::of_error(Exit::Bug, &error);
-    let authority = Authority::new("slackcef simulate receiver").map_err(bug)?;
-    if let Some(path) = &arguments.ca_file {
-        std::fs::write(path, authority.pem()).map_err(|error| {
-            Failure::new(Exit::Usage, format!("cannot write {}", path.display())).because(&error)
-        })?;
-    }
-    authority.server(&LOCAL, Term::Now).map_err(bug)
 }
 
 async fn ctrl_c() -> Result<(), Failure> {

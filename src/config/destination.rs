@@ -3,7 +3,6 @@
 //! What a destination leaves unsaid comes from its profile.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +10,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::reader::{Section, Word};
-use super::{Mapping, Source, duration, not_yet, size};
+use super::{Mapping, Source, duration, not_yet, rate, size};
 use crate::cef;
 use crate::mapping::When;
-use crate::net::{Address, ClientCertificate, Limits, Roots};
+use crate::net::{Address, Limits, TlsSettings};
 use crate::store::SourceId;
 use crate::syslog::{Facility, Framing, Header, HeaderKind, Profile, Strategy, UnixKind};
 
@@ -104,12 +103,8 @@ pub struct Tls {
     pub to: Vec<Address>,
     /// How messages are told apart.
     pub framing: Framing,
-    /// Whom to trust.
-    pub roots: Roots,
-    /// Who we are, where the receiver asks.
-    pub client: Option<ClientCertificate>,
-    /// The name that the receiver's certificate must bear, where it is not the one in `to`.
-    pub server_name: Option<String>,
+    /// Whom to trust, and who we are.
+    pub settings: TlsSettings,
 }
 
 /// What a destination may refer to.
@@ -132,7 +127,7 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
         mapping: defined(section, section.text("mapping"), names.mappings, "[mappings.…]"),
         when: read_when(section, sources.as_deref(), names),
         sources,
-        limits: read_limits(section, max_message),
+        limits: rate::read(section, max_message),
         max_message,
         header: read_header(section, &profile, stream),
         app_name: section.parsed("app_name", |name| printable(name, 48)).unwrap_or_else(|| "CEF".to_owned()),
@@ -144,7 +139,7 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
         hostname: section.parsed("hostname", |name| printable(name, 255)),
         encoder: read_encoder(section, &profile),
         receipts: section.one_of("receipts", &[("auto", true), ("off", false)]).unwrap_or(true),
-        age: section.parsed("age", duration).unwrap_or(AGE),
+        age: section.parsed("age", duration).unwrap_or(profile.age),
         strategy,
         transport: transport.clone().unwrap_or(Transport::Stdout),
     };
@@ -250,45 +245,12 @@ fn read_strategy(section: &Section<'_, '_>) -> Strategy {
     section.one_of("strategy", &choices).unwrap_or_default()
 }
 
-/// How long a receiver may keep in memory what it has read, where nothing is known of it.
-const AGE: Duration = Duration::from_secs(5);
-
 fn read_tls(tls: &Section<'_, '_>, profile: &Profile) -> Option<Tls> {
     let to = read_to(tls);
     let framing = read_framing(tls, profile.tls_framing);
-    let roots = tls.text("ca").map_or(Roots::System, |word| Roots::File(word.text.into()));
-    let (certificate, key) = (tls.text("certificate"), tls.text("key"));
-    let client = match (certificate, key) {
-        (Some(certificate), Some(key)) => {
-            Some(ClientCertificate { certificate: certificate.text.into(), key: key.text.into() })
-        }
-        (None, None) => None,
-        (Some(alone), None) => {
-            tls.problem(&alone.span, "missing", "a certificate without its `key`", "add `key = \"…\"`");
-            None
-        }
-        (None, Some(alone)) => {
-            tls.problem(
-                &alone.span,
-                "missing",
-                "a key without its `certificate`",
-                "add `certificate = \"…\"`",
-            );
-            None
-        }
-    };
-    let server_name = tls.text("server_name").map(|word| word.text.to_owned());
-    if let Some(place) = tls.place("fingerprints") {
-        tls.skip("fingerprints");
-        not_yet(
-            tls,
-            &place,
-            "pinned fingerprints",
-            "name the receiver's authority, or its own certificate, by `ca`",
-        );
-    }
+    let settings = super::tls::read(tls);
     tls.finish();
-    Some(Tls { to: to?, framing, roots, client, server_name })
+    Some(Tls { to: to?, framing, settings })
 }
 
 fn read_to(section: &Section<'_, '_>) -> Option<Vec<Address>> {
@@ -343,32 +305,6 @@ fn read_encoder(section: &Section<'_, '_>, profile: &Profile) -> cef::Encoder {
         given.finish();
     }
     encoder
-}
-
-fn read_limits(section: &Section<'_, '_>, max_message: usize) -> Limits {
-    let mut limits =
-        Limits { largest_message: u32::try_from(max_message).unwrap_or(u32::MAX), ..Limits::default() };
-    let Some(rate) = section.section("rate") else { return limits };
-    let number =
-        |key| rate.number(key, 1..=u64::from(u32::MAX)).and_then(|n| NonZeroU32::new(u32::try_from(n).ok()?));
-    limits.events_per_second = number("events_per_second");
-    limits.burst = number("burst");
-    limits.bytes_per_second = rate.parsed("bytes_per_second", |text| {
-        let bytes = u32::try_from(size(text)?).ok().and_then(NonZeroU32::new);
-        bytes.ok_or_else(|| "write more than nothing and less than 4GiB".to_owned())
-    });
-    if let Some(place) = rate.place("burst")
-        && limits.events_per_second.is_none()
-    {
-        rate.problem(
-            &place,
-            "missing",
-            "a `burst` without `events_per_second`",
-            "add `events_per_second = 500`",
-        );
-    }
-    rate.finish();
-    limits
 }
 
 fn message_size(text: &str) -> Result<usize, String> {

@@ -7,13 +7,16 @@
 //! one transport, every rate is above nothing.
 
 mod destination;
+mod rate;
 mod reader;
 mod secret;
 mod source;
+mod tls;
 mod units;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::problem::Problem;
@@ -38,6 +41,8 @@ pub struct Config {
     pub mappings: BTreeMap<String, Mapping>,
     /// Settings that this version knows but does not act on yet, in words.
     pub remarks: Vec<String>,
+    /// The text that says all this, by which a later one is told apart.
+    pub text: Arc<str>,
 }
 
 /// `[mappings.NAME]`.
@@ -76,7 +81,13 @@ impl Config {
     /// # Errors
     /// Every mistake in it, in file order.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
-        Reader::new(file, text).read(read)
+        Reader::new(file, text).read(read).map(|config| Self { text: text.into(), ..config })
+    }
+
+    /// Its tables as they are written: what is equal there means the same.
+    pub fn tables(&self) -> toml::Table {
+        // It was read before.
+        toml::from_str(&self.text).unwrap_or_default()
     }
 }
 
@@ -146,7 +157,7 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
-    Config { state, sources, destinations, mappings, remarks }
+    Config { state, sources, destinations, mappings, remarks, text: Arc::default() }
 }
 
 fn read_version(top: &Section<'_, '_>) {

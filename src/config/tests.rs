@@ -1,4 +1,5 @@
 use super::*;
+use crate::net::{Fingerprint, Roots, TlsSettings, Trust};
 
 fn problems(text: &str) -> Vec<(&'static str, String)> {
     Config::parse("slackcef.toml", text)
@@ -27,7 +28,9 @@ fn the_smallest_file_takes_every_default() {
     assert_eq!(config.state.max_size, 10 << 30);
     let siem = &config.destinations["siem"];
     assert_eq!(siem.max_message, 8000);
-    assert!(matches!(&siem.transport, Transport::Tls(tls) if tls.to.len() == 1 && tls.client.is_none()));
+    assert!(
+        matches!(&siem.transport, Transport::Tls(tls) if tls.to.len() == 1 && tls.settings.client.is_none())
+    );
 }
 
 #[test]
@@ -43,6 +46,20 @@ fn a_mistyped_key_is_answered_with_the_right_one() {
     let problem = Config::parse("slackcef.toml", &text).unwrap_err().remove(0);
     assert_eq!(problem.help.as_deref(), Some("did you mean `max_size`?"));
     assert_eq!(problem.text.get(problem.span.clone()), Some("max_sise"));
+}
+
+#[test]
+fn limits_are_read_with_their_units() {
+    let rate = "rate = { events_per_second = 500, burst = 50, bytes_per_second = \"1MB\", bytes_per_day = \"5GiB\", catch_up = 200 }\n";
+    let text = SMALLEST
+        .replace("[destinations.siem.tls]", &format!("[destinations.siem]\n{rate}[destinations.siem.tls]"));
+    let limits = Config::parse("slackcef.toml", &text).unwrap().destinations["siem"].limits;
+    assert_eq!(limits.events_per_second.unwrap().get(), 500);
+    assert_eq!(limits.burst.unwrap().get(), 50);
+    assert_eq!(limits.bytes_per_second.unwrap().get(), 1_000_000);
+    assert_eq!(limits.bytes_per_day.unwrap().get(), 5 << 30);
+    assert_eq!(limits.catch_up.unwrap().get(), 200);
+    assert_eq!(limits.largest_message, 8000);
 }
 
 #[test]
@@ -163,4 +180,32 @@ fn a_mapping_says_where_its_pseudonym_key_is() {
     }
     let told = problems(&mapping("pseudonym_key = { fil = \"/a\" }"));
     assert_eq!(told.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["missing", "unknown-key"]);
+}
+
+fn tls_of(keys: &str) -> TlsSettings {
+    let config = Config::parse("slackcef.toml", &format!("{SMALLEST}{keys}")).unwrap();
+    match &config.destinations["siem"].transport {
+        Transport::Tls(tls) => tls.settings.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_fingerprint_decides_alone_or_beside_an_authority() {
+    const PIN: &str = "sha-1:A9:99:3E:36:47:06:81:6A:BA:3E:25:71:78:50:C2:6C:9C:D0:D8:9D";
+    let pins: Vec<Fingerprint> = vec![PIN.parse().unwrap()];
+    let (system, file) = (Roots::System, Roots::File("/ca.pem".into()));
+    for (keys, trust) in [
+        (String::new(), Trust::Chain { roots: system, pins: vec![] }),
+        ("ca = \"/ca.pem\"".to_owned(), Trust::Chain { roots: file.clone(), pins: vec![] }),
+        (format!("fingerprints = [\"{PIN}\"]"), Trust::Pinned(pins.clone())),
+        (format!("ca = \"/ca.pem\"\nfingerprints = [\"{PIN}\"]"), Trust::Chain { roots: file, pins }),
+    ] {
+        assert_eq!(tls_of(&keys).trust, trust, "{keys}");
+    }
+    let named = tls_of("server_name = \"10.0.0.7\"\nsni = \"lb.example.com\"");
+    assert_eq!(
+        (named.server_name.as_deref(), named.sni.as_deref()),
+        (Some("10.0.0.7"), Some("lb.example.com"))
+    );
 }

@@ -1,7 +1,7 @@
 //! What an X.509 certificate says of itself: whose it is, who issued it, until when it holds.
 //!
 //! Only for people to read, in errors and in `check`; whether a certificate is *right* is decided
-//! by webpki alone.
+//! by webpki and by fingerprints alone.
 //!
 //! **Invariant:** total on any bytes: what cannot be read is missing, nothing panics, and nothing
 //! here makes a certificate trusted.
@@ -13,9 +13,13 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 
+use super::fingerprint::Fingerprint;
+
 /// One certificate, described.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
+    /// Version 1 of X.509, which has no extensions: neither names nor uses (RFC 5280 §4.1.2.1).
+    pub first_version: bool,
     /// Whose it is: the common name, or else the organization.
     pub subject: Option<String>,
     /// Who issued it, in the same form.
@@ -26,33 +30,41 @@ pub struct Certificate {
     pub not_before: Option<Timestamp>,
     /// The last moment at which it holds.
     pub not_after: Option<Timestamp>,
+    /// Its SHA-256, by which it can be pinned.
+    pub fingerprint: Fingerprint,
 }
 
 impl Certificate {
     /// Reads the fields of RFC 5280 §4.1 that people ask for.
     pub fn describe(der: &CertificateDer<'_>) -> Self {
-        let nothing =
-            Self { subject: None, issuer: None, self_issued: false, not_before: None, not_after: None };
-        Self::read(der.as_ref()).unwrap_or(nothing)
+        let mut described = Self {
+            first_version: false,
+            subject: None,
+            issuer: None,
+            self_issued: false,
+            not_before: None,
+            not_after: None,
+            fingerprint: Fingerprint::of(der),
+        };
+        described.read(der.as_ref());
+        described
     }
 
-    fn read(der: &[u8]) -> Option<Self> {
+    fn read(&mut self, der: &[u8]) -> Option<()> {
         let mut certificate = Der(Der(der).expect(SEQUENCE)?);
         let mut fields = Der(certificate.expect(SEQUENCE)?);
-        fields.skip_if(VERSION);
+        self.first_version = !fields.skip_if(VERSION);
         let _serial = fields.next()?;
         let _signature = fields.next()?;
         let issuer = fields.expect(SEQUENCE)?;
         let mut validity = Der(fields.expect(SEQUENCE)?);
         let (not_before, not_after) = (validity.next()?, validity.next()?);
         let subject = fields.expect(SEQUENCE)?;
-        Some(Self {
-            subject: name(subject),
-            issuer: name(issuer),
-            self_issued: subject == issuer,
-            not_before: time(not_before),
-            not_after: time(not_after),
-        })
+        self.subject = name(subject);
+        self.issuer = name(issuer);
+        self.self_issued = subject == issuer;
+        (self.not_before, self.not_after) = (time(not_before), time(not_after));
+        Some(())
     }
 }
 
@@ -151,10 +163,8 @@ impl<'a> Der<'a> {
         self.next().filter(|&(found, _)| found == tag).map(|(_, content)| content)
     }
 
-    fn skip_if(&mut self, tag: u8) {
-        if self.0.first() == Some(&tag) {
-            let _skipped = self.next();
-        }
+    fn skip_if(&mut self, tag: u8) -> bool {
+        self.0.first() == Some(&tag) && self.next().is_some()
     }
 }
 

@@ -5,9 +5,13 @@
 //! neither set nor asked for.
 
 mod address;
+mod attempt;
 mod backoff;
 mod certificate;
+pub mod expiry;
+mod fingerprint;
 mod handshake;
+mod judge;
 pub mod kernel;
 mod rate;
 mod tls;
@@ -15,6 +19,9 @@ mod tls;
 pub use address::{Address, BadAddress, ConnectError, connect, connect_udp};
 pub use backoff::Backoff;
 pub use certificate::Certificate;
-pub use handshake::{HandshakeError, Reason, Shown, TlsClient};
-pub use rate::{Limits, Rate};
-pub use tls::{ClientCertificate, ClientTls, Instead, Roots, TlsError, provider};
+pub use fingerprint::{BadFingerprint, Fingerprint};
+pub use handshake::{HandshakeError, Reason, Shown, TlsClient, check_server_name, check_sni};
+pub use rate::{Hold, Limits, Load, Moment, Rate, Spent, Why};
+pub use tls::{
+    ClientCertificate, ClientTls, Instead, Refreshed, Roots, TlsError, TlsSettings, Trust, http_tls, provider,
+};

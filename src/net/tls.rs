@@ -1,21 +1,37 @@
 //! TLS as a client: whom to trust, who to be, and with whose cryptography.
 //!
 //! TLS 1.2 and 1.3 with rustls' suites: ECDHE and an AEAD throughout, which is what RFC 9662 leaves
-//! of RFC 5425's list. There is no way to verify nothing: a [`TlsClient`](super::TlsClient) needs a
-//! name, and the only verifier is webpki's.
+//! of RFC 5425's list. There is no way to verify nothing: either webpki verifies a chain for a
+//! name, or the certificate is one whose fingerprint is known, or both.
 //!
-//! **Invariant:** a private key is only read, and only from a file that others cannot read.
+//! The files are looked at again while connections come and go: who renews a certificate puts the
+//! new files in place of the old, and that is all.
+//!
+//! **Invariant:** what cannot be used never takes the place of what is in use.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod error;
+mod files;
+#[cfg(test)]
+mod tests;
 
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use std::fmt;
+use std::mem;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::Digest;
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
+
+pub use self::error::{Instead, TlsError};
+use self::files::{Contents, Files, Pair, Stamp};
+use super::address::Address;
+use super::certificate::Certificate;
+use super::fingerprint::Fingerprint;
+use super::handshake::TlsClient;
 
 /// The one crypto provider: aws-lc, which the HTTP client brings as well.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -31,6 +47,37 @@ pub enum Roots {
     File(PathBuf),
 }
 
+/// What makes a receiver's certificate the right one (RFC 5425 §5.1, §5.2). Whatever it is, the
+/// receiver has to prove that it holds the certificate's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// An authority has issued it for the name asked for; and where pins are given, it is one of
+    /// them besides.
+    Chain {
+        /// The authorities.
+        roots: Roots,
+        /// Empty: any certificate for the name.
+        pins: Vec<Fingerprint>,
+    },
+    /// It is one of these, whatever it says of itself and whoever issued it: the certificates that
+    /// appliances make for themselves bear no name that could be verified.
+    Pinned(Vec<Fingerprint>),
+}
+
+impl Trust {
+    pub(super) fn pins(&self) -> &[Fingerprint] {
+        match self {
+            Self::Chain { pins, .. } | Self::Pinned(pins) => pins,
+        }
+    }
+}
+
+impl From<&Roots> for Trust {
+    fn from(roots: &Roots) -> Self {
+        Self::Chain { roots: roots.clone(), pins: Vec::new() }
+    }
+}
+
 /// Who we are: a certificate, with its chain, and the key that goes with it, both in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
@@ -40,14 +87,89 @@ pub struct ClientCertificate {
     pub key: PathBuf,
 }
 
-/// Trust and identity, read and checked once, ready for any number of connections.
-#[derive(Debug, Clone)]
-pub struct ClientTls {
-    pub(super) config: Arc<ClientConfig>,
-    pub(super) verifier: Arc<WebPkiServerVerifier>,
-    pub(super) has_certificate: bool,
-    warnings: Arc<[String]>,
+/// All that is set about the TLS of one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// What makes a receiver's certificate the right one.
+    pub trust: Trust,
+    /// Who we are, where the receiver asks.
+    pub client: Option<ClientCertificate>,
+    /// The name that the receiver's certificate must bear; none: the host that is connected to.
+    pub server_name: Option<String>,
+    /// The name to send as SNI; none: the one above, unless it is an IP address.
+    pub sni: Option<String>,
 }
+
+impl TlsSettings {
+    /// A client for each receiver of a destination, all with one trust and one identity.
+    ///
+    /// # Errors
+    /// [`TlsError`], naming the file or the name and what is wrong with it.
+    pub fn clients(&self, to: &[Address]) -> Result<Vec<TlsClient>, TlsError> {
+        let tls = ClientTls::new(self.trust.clone(), self.client.as_ref())?;
+        let client = |to: &Address| {
+            let name = self.server_name.as_deref().unwrap_or_else(|| to.host());
+            let client = TlsClient::new(tls.clone(), name)?;
+            match &self.sni {
+                Some(sni) => client.with_sni(sni),
+                None => Ok(client),
+            }
+        };
+        to.iter().map(client).collect()
+    }
+}
+
+/// Trust and identity for any number of connections, as the files have them. Clones are the same.
+#[derive(Clone)]
+pub struct ClientTls(Arc<Shared>);
+
+struct Shared {
+    trust: Trust,
+    files: Files,
+    watch: Mutex<Watch>,
+}
+
+/// What is in use, and what is known of the files.
+struct Watch {
+    current: Arc<Material>,
+    /// Of what `current` was made.
+    digest: Digest,
+    stamps: Vec<Option<Stamp>>,
+    /// When the stamps were last seen to be others.
+    changed: Instant,
+    /// The files have been read after they had come to rest: nothing is new until a stamp is.
+    at_rest: bool,
+    /// What nobody has been told of yet.
+    news: Refreshed,
+}
+
+/// What one reading of the files is made into.
+pub(super) struct Material {
+    /// Everything but the verifier and the sessions, which each [`TlsClient`] has for itself.
+    pub(super) config: ClientConfig,
+    /// Verifies chains; none: fingerprints alone decide.
+    pub(super) chain: Option<Arc<WebPkiServerVerifier>>,
+    own: Vec<Certificate>,
+    warnings: Vec<String>,
+}
+
+/// What a look at the files has brought.
+#[derive(Debug)]
+#[must_use]
+pub enum Refreshed {
+    /// Nothing.
+    Same,
+    /// The next connection is made with what is in the files now.
+    New,
+    /// What is in the files now cannot be used, and what was in them before stays in use. Told once
+    /// for each change of the files.
+    Kept(TlsError),
+}
+
+/// For so long the files have to be left alone until what is wrong with them counts, and until they
+/// are no longer read at every look: certificate and key are seldom replaced in one moment, and
+/// two writes in one tick of the file system's clock leave the same stamp.
+const REST: Duration = Duration::from_secs(2);
 
 impl ClientTls {
     /// Reads roots and certificate.
@@ -55,65 +177,166 @@ impl ClientTls {
     /// # Errors
     /// [`TlsError`], naming the file and what is wrong with it. Single system roots that cannot be
     /// read are no error but [`ClientTls::warnings`].
-    pub fn new(roots: &Roots, client: Option<&ClientCertificate>) -> Result<Self, TlsError> {
-        let provider = provider();
-        let (roots, warnings) = match roots {
-            Roots::System => system_roots()?,
-            Roots::File(path) => (roots_in(path)?, Vec::new()),
+    pub fn new(trust: impl Into<Trust>, client: Option<&ClientCertificate>) -> Result<Self, TlsError> {
+        let trust = trust.into();
+        let files = Files::new(&trust, client);
+        let stamps = files.stamps();
+        let contents = files.read()?;
+        let watch = Watch {
+            current: Arc::new(Material::new(&trust, &files, &contents)?),
+            digest: contents.digest(),
+            stamps,
+            changed: Instant::now(),
+            at_rest: false,
+            news: Refreshed::Same,
         };
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .map_err(|fault| TlsError::Setup { source: rustls::Error::General(fault.to_string()) })?;
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|source| TlsError::Setup { source })?
-            .with_webpki_verifier(Arc::clone(&verifier));
-        let mut config = match client {
-            None => config.with_no_client_auth(),
-            Some(files) => {
-                let chain = certificates_in(&files.certificate)?;
-                let key = key_in(&files.key)?;
-                config.with_client_auth_cert(chain, key).map_err(|source| files.refused(source))?
-            }
-        };
-        // A resumed session is verified by neither side, and some OpenSSL receivers that ask for
-        // client certificates refuse to resume. It would save one round trip a connection.
-        config.resumption = Resumption::disabled();
-        Ok(Self {
-            config: Arc::new(config),
-            verifier,
-            has_certificate: client.is_some(),
-            warnings: warnings.into(),
-        })
+        Ok(Self(Arc::new(Shared { trust, files, watch: Mutex::new(watch) })))
     }
 
     /// System roots that could not be read, each with the reason.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> Vec<String> {
+        self.watch().current.warnings.clone()
     }
 
-    /// The same trust and identity for the HTTP client (`reqwest`'s `tls_backend_preconfigured`):
-    /// with HTTP's protocols to choose from, and sessions resumed.
-    pub fn for_http(&self) -> ClientConfig {
-        let mut config = ClientConfig::clone(&self.config);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        config.resumption = Resumption::default();
-        config
+    /// Looks whether the files have changed: a few `stat`s as long as they have not. What each
+    /// connection finds by itself is told here too, to the first who asks.
+    pub fn refresh(&self) -> Refreshed {
+        let mut watch = self.watch();
+        self.0.look(&mut watch, Instant::now());
+        mem::replace(&mut watch.news, Refreshed::Same)
+    }
+
+    /// The certificate we show, then its chain; empty where we have none.
+    pub fn own_certificates(&self) -> Vec<Certificate> {
+        self.watch().current.own.clone()
+    }
+
+    /// What a connection that is opened now is made with.
+    pub(super) fn material(&self) -> Arc<Material> {
+        let mut watch = self.watch();
+        self.0.look(&mut watch, Instant::now());
+        Arc::clone(&watch.current)
+    }
+
+    pub(super) fn trust(&self) -> &Trust {
+        &self.0.trust
+    }
+
+    /// A certificate of our own is shown when the receiver asks for one.
+    pub(super) fn has_certificate(&self) -> bool {
+        self.0.files.has_client()
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.0.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientCertificate {
-    fn refused(&self, source: rustls::Error) -> TlsError {
-        match source {
-            rustls::Error::InconsistentKeys(_) => {
-                TlsError::KeyMismatch { certificate: self.certificate.clone(), key: self.key.clone() }
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientTls").field(&self.0.trust).field(&self.0.files).finish()
+    }
+}
+
+impl Shared {
+    fn look(&self, watch: &mut Watch, now: Instant) {
+        let stamps = self.files.stamps();
+        if stamps != watch.stamps {
+            watch.stamps = stamps;
+            watch.changed = now;
+            watch.at_rest = false;
+        }
+        if watch.at_rest {
+            return;
+        }
+        watch.at_rest = now.saturating_duration_since(watch.changed) >= REST;
+        match self.read(&watch.digest) {
+            Ok(None) => {
+                // Whatever was wrong with them meanwhile: they are again what is in use.
+                if let Refreshed::Kept(_) = watch.news {
+                    watch.news = Refreshed::Same;
+                }
             }
-            rustls::Error::InvalidCertificate(_) => {
-                TlsError::BadCertificate { path: self.certificate.clone(), source }
+            Ok(Some((digest, material))) => {
+                watch.digest = digest;
+                watch.current = Arc::new(material);
+                watch.news = Refreshed::New;
             }
-            _ => TlsError::BadKey { path: self.key.clone(), source },
+            Err(wrong) if watch.at_rest => watch.news = Refreshed::Kept(wrong),
+            Err(_) => {}
         }
     }
+
+    /// What the files hold, unless it is what is in use.
+    fn read(&self, in_use: &Digest) -> Result<Option<(Digest, Material)>, TlsError> {
+        let contents = self.files.read()?;
+        let digest = contents.digest();
+        if digest.as_ref() == in_use.as_ref() {
+            return Ok(None);
+        }
+        Ok(Some((digest, Material::new(&self.trust, &self.files, &contents)?)))
+    }
+}
+
+impl Material {
+    fn new(trust: &Trust, files: &Files, contents: &Contents) -> Result<Self, TlsError> {
+        let provider = provider();
+        let (roots, warnings) = match trust {
+            Trust::Pinned(_) => (None, Vec::new()),
+            Trust::Chain { roots: Roots::File(_), .. } => (files.roots(contents)?, Vec::new()),
+            Trust::Chain { roots: Roots::System, .. } => {
+                let (roots, warnings) = system_roots()?;
+                (Some(roots), warnings)
+            }
+        };
+        let chain = roots.map(|roots| verifier(roots, &provider)).transpose()?;
+        let (client, own) = match files.client(contents)? {
+            None => (None, Vec::new()),
+            Some(pair) => {
+                let own = pair.chain.iter().map(Certificate::describe).collect();
+                (Some(certified(pair, &provider)?), own)
+            }
+        };
+        // A client verifies by what it puts here in place of it: no root, no trust.
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|source| TlsError::Setup { source })?
+            .with_root_certificates(RootCertStore::empty());
+        let config = match client {
+            None => builder.with_no_client_auth(),
+            Some(client) => builder.with_client_cert_resolver(client),
+        };
+        Ok(Self { config, chain, own, warnings })
+    }
+}
+
+/// A client for HTTP (`reqwest`'s `tls_backend_preconfigured`): the chain verified for the name of
+/// each URL, HTTP's protocols to choose from, and no certificate of our own.
+pub fn http_tls(roots: &Roots) -> Result<ClientConfig, TlsError> {
+    let trust = Trust::from(roots);
+    let files = Files::new(&trust, None);
+    let material = Material::new(&trust, &files, &files.read()?)?;
+    let mut config = material.config;
+    if let Some(chain) = material.chain {
+        config.dangerous().set_certificate_verifier(chain);
+    }
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn verifier(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|fault| TlsError::Setup { source: rustls::Error::General(fault.to_string()) })
+}
+
+fn certified(pair: Pair, provider: &CryptoProvider) -> Result<Arc<dyn ResolvesClientCert>, TlsError> {
+    let Pair { chain, key, files } = pair;
+    let certified = CertifiedKey::from_der(chain, key, provider).map_err(|source| files.refused(source))?;
+    Ok(Arc::new(SingleCertAndKey::from(certified)))
 }
 
 fn system_roots() -> Result<(RootCertStore, Vec<String>), TlsError> {
@@ -121,241 +344,10 @@ fn system_roots() -> Result<(RootCertStore, Vec<String>), TlsError> {
     let mut warnings: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
     let mut roots = RootCertStore::empty();
     for certificate in found.certs {
-        let about = super::Certificate::describe(&certificate);
+        let about = Certificate::describe(&certificate);
         if let Err(fault) = roots.add(certificate) {
             warnings.push(format!("{about}: {fault}"));
         }
     }
     if roots.is_empty() { Err(TlsError::NoSystemRoots { warnings }) } else { Ok((roots, warnings)) }
 }
-
-fn roots_in(path: &Path) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates_in(path)? {
-        roots.add(certificate).map_err(|source| TlsError::BadCertificate { path: path.into(), source })?;
-    }
-    Ok(roots)
-}
-
-fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read(path, |_| Ok(()))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match found {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(TlsError::NoCertificate { path: path.into(), instead: Instead::of(&text) }),
-        Err(_) => Err(TlsError::NotPem { path: path.into() }),
-    }
-}
-
-fn key_in(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let text = read(path, |file| for_us_alone(path, file))?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|fault| match fault {
-        rustls::pki_types::pem::Error::NoItemsFound => {
-            TlsError::NoKey { path: path.into(), instead: Instead::of(&text) }
-        }
-        _ => TlsError::NotPem { path: path.into() },
-    })
-}
-
-/// The file's bytes, once `check` has seen the open file.
-fn read(path: &Path, check: impl FnOnce(&File) -> Result<(), TlsError>) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |source| TlsError::Read { path: path.into(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    check(&file)?;
-    let mut text = Vec::new();
-    file.take(MOST).read_to_end(&mut text).map_err(unreadable)?;
-    Ok(text)
-}
-
-/// No bundle of authorities comes near; a device file has no end.
-const MOST: u64 = 16 << 20;
-
-#[cfg(unix)]
-fn for_us_alone(path: &Path, key: &File) -> Result<(), TlsError> {
-    use std::os::unix::fs::PermissionsExt;
-    let meta = key.metadata().map_err(|source| TlsError::Read { path: path.into(), source })?;
-    let mode = meta.permissions().mode() & 0o777;
-    let others = mode % 8;
-    if others == 0 { Ok(()) } else { Err(TlsError::KeyExposed { path: path.into(), mode }) }
-}
-
-#[cfg(not(unix))]
-fn for_us_alone(_: &Path, _: &File) -> Result<(), TlsError> {
-    Ok(())
-}
-
-/// What a PEM file holds that does not hold what was looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Instead {
-    /// A private key where a certificate belongs.
-    Key,
-    /// A certificate where a private key belongs.
-    Certificate,
-    /// A private key under a passphrase.
-    EncryptedKey,
-    /// A request for a certificate.
-    Request,
-    /// No PEM at all.
-    Nothing,
-}
-
-impl Instead {
-    fn of(text: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(text);
-        let begins = |what: &str| text.contains(&format!("-----BEGIN {what}"));
-        if begins("ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
-            Self::EncryptedKey
-        } else if text.contains("PRIVATE KEY-----") {
-            Self::Key
-        } else if begins("CERTIFICATE REQUEST") || begins("NEW CERTIFICATE REQUEST") {
-            Self::Request
-        } else if begins("CERTIFICATE") || begins("TRUSTED CERTIFICATE") || begins("X509 CERTIFICATE") {
-            Self::Certificate
-        } else {
-            Self::Nothing
-        }
-    }
-}
-
-/// Trust or identity cannot be had from what the settings name.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The file is missing or closed to us.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Broken PEM.
-    #[error("{} is not PEM", path.display())]
-    NotPem {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No `BEGIN CERTIFICATE`.
-    #[error("{} holds no certificate", path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-        /// What it holds.
-        instead: Instead,
-    },
-    /// A certificate that is none inside.
-    #[error("{} holds a certificate that cannot be used", path.display())]
-    BadCertificate {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: rustls::Error,
-    },
-    /// No key in a form we read (PKCS #8, PKCS #1, SEC 1).
-    #[error("{} holds no private key that can be read", path.display())]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-        /// What it holds.
-        instead: Instead,
-    },
-    /// Others can read the key.
-    #[error("the private key {} is open to every user of this machine (mode {mode:o})", path.display())]
-    KeyExposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// A key of an unknown kind, or broken inside.
-    #[error("the private key {} cannot be used", path.display())]
-    BadKey {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: rustls::Error,
-    },
-    /// Two files that do not belong together.
-    #[error("the key {} does not belong to the certificate {}", key.display(), certificate.display())]
-    KeyMismatch {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-    },
-    /// Not one authority of the system's could be read.
-    #[error("no usable authority among the system's roots{}", reasons(warnings))]
-    NoSystemRoots {
-        /// What came of each place.
-        warnings: Vec<String>,
-    },
-    /// The name to verify is neither a DNS name nor an IP address.
-    #[error("{name:?} is no name that a certificate can be verified against")]
-    BadName {
-        /// The name.
-        name: String,
-    },
-    /// The TLS library refuses the settings.
-    #[error("TLS cannot be set up")]
-    Setup {
-        /// Why not.
-        source: rustls::Error,
-    },
-}
-
-impl TlsError {
-    /// What to do about it.
-    pub fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Read { path, source } => match source.kind() {
-                io::ErrorKind::NotFound => "check the path".to_owned(),
-                io::ErrorKind::PermissionDenied => format!(
-                    "let this service's user read it, but nobody else: chgrp and chmod 640 {}",
-                    path.display()
-                ),
-                _ => return None,
-            },
-            Self::NotPem { path } => format!(
-                "PEM begins with -----BEGIN; convert DER with: openssl x509 -inform der -in {0} -out {0}.pem",
-                path.display()
-            ),
-            Self::NoCertificate { instead, .. } => match instead {
-                Instead::Key | Instead::EncryptedKey => MIXED_UP_KEY,
-                Instead::Request => "it holds a request; put here what the authority answered",
-                Instead::Certificate => "export it again in plain PEM: openssl x509 -in OLD -out NEW",
-                Instead::Nothing => "a certificate begins with -----BEGIN CERTIFICATE-----",
-            }
-            .to_owned(),
-            Self::NoKey { instead: Instead::EncryptedKey, path } => format!(
-                "it is under a passphrase; write it without one: (umask 077; openssl pkey -in {0} -out {0}.plain)",
-                path.display()
-            ),
-            Self::NoKey { instead: Instead::Certificate, .. } => MIXED_UP_CERTIFICATE.to_owned(),
-            Self::NoKey { .. } => "a private key begins with -----BEGIN PRIVATE KEY-----".to_owned(),
-            Self::KeyExposed { path, .. } => {
-                format!("chmod 600 {} and, if others may have read it, replace the key", path.display())
-            }
-            Self::KeyMismatch { certificate, key } => format!(
-                "these two must print the same: openssl x509 -pubkey -noout -in {}, openssl pkey -pubout -in {}",
-                certificate.display(),
-                key.display()
-            ),
-            Self::NoSystemRoots { .. } => {
-                "install the package ca-certificates, or name the authority's file in `ca`".to_owned()
-            }
-            Self::BadName { .. } => {
-                "set `server_name` to a name that the receiver's certificate holds".to_owned()
-            }
-            Self::BadCertificate { .. } | Self::BadKey { .. } | Self::Setup { .. } => return None,
-        })
-    }
-}
-
-const MIXED_UP_KEY: &str = "it holds a private key: were certificate and key mixed up?";
-const MIXED_UP_CERTIFICATE: &str = "it holds a certificate: were certificate and key mixed up?";
-
-fn reasons(warnings: &[String]) -> String {
-    if warnings.is_empty() { String::new() } else { format!(" ({})", warnings.join("; ")) }
-}
-
-#[cfg(test)]
-mod tests;

@@ -360,3 +360,216 @@ impl<B> Book<B> {
         *self = Self { next_batch: self.next_batch, ..Self::new() };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(5);
+
+    fn line(nth: u64) -> LineId {
+        LineId::test(nth)
+    }
+
+    /// A receiver as a model: it stores what it has read, or hangs up on one entry.
+    struct World {
+        book: Book<u64>,
+        now: Instant,
+        number: u64,
+        line: u64,
+        given_back: Vec<u64>,
+        dead: Vec<(u64, usize)>,
+    }
+
+    impl World {
+        fn with(batches: u64, entries: usize) -> Self {
+            let mut book = Book::new();
+            for batch in 0..batches {
+                book.add(batch, entries);
+            }
+            Self { book, now: Instant::now(), number: 0, line: 0, given_back: Vec::new(), dead: Vec::new() }
+        }
+
+        /// Sends the next part; its batch and its entries.
+        fn send(&mut self) -> Option<(u64, Range<usize>)> {
+            let taken = self.book.next()?;
+            let (key, sent) = (taken.key, (*taken.batch, taken.entries));
+            self.number += 1;
+            self.book.sent(key, line(self.line), self.number);
+            Some(sent)
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.now += time;
+            self.given_back.extend(self.book.outlived(AGE, self.now));
+        }
+
+        fn bury(&mut self) {
+            while let Some((key, nth)) = self.book.dead() {
+                self.dead.push((*self.book.batch(key).unwrap(), nth));
+                self.given_back.extend(self.book.buried(key));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_read_is_safe_when_it_is_old_enough() {
+        let mut world = World::with(3, 10);
+        while world.send().is_some() {}
+        assert_eq!(world.book.unconfirmed(), 30);
+        world.book.read(line(0), 0, 2, world.now);
+        world.pass(AGE - Duration::from_millis(1));
+        assert_eq!(world.given_back, [] as [u64; 0]);
+        world.pass(Duration::from_millis(1));
+        assert_eq!(world.given_back, [0, 1]);
+        assert_eq!((world.book.unconfirmed(), world.book.is_empty()), (10, false));
+        assert!(world.book.ended(line(0), 0, world.now));
+        world.pass(AGE);
+        assert_eq!(world.given_back, [0, 1, 2]);
+        assert!(world.book.is_empty() && world.book.is_still() && world.book.is_sent());
+    }
+
+    #[test]
+    fn a_failure_sends_again_what_is_not_old_enough_and_nothing_else() {
+        let mut world = World::with(4, 10);
+        world.send();
+        world.book.read(line(0), 0, 1, world.now);
+        world.pass(AGE);
+        world.send();
+        world.book.read(line(0), 0, 2, world.now);
+        world.send();
+        world.pass(Duration::from_secs(1));
+        assert_eq!(world.book.failed(line(0), 0, false), 20);
+        world.line = 1;
+        assert_eq!(world.send(), Some((1, 0..10)));
+        assert_eq!(world.send(), Some((2, 0..10)));
+        assert_eq!(world.send(), Some((3, 0..10)));
+        // A receipt of the line that failed comes too late to count.
+        world.book.read(line(0), 0, 99, world.now);
+        world.pass(AGE);
+        assert_eq!(world.given_back, [0]);
+    }
+
+    #[test]
+    fn a_failure_in_one_lane_leaves_what_another_has_read() {
+        let mut world = World::with(2, 10);
+        world.send();
+        world.line = 1;
+        world.send();
+        world.book.read(line(0), 0, 1, world.now);
+        world.book.read(line(1), 1, 2, world.now);
+        assert_eq!(world.book.failed(line(1), 1, false), 10);
+        world.pass(AGE);
+        assert_eq!(world.given_back, [0]);
+    }
+
+    /// A line that carries what is sent until the receiver hangs up, or has read all of it.
+    fn carry(world: &mut World, is_poison: impl Fn(u64, usize) -> bool, proves_late: bool) {
+        world.line += 1;
+        let (mut poisoned, mut read) = (false, 0);
+        while let Some((batch, entries)) = world.send() {
+            poisoned = entries.into_iter().any(|nth| is_poison(batch, nth));
+            if poisoned {
+                break;
+            }
+            read = world.number;
+        }
+        let confirms = read > 0 && !proves_late;
+        if confirms {
+            world.book.read(line(world.line), 0, read, world.now);
+        }
+        if poisoned {
+            world.book.failed(line(world.line), 0, !confirms);
+        } else {
+            world.book.ended(line(world.line), 0, world.now);
+        }
+        world.bury();
+        world.pass(AGE);
+        world.bury();
+    }
+
+    #[test]
+    fn an_event_that_the_receiver_hangs_up_on_is_found_and_all_others_arrive() {
+        for proves_late in [false, true] {
+            for poison in [0, 7, 499] {
+                let mut world = World::with(3, 500);
+                for _ in 0..200 {
+                    carry(&mut world, |batch, nth| (batch, nth) == (1, poison), proves_late);
+                }
+                assert_eq!(world.dead, [(1, poison)], "{proves_late}");
+                world.given_back.sort_unstable();
+                assert_eq!(world.given_back, [0, 1, 2]);
+                assert!(world.book.is_empty() && !world.book.is_isolating());
+            }
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_hangs_up_on_everything_makes_no_dead_letters() {
+        let mut world = World::with(3, 500);
+        for _ in 0..2_000 {
+            carry(&mut world, |_, _| true, true);
+        }
+        assert_eq!((world.dead.len(), world.given_back.len()), (0, 0));
+        for _ in 0..2_000 {
+            carry(&mut world, |_, _| false, true);
+        }
+        assert_eq!(world.dead, []);
+        assert!(world.book.is_empty());
+    }
+
+    proptest! {
+        /// Whatever happens, each batch is given back exactly once, and only when every entry of it was
+        /// read on a line that did not fail in the time after.
+        #[test]
+        fn nothing_is_given_back_before_it_is_safe(steps in prop::collection::vec(0_u8..6, 1..200)) {
+            let mut world = World::with(20, 7);
+            // Each batch's entries, with when they were last read and by which line.
+            let mut sent: Vec<(u64, u64, u64, Range<usize>)> = Vec::new();
+            let mut read: BTreeMap<(u64, usize), Instant> = BTreeMap::new();
+            for step in steps {
+                match step {
+                    0 | 1 => {
+                        if let Some((batch, entries)) = world.send() {
+                            sent.push((world.line, world.number, batch, entries));
+                        }
+                    }
+                    2 => {
+                        let through = world.number.saturating_sub(1);
+                        world.book.read(line(world.line), 0, through, world.now);
+                        for (_, _, batch, entries) in
+                            sent.iter().filter(|(on, number, ..)| *on == world.line && *number <= through)
+                        {
+                            for nth in entries.clone() {
+                                read.entry((*batch, nth)).or_insert(world.now);
+                            }
+                        }
+                    }
+                    3 => {
+                        world.book.failed(line(world.line), 0, true);
+                        sent.clear();
+                        let given_back = world.given_back.clone();
+                        read.retain(|(batch, _), _| given_back.contains(batch));
+                        world.line += 1;
+                    }
+                    4 => world.pass(Duration::from_secs(2)),
+                    _ => world.pass(AGE),
+                }
+                for batch in &world.given_back {
+                    for nth in 0..7 {
+                        prop_assert!(read.contains_key(&(*batch, nth)), "{batch}/{nth} is not safe");
+                    }
+                }
+            }
+            for _ in 0..100 {
+                carry(&mut world, |_, _| false, true);
+            }
+            world.given_back.sort_unstable();
+            prop_assert_eq!(&world.given_back, &(0..20).collect::<Vec<_>>());
+            prop_assert_eq!(world.dead.len(), 0);
+            prop_assert!(world.book.is_empty());
+        }
+    }
+}

@@ -8,7 +8,7 @@
 //! dead letters.
 
 use std::num::NonZeroUsize;
-use std::pin::Pin;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,9 @@ use super::voice::Voice;
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
 use crate::mapping::Plans;
-use crate::net::Rate;
+use crate::net::{Hold, Load, Moment, Rate, Spent, Why};
 use crate::slack::Clock;
-use crate::store::{Lease, Reader, ReaderName, SourceId, StoreError};
+use crate::store::{self, Lease, Reader, ReaderName, SourceId, StoreError};
 use crate::syslog::{Event, Frames, Framing, SendError, Sink};
 use crate::telemetry::chain;
 
@@ -39,7 +39,7 @@ pub(super) struct Outlet {
     converter: Converter,
     framing: Framing,
     sink: Sink,
-    rate: Arc<Rate>,
+    rate: Rate,
     /// How long what was read may sit in the receiver's memory.
     age: Duration,
     batch: NonZeroUsize,
@@ -78,8 +78,18 @@ struct Flight {
 struct Ready {
     key: Key,
     frames: Frames,
-    /// Its place in the rate, once it has one.
-    paying: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    load: Load,
+    /// Its place in the rate.
+    payment: Payment,
+}
+
+/// Whether what is ready may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Payment {
+    Due,
+    /// Asked for, and to be asked for again then.
+    Held(Instant, Why),
+    Paid,
 }
 
 /// A destination that takes nothing.
@@ -132,11 +142,14 @@ impl Outlet {
         converter: Converter,
         framing: Framing,
         sink: Sink,
-        rate: Rate,
+        mut rate: Rate,
         age: Duration,
         dead: DeadLetters,
         voice: Voice,
     ) -> Self {
+        if let Some(store::Spent { day, bytes }) = reader.spent() {
+            rate.resume(Spent { day, bytes });
+        }
         let batch = NonZeroUsize::new(rate.most_events().min(BATCH)).unwrap_or(NonZeroUsize::MIN);
         Self {
             reader,
@@ -144,7 +157,7 @@ impl Outlet {
             converter,
             framing,
             sink,
-            rate: Arc::new(rate),
+            rate,
             age,
             batch,
             book: Book::new(),
@@ -211,6 +224,7 @@ impl Outlet {
             if !is_enough {
                 self.prepare().await?;
             }
+            let held = self.pay(now);
             self.dispatch();
             let is_sent = self.ready.is_none() && self.book.is_sent() && self.is_dry;
             let is_done = match until {
@@ -224,7 +238,7 @@ impl Outlet {
             }
             // Nothing more comes: what is out is confirmed at once, where that can be had.
             self.sink.hurry(is_enough || (is_drained && is_sent) || self.book.is_isolating());
-            let wake = self.show(now);
+            let wake = held.into_iter().fold(self.show(now), Instant::min);
             let wanted = self.ready.is_some() && !is_enough;
             let may_lease = self.is_dry && !is_enough;
             tokio::select! {
@@ -243,7 +257,6 @@ impl Outlet {
                     self.is_dry = false;
                 }
                 event = self.sink.turn(wanted) => self.note(event, mode)?,
-                () = paid(&mut self.ready), if self.sink.room().is_some() => {}
                 grown = self.reader.grown(), if may_lease => {
                     grown.map_err(RunError::Store)?;
                     self.is_dry = false;
@@ -269,7 +282,7 @@ impl Outlet {
                 continue;
             }
             let Some(mut frames) = self.spare.pop() else { return Ok(()) };
-            self.frame(key, entries, again, &mut frames);
+            let late = self.frame(key, entries, again, &mut frames);
             if let Some(flight) = self.book.batch(key) {
                 flight.lease.release();
             }
@@ -279,9 +292,8 @@ impl Outlet {
                 self.settle(whole.into_iter().collect()).await?;
                 continue;
             }
-            let (rate, events, bytes) = (Arc::clone(&self.rate), frames.len(), frames.bytes().len());
-            let paying = Box::pin(async move { rate.ready(events, bytes).await });
-            self.ready = Some(Ready { key, frames, paying: Some(paying) });
+            let load = Load { events: frames.len(), bytes: frames.bytes().len(), late };
+            self.ready = Some(Ready { key, frames, load, payment: Payment::Due });
         }
         Ok(())
     }
@@ -322,16 +334,20 @@ impl Outlet {
         }
     }
 
-    /// Frames some entries of a batch: all of it under the plans that it began under.
-    fn frame(&mut self, key: Key, entries: std::ops::Range<usize>, again: bool, frames: &mut Frames) {
+    /// Frames some entries of a batch: all of it under the plans that it began under. How many of
+    /// the frames are of events that happened long ago.
+    fn frame(&mut self, key: Key, entries: Range<usize>, again: bool, frames: &mut Frames) -> usize {
         frames.clear();
-        let Some(flight) = self.book.batch(key) else { return };
+        let Some(flight) = self.book.batch(key) else { return 0 };
+        let (now, mut late) = (Moment::now(), 0_usize);
         self.converter.adopt(Arc::clone(&flight.plans));
         let mut nth = 0_usize;
         for (source, run) in flight.lease.by_source() {
             for entry in run {
-                if entries.contains(&nth) {
-                    convert(&mut self.converter, &mut self.tally, entry, source, again, frames);
+                if entries.contains(&nth)
+                    && convert(&mut self.converter, &mut self.tally, entry, source, again, frames)
+                {
+                    late = late.saturating_add(usize::from(now.is_late(entry.at().seconds())));
                 }
                 nth = nth.saturating_add(1);
             }
@@ -342,12 +358,37 @@ impl Outlet {
         } else {
             (flight.events, flight.bytes) = (events, bytes);
         }
+        late
+    }
+
+    /// Pays for what is ready, where the limits allow; otherwise when to ask again.
+    fn pay(&mut self, now: Instant) -> Option<Instant> {
+        let ready = self.ready.as_mut()?;
+        match ready.payment {
+            Payment::Paid => return None,
+            Payment::Held(until, _) if until > now => return Some(until),
+            Payment::Held(..) | Payment::Due => {}
+        }
+        match self.rate.take(&ready.load, Moment::now()) {
+            Ok(()) => {
+                ready.payment = Payment::Paid;
+                None
+            }
+            Err(Hold { wait, why }) => {
+                if why == Why::Day && ready.payment == Payment::Due {
+                    warn!(destination = %self.reader.name(), "{why}; everything is kept");
+                }
+                let until = now.checked_add(wait).unwrap_or(now);
+                ready.payment = Payment::Held(until, why);
+                Some(until)
+            }
+        }
     }
 
     /// Gives what is ready to a connection that has room.
     fn dispatch(&mut self) {
         let Some(line) = self.sink.room() else { return };
-        let Some(ready) = self.ready.take_if(|ready| ready.paying.is_none()) else { return };
+        let Some(ready) = self.ready.take_if(|ready| ready.payment == Payment::Paid) else { return };
         let number = self.sink.send(line, ready.frames);
         self.book.sent(ready.key, line, number);
         self.unconfirmed_since.get_or_insert_with(Instant::now);
@@ -366,8 +407,10 @@ impl Outlet {
                     self.confirmed();
                 }
             }
-            Event::Failed { line, lane, barren, error } => {
-                self.refill();
+            Event::Failed { line, lane, barren, unwritten, error } => {
+                // What the line had not written is gone with it, and the buffers are.
+                let framing = self.framing;
+                self.spare.extend((0..unwritten).map(|_| Frames::new(framing)));
                 if self.book.failed(line, lane, barren) > 0 || barren {
                     self.failed(error, mode)?;
                 } else {
@@ -376,18 +419,19 @@ impl Outlet {
             }
             Event::Unreachable(error) => self.failed(error, mode)?,
             Event::Changed => self.shown_at = None,
+            Event::Refreshed => {
+                info!(destination = %self.name(), "the files of certificates have changed and are in use");
+            }
+            Event::Kept(error) => {
+                let help = error.help().unwrap_or_default();
+                error!(
+                    destination = %self.name(), help,
+                    "the files of certificates have changed and cannot be used; those before stay in use: {}",
+                    chain(&error)
+                );
+            }
         }
         Ok(())
-    }
-
-    /// What a line had not written is gone with it, and its buffers are.
-    fn refill(&mut self) {
-        let framing = self.framing;
-        let known = self.spare.len().saturating_add(usize::from(self.ready.is_some()));
-        let missing = BUFFERS.saturating_sub(known);
-        if self.book.is_still() {
-            self.spare.extend((0..missing).map(|_| Frames::new(framing)));
-        }
     }
 
     /// Notes what is safe. A full disk is no reason to end, for every start would deliver the same
@@ -399,6 +443,9 @@ impl Outlet {
         for flight in &safe {
             self.tally.counts.delivered += flight.events;
             self.tally.counts.bytes += flight.bytes;
+        }
+        if let Some(Spent { day, bytes }) = self.rate.spent() {
+            self.reader.note_spent(store::Spent { day, bytes });
         }
         match self.reader.settle_all(safe.into_iter().map(|flight| flight.lease)).await {
             Ok(()) => self.unnoted = None,
@@ -535,13 +582,17 @@ impl Outlet {
 
     fn stands(&self) -> Standing {
         let unconfirmed = self.unconfirmed_since.is_some_and(|since| since.elapsed() >= UNCONFIRMED);
+        let held_by = self.ready.as_ref().and_then(|ready| match ready.payment {
+            Payment::Held(_, why) => Some(why.to_string()),
+            Payment::Due | Payment::Paid => None,
+        });
         let state = if self.down.is_some() {
             State::Down
         } else if self.sink.is_stalled() {
             State::Stalled
         } else if unconfirmed {
             State::Unconfirmed
-        } else if self.ready.as_ref().is_some_and(|ready| ready.paying.is_some()) {
+        } else if held_by.is_some() {
             State::Held
         } else if self.ready.is_some() || !self.book.is_empty() {
             State::Delivering
@@ -555,14 +606,14 @@ impl Outlet {
             tls: link
                 .tls
                 .as_ref()
-                .map(|tls| format!("{}, {}, verified as {}", tls.version, tls.cipher, tls.name)),
+                .map(|tls| format!("{}, {}, {}", tls.version, tls.cipher, tls.verification)),
         };
         Standing {
             state,
             since: Some(Clock::system().now()),
             connections: self.sink.links().into_iter().map(link).collect(),
             fault: self.last_fault.clone(),
-            held_by: None,
+            held_by,
             unconfirmed: self.book.unconfirmed(),
             confirmed_at: None,
             counts: self.tally.counts,
@@ -570,7 +621,7 @@ impl Outlet {
     }
 }
 
-/// Adds the entry's frame to the batch, where it has one here. What goes out again was counted.
+/// Adds the entry's frame to the batch; whether it has one here. What goes out again was counted.
 fn convert(
     converter: &mut Converter,
     tally: &mut Tally,
@@ -578,36 +629,24 @@ fn convert(
     source: &SourceId,
     again: bool,
     frames: &mut Frames,
-) {
+) -> bool {
     let applied = converter.map(entry);
     let dropped = applied.dropped.is_some();
     if !again {
         tally.mapped(entry, &applied);
     }
     if dropped {
-        return;
+        return false;
     }
     if !converter.is_wanted(entry, source.as_str()) {
         tally.counts.unwanted += u64::from(!again);
-        return;
+        return false;
     }
     let cuts = frames.push(|out| converter.write(entry, out));
     if !again {
         tally.written(entry, &cuts);
     }
-}
-
-/// Waits until what is ready may go out; for ever when there is nothing to wait for.
-async fn paid(ready: &mut Option<Ready>) {
-    match ready {
-        Some(Ready { paying: paying @ Some(_), .. }) => {
-            if let Some(payment) = paying {
-                payment.await;
-            }
-            *paying = None;
-        }
-        _ => std::future::pending().await,
-    }
+    true
 }
 
 fn count(n: usize) -> u64 {

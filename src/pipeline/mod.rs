@@ -14,28 +14,35 @@
 //! **Invariant:** a reader's position moves only past what the receiver has, as far as that can be
 //! known (`book`).
 //!
-//! Beside these tasks, `reload` looks at the mapping folders, and `own` stores what the forwarder has
-//! to say of itself as entries like Slack's.
+//! Beside these tasks, `reload` looks at the configuration and the mapping folders, and `own` stores
+//! what the forwarder has to say of itself as entries like Slack's. What changes in the configuration
+//! `following` makes ready and `tasks` carries out.
 //!
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
 mod book;
 mod convert;
 mod dead;
+mod difference;
+mod following;
 mod forward;
 mod news;
 mod own;
 mod poll;
+mod prepared;
 mod reload;
+mod settling;
 mod setup;
 mod standing;
 mod tally;
+mod tasks;
 mod voice;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -43,7 +50,10 @@ use tracing::{error, info, warn};
 use crate::config::Config;
 use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 use crate::telemetry::chain;
+use following::Following;
 use own::OwnEvent;
+use prepared::{Mappings, Prepared, ReadySource};
+use tasks::{Change, Tasks};
 
 pub use convert::Converter;
 pub use forward::Forwarded;
@@ -58,7 +68,12 @@ pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
     destinations: Vec<forward::Outlet>,
-    folders: Vec<reload::Folder>,
+    mappings: Mappings,
+    /// What is in force, and the polling that it came to.
+    config: Config,
+    ready: Vec<ReadySource>,
+    /// The configuration's file, where it is to be followed.
+    follows: Option<PathBuf>,
     voice: voice::Voice,
     recorder: voice::Recorder,
 }
@@ -75,20 +90,13 @@ pub enum Mode {
 /// A path at work.
 #[derive(Debug)]
 pub struct Running {
-    mode: Mode,
-    store: Store,
-    readings: Vec<(SourceId, watch::Receiver<Reading>)>,
-    pollers: JoinSet<(SourceId, Result<Polled, RunError>)>,
-    forwarders: JoinSet<(ReaderName, Result<forward::Outlet, RunError>)>,
+    tasks: Tasks,
+    changes: mpsc::Receiver<Change>,
     reload: Arc<Notify>,
-    /// Looks at the mapping folders; it ends with the path, however that ends.
+    /// Looks at the configuration and the mapping folders; it ends with the path, however that ends.
     reloading: JoinSet<()>,
     voice: voice::Voice,
     recording: voice::Recording,
-    ends: Ends,
-    standings: Vec<(ReaderName, watch::Receiver<Standing>)>,
-    /// How long the last receipts may take.
-    last_receipts: Duration,
 }
 
 /// The ends of a path, in the order in which they come.
@@ -102,6 +110,18 @@ struct Ends {
     enough: CancellationToken,
     /// The batch under way is broken off, which may repeat it at the next start.
     give_up: CancellationToken,
+}
+
+impl Ends {
+    /// The ends of one part: those of the whole, and its own.
+    fn of_a_part(&self) -> Self {
+        Self {
+            stop: self.stop.child_token(),
+            drained: self.drained.child_token(),
+            enough: self.enough.child_token(),
+            give_up: self.give_up.child_token(),
+        }
+    }
 }
 
 /// What a whole run came to.
@@ -164,55 +184,62 @@ impl App {
     /// [`SetupError`]: the first thing that is not as it must be. Nothing was asked of Slack or of
     /// a receiver.
     pub async fn build(config: &Config) -> Result<Self, SetupError> {
-        setup::app(config).await
+        // What is refused without touching anything comes first.
+        let prepared = Prepared::of(config)?;
+        let (voice, recorder) = voice::voice();
+        let (store, repairs) = setup::open(config)?;
+        for repair in &repairs {
+            voice.say(OwnEvent::store_repaired(repair));
+        }
+        setup::tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
+        let mut sources = Vec::new();
+        for ready in &prepared.sources {
+            sources.push(ready.open(&store).await?);
+        }
+        let names: Vec<_> = prepared.destinations.iter().map(|ready| ready.name.clone()).collect();
+        store.retain_readers(&names).await.map_err(SetupError::Store)?;
+        let mut destinations = Vec::new();
+        let Prepared { sources: ready, destinations: ready_destinations, mappings } = prepared;
+        for ready in ready_destinations {
+            destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
+        }
+        let config = config.clone();
+        Ok(Self { store, sources, destinations, mappings, config, ready, follows: None, voice, recorder })
+    }
+
+    /// Has the configuration read again whenever its file changes, and when [`Running::reloader`]
+    /// asks; only for a path that goes on for ever. A pipe can be read but once, and is not followed.
+    #[must_use]
+    pub fn following(self, file: PathBuf) -> Self {
+        Self { follows: file.is_file().then_some(file), ..self }
     }
 
     /// Starts all tasks.
     pub fn start(self, mode: Mode) -> Running {
-        let Self { store, sources, destinations, folders, voice, recorder } = self;
+        let Self { store, sources, destinations, mappings, config, ready, follows, voice, recorder } = self;
         // A single pass is no news, and by cron it would be the same two events again and again.
         if mode == Mode::Forever {
             let sources = sources.iter().map(|source| source.name().as_str());
             let destinations = destinations.iter().map(|outlet| outlet.name().as_str());
             voice.say(OwnEvent::started(sources, destinations));
         }
+        let state = config.state.dir.clone();
         let recording = recorder.start(store.clone());
         let reload = Arc::new(Notify::new());
         let mut reloading = JoinSet::new();
-        reloading.spawn(reload::watch(folders, Arc::clone(&reload), voice.clone()));
-        let ends = Ends::default();
-        let mut readings = Vec::new();
-        let mut pollers = JoinSet::new();
+        let (to, changes) = mpsc::channel(1);
+        let following = follows
+            .filter(|_| mode == Mode::Forever)
+            .map(|file| Following::new(file, config, ready, store.clone(), to));
+        reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
+        let mut tasks = Tasks::new(mode, store, state, voice.clone());
         for source in sources {
-            let name = source.name().clone();
-            readings.push((name.clone(), source.reading()));
-            let task = source.run(store.clone(), mode, ends.stop.clone());
-            pollers.spawn(async move { (name, task.await) });
+            tasks.poll(source);
         }
-        let mut forwarders = JoinSet::new();
-        let mut standings = Vec::new();
-        let oldest = destinations.iter().map(forward::Outlet::age).max().unwrap_or_default();
-        let last_receipts = oldest.saturating_add(LAST_RECEIPTS);
         for outlet in destinations {
-            let name = outlet.name().clone();
-            standings.push((name.clone(), outlet.standing()));
-            let ends = ends.clone();
-            forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
+            tasks.forward(outlet);
         }
-        Running {
-            mode,
-            store,
-            readings,
-            pollers,
-            forwarders,
-            reload,
-            reloading,
-            voice,
-            recording,
-            ends,
-            standings,
-            last_receipts,
-        }
+        Running { tasks, changes, reload, reloading, voice, recording }
     }
 }
 
@@ -220,7 +247,7 @@ impl Running {
     /// Asks for the end: no more is read, and what is stored is delivered for a few seconds more.
     /// Asked twice, it ends at once; what is not delivered stays in the store.
     pub fn stopper(&self) -> impl Fn() + Send + 'static {
-        let ends = self.ends.clone();
+        let ends = self.tasks.ends.clone();
         move || {
             if ends.stop.is_cancelled() {
                 ends.enough.cancel();
@@ -230,20 +257,20 @@ impl Running {
         }
     }
 
-    /// Asks for a look at the mapping folders at once.
+    /// Asks for a look at the configuration and the mapping folders at once.
     pub fn reloader(&self) -> impl Fn() + Send + 'static {
         let reload = Arc::clone(&self.reload);
         move || reload.notify_one()
     }
 
-    /// How far each source has been read, as it changes.
-    pub fn readings(&self) -> &[(SourceId, watch::Receiver<Reading>)] {
-        &self.readings
+    /// How far each source has been read, as it changes; and so do the sources that there are.
+    pub fn readings(&self) -> watch::Receiver<Vec<(SourceId, watch::Receiver<Reading>)>> {
+        self.tasks.readings()
     }
 
-    /// How each destination stands, as it changes.
-    pub fn standings(&self) -> &[(ReaderName, watch::Receiver<Standing>)] {
-        &self.standings
+    /// How each destination stands, as it changes; and so do the destinations that there are.
+    pub fn standings(&self) -> watch::Receiver<Vec<(ReaderName, watch::Receiver<Standing>)>> {
+        self.tasks.standings()
     }
 
     /// Waits for the end of every task, then closes the store.
@@ -251,17 +278,23 @@ impl Running {
     /// # Errors
     /// The first failure. All that was stored and not delivered is there at the next start.
     pub async fn finish(self) -> Result<Finished, RunError> {
-        let Self { mode, store, mut pollers, mut forwarders, reloading, voice, recording, ends, .. } = self;
-        let last_receipts = self.last_receipts;
+        let Self { mut tasks, mut changes, reloading, voice, recording, .. } = self;
+        let (mode, store, ends) = (tasks.mode, tasks.store.clone(), tasks.ends.clone());
         let watching = tokio::spawn(watch_store(store.clone(), voice.clone()));
-        let grace = tokio::spawn(grace(ends.clone(), last_receipts));
+        let grace = tokio::spawn(grace(ends.clone(), tasks.last_receipts()));
         let mut usage = store.watch_usage();
         let mut failure: Option<RunError> = None;
         let mut abandoned = false;
         let mut finished = Finished::default();
         let mut drained = Vec::new();
         loop {
-            if pollers.is_empty() && !ends.drained.is_cancelled() {
+            if ends.stop.is_cancelled() {
+                tasks.leave_unchanged();
+            }
+            if let Err(error) = tasks.follow().await {
+                fail(&mut failure, error, &ends);
+            }
+            if tasks.pollers.is_empty() && !tasks.is_changing() && !ends.drained.is_cancelled() {
                 if mode == Mode::Forever {
                     let because = failure.as_ref().map(|error: &RunError| chain(error));
                     voice.say(OwnEvent::stopped(because.as_deref()));
@@ -269,19 +302,28 @@ impl Running {
                 ends.drained.cancel();
             }
             tokio::select! {
-                Some(ended) = pollers.join_next() => match of_task(ended) {
-                    Ok((name, polled)) => finished.sources.push((name, polled)),
+                Some(ended) = tasks.pollers.join_next() => match of_task(ended) {
+                    Ok((name, polled)) => finished.sources.extend(tasks.polled(name, polled)),
                     Err(error) => fail(&mut failure, error, &ends),
                 },
-                Some(ended) = forwarders.join_next() => match of_task(ended) {
-                    Ok(outlet) => drained.push(outlet),
+                Some(ended) = tasks.forwarders.join_next() => match of_task(ended) {
+                    Ok((name, outlet)) => drained.extend(tasks.forwarded(name, outlet)),
                     Err(error) => {
                         abandoned = true;
                         fail(&mut failure, error, &ends);
                     }
                 },
+                Some(ended) = tasks.leaving.join_next() => match ended {
+                    Ok((name, forwarded)) => tasks.left(&name, forwarded),
+                    Err(broken) => fail(&mut failure, RunError::Bug(broken.to_string()), &ends),
+                },
+                Some(change) = changes.recv(), if !tasks.is_changing() && !ends.stop.is_cancelled() => {
+                    tasks.change(change);
+                }
+                // What has ended for a change is not begun again, where all is to end.
+                () = ends.stop.cancelled(), if tasks.is_changing() => {}
                 // What nobody takes any more makes no room: a poller would wait for it for ever.
-                () = full(&mut usage), if abandoned && !pollers.is_empty() && !ends.stop.is_cancelled() => {
+                () = full(&mut usage), if abandoned && !tasks.pollers.is_empty() && !ends.stop.is_cancelled() => {
                     ends.stop.cancel();
                 }
                 else => break,
@@ -339,10 +381,11 @@ async fn full(usage: &mut watch::Receiver<Usage>) {
 }
 
 /// Gives the destinations their last seconds.
-async fn grace(ends: Ends, last_receipts: Duration) {
+async fn grace(ends: Ends, last_receipts: watch::Receiver<Duration>) {
     ends.stop.cancelled().await;
     tokio::time::sleep(GRACE).await;
     ends.enough.cancel();
+    let last_receipts = *last_receipts.borrow();
     tokio::time::sleep(last_receipts).await;
     ends.give_up.cancel();
 }

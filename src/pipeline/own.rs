@@ -12,7 +12,9 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::difference::{Changes, Difference};
 use super::setup::SetupError;
+use super::tasks::Abandoned;
 use crate::event::{Action, Entry, EntryId, Log, Text, UnixTime};
 use crate::mapping::Plans;
 use crate::problem::Problem;
@@ -46,14 +48,6 @@ struct Written<'a> {
 #[derive(Serialize)]
 struct Context<'a> {
     host: &'a str,
-}
-
-/// What differs between two states of a mapping folder, by the names of its files.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Difference {
-    pub(super) added: BTreeSet<String>,
-    pub(super) changed: BTreeSet<String>,
-    pub(super) removed: BTreeSet<String>,
 }
 
 impl OwnEvent {
@@ -135,16 +129,19 @@ impl OwnEvent {
 
     /// The files of a mapping folder hold mistakes, the first of which is `first`.
     pub(super) fn mapping_refused(mapping: &str, folder: &Path, first: &Problem, count: usize) -> Self {
+        Self::of_mistakes("mapping-refused", first, count, "the mapping before it stays in force")
+            .with("mapping", mapping)
+            .with("folder", folder.display().to_string())
+    }
+
+    fn of_mistakes(action: &'static str, first: &Problem, count: usize, so: &str) -> Self {
         let more = match count.saturating_sub(1) {
             0 => String::new(),
             1 => " (and 1 mistake more)".to_owned(),
             more => format!(" (and {more} mistakes more)"),
         };
         let (file, line) = (&*first.file, first.line());
-        let message = format!("{file}:{line}: {}{more}; the mapping before it stays in force", first.what);
-        let event = Self::new("mapping-refused", message)
-            .with("mapping", mapping)
-            .with("folder", folder.display().to_string())
+        let event = Self::new(action, format!("{file}:{line}: {}{more}; {so}", first.what))
             .with("file", file)
             .with("line", line)
             .with("reason", first.code)
@@ -170,6 +167,58 @@ impl OwnEvent {
             .with("reason", reason)
     }
 
+    /// The configuration is in force as its file now says, but for what waits for a restart.
+    pub(super) fn configuration_reloaded(
+        file: &Path,
+        changes: &Changes,
+        waiting: &[&str],
+        abandoned: &[Abandoned],
+    ) -> Self {
+        let Changes { sources, destinations, mappings } = changes;
+        let parts = [("source", sources), ("destination", destinations), ("mapping", mappings)];
+        let named = |of: fn(&Difference) -> &BTreeSet<String>| -> BTreeSet<String> {
+            let names = parts.iter().flat_map(|(kind, difference)| {
+                of(difference).iter().map(move |name| format!("{kind} {name}"))
+            });
+            names.collect()
+        };
+        let what = [
+            ("changed", named(|difference| &difference.changed)),
+            ("added", named(|difference| &difference.added)),
+            ("removed", named(|difference| &difference.removed)),
+        ];
+        let said = what.iter().filter(|(_, names)| !names.is_empty());
+        let mut told: Vec<_> = said.map(|(how, names)| format!("{how} {}", listed(names))).collect();
+        told.extend(abandoned.iter().map(|Abandoned { destination, entries }| {
+            format!("{destination} leaves up to {entries} entries that it was not given")
+        }));
+        told.extend(waiting.iter().map(|table| format!("[{table}] waits for a restart")));
+        let message = if told.is_empty() {
+            "the configuration in force is what its file says again".to_owned()
+        } else {
+            format!("the configuration was read again: {}", told.join("; "))
+        };
+        let mut event = Self::new("configuration-reloaded", message).with("file", file.display().to_string());
+        for (how, names) in what.into_iter().filter(|(_, names)| !names.is_empty()) {
+            event = event.with(how, names.into_iter().take(MOST_NAMES).collect::<Vec<_>>());
+        }
+        event
+    }
+
+    /// The configuration's file holds mistakes, or a file of a mapping does; `first` is the first.
+    pub(super) fn configuration_refused(first: &Problem, count: usize) -> Self {
+        Self::of_mistakes("configuration-refused", first, count, "the configuration before it stays in force")
+    }
+
+    /// The configuration cannot be had, or asks for what cannot be had.
+    pub(super) fn configuration_unusable(file: &Path, why: &str, help: Option<&str>) -> Self {
+        let message = format!("{why}; the configuration before it stays in force");
+        Self::new("configuration-refused", message)
+            .help(help.unwrap_or("`slackcef check` says what to do about it"))
+            .with("file", file.display().to_string())
+            .with("reason", "unusable")
+    }
+
     /// No mapping names the action of an entry.
     pub(super) fn action_unmapped(entry: &Entry) -> Self {
         let action: String = entry.action().as_str().chars().take(LONGEST_ACTION).collect();
@@ -189,6 +238,7 @@ impl OwnEvent {
         let reason = match repair {
             Repair::Closed { .. } => "folder-open",
             Repair::Positions { .. } => "positions",
+            Repair::Budgets { .. } => "budgets",
         };
         Self::new("store-repaired", repair.to_string()).with("reason", reason)
     }
@@ -260,6 +310,7 @@ mod tests {
     use super::*;
     use crate::cef::{Encoder, Event};
     use crate::mapping::{Scratch, builtin, compile};
+    use crate::store::ReaderName;
 
     /// What the shipped mapping makes of an own event, less what differs from run to run.
     fn line(event: OwnEvent) -> String {
@@ -299,6 +350,17 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let difference =
             Difference { changed: names(&["acme.toml"]), added: names(&["vip.toml"]), removed: names(&[]) };
+        let configuration = Path::new("/etc/slackcef/slackcef.toml");
+        let changes = Changes {
+            sources: Difference { added: names(&["b"]), ..Difference::default() },
+            destinations: Difference {
+                changed: names(&["siem"]),
+                removed: names(&["old"]),
+                ..Difference::default()
+            },
+            mappings: Difference::default(),
+        };
+        let abandoned = [Abandoned { destination: ReaderName::new("old"), entries: 12 }];
         let plans = compile(&builtin()).unwrap();
         let actions = plans.actions(Log::Audit).len();
         let lost = Lost { batches: 3..=3, entries: 12, source: None, times: None };
@@ -318,6 +380,18 @@ mod tests {
             (
                 OwnEvent::mapping_reloaded("acme", folder, &difference, 2, &plans),
                 r#"mapping-reloaded|Mapping reloaded|4|act=mapping-reloaded cat=mapping outcome=success dvchost=relay-1 cs3=acme cs3Label=SlackcefMapping msg=the mapping acme was read again: changed acme.toml, added vip.toml cs6={"details":{"actions":ACTIONS,"added":["vip.toml"],"changed":["acme.toml"],"files":2,"folder":"/etc/slackcef/mappings/acme"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::configuration_refused(&problems[0], 1),
+                "configuration-refused|Configuration refused|6|act=configuration-refused cat=configuration outcome=failure dvchost=relay-1 cn1=4 cn1Label=SlackcefLine cn2=1 cn2Label=SlackcefCount cs5=did you mean `suser` (sourceUserName)? cs5Label=SlackcefHelp filePath=/etc/slackcef/mappings/acme/acme.toml reason=unknown-key msg=/etc/slackcef/mappings/acme/acme.toml:4: `suserr` is not a CEF key; the configuration before it stays in force",
+            ),
+            (
+                OwnEvent::configuration_unusable(configuration, "cannot read /etc/ca.pem", None),
+                "configuration-refused|Configuration refused|6|act=configuration-refused cat=configuration outcome=failure dvchost=relay-1 cs5=`slackcef check` says what to do about it cs5Label=SlackcefHelp filePath=/etc/slackcef/slackcef.toml reason=unusable msg=cannot read /etc/ca.pem; the configuration before it stays in force",
+            ),
+            (
+                OwnEvent::configuration_reloaded(configuration, &changes, &["state"], &abandoned),
+                r#"configuration-reloaded|Configuration reloaded|4|act=configuration-reloaded cat=configuration outcome=success dvchost=relay-1 filePath=/etc/slackcef/slackcef.toml msg=the configuration was read again: changed destination siem; added source b; removed destination old; old leaves up to 12 entries that it was not given; [state] waits for a restart cs6={"details":{"added":["source b"],"changed":["destination siem"],"removed":["destination old"]}} cs6Label=SlackcefDetails"#,
             ),
             (
                 OwnEvent::action_unmapped(&entry),
@@ -353,6 +427,8 @@ mod tests {
             [
                 "action-unmapped",
                 "certificate-expiring",
+                "configuration-refused",
+                "configuration-reloaded",
                 "destination-down",
                 "destination-recovered",
                 "forwarder-started",

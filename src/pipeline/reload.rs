@@ -1,16 +1,16 @@
-//! Mapping folders read again when their files change, and at once when asked to.
+//! Files read again when they change, and at once when asked to: the configuration (`following`)
+//! and, here, the mapping folders.
 //!
 //! What a folder holds is compared every two seconds: watching by the file system misses files
 //! that change by a link (a Kubernetes `ConfigMap`) or on another machine, and twenty small files
-//! cost nothing. A change is taken when two looks in a row see the same, so that a file that is
-//! being written is let alone.
+//! cost nothing. [`Settling`] says when a change is taken.
 //!
 //! **Invariant:** destinations get whole plans or none: files with a mistake leave the plans before
 //! them in force.
 //! **Invariant:** a state of a folder is told once: in the log with every mistake, and as an own
 //! event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +22,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, error, info, warn};
 
-use super::own::{Difference, OwnEvent};
+use super::difference::Difference;
+use super::following::Following;
+use super::own::OwnEvent;
+use super::prepared::Mappings;
+use super::settling::{Settling, Step};
 use super::setup::SetupError;
 use super::voice::Voice;
 use crate::mapping::{self, MappingFile, Plans};
@@ -38,12 +42,8 @@ pub(super) struct Folder {
     dir: PathBuf,
     compile: Compile,
     plans: watch::Sender<Arc<Plans>>,
-    /// What the running plans were made of.
-    running: Content,
-    /// What was refused since then.
-    refused: Option<Sight>,
-    /// What the last look saw, where that is neither.
-    unsettled: Option<Sight>,
+    /// What the running plans were made of, and what was seen since then.
+    settling: Settling<Content>,
 }
 
 impl fmt::Debug for Folder {
@@ -58,14 +58,6 @@ impl fmt::Debug for Folder {
 /// Each file of a folder, by its path below it, with the hash of its text.
 type Content = BTreeMap<String, [u8; 32]>;
 
-/// What a look at a folder saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Sight {
-    Content(Content),
-    /// It cannot be read, for this reason.
-    Unreadable(String),
-}
-
 /// What came of a look, where there is something to tell.
 #[derive(Debug)]
 enum Outcome {
@@ -75,18 +67,6 @@ enum Outcome {
     Refused { why: SetupError, told_before: bool },
     /// Somebody asked, and there is nothing new.
     Unchanged,
-}
-
-/// What is to be done about what a look saw.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    /// It is what it was.
-    Nothing,
-    /// It may be half written: look again.
-    Wait,
-    /// The mistakes are gone, by going back to what runs.
-    Mended,
-    Compile,
 }
 
 /// How often the folders are looked at.
@@ -100,9 +80,8 @@ impl Folder {
     pub(super) fn open(mapping: String, dir: PathBuf, compile: Compile) -> Result<Self, SetupError> {
         let files = mapping::load(&dir)?;
         let plans = Arc::new(compile(&files)?);
-        let running = content(&dir, &files);
-        let plans = watch::Sender::new(plans);
-        Ok(Self { mapping, dir, compile, plans, running, refused: None, unsettled: None })
+        let settling = Settling::new(content(&dir, &files));
+        Ok(Self { mapping, dir, compile, plans: watch::Sender::new(plans), settling })
     }
 
     /// The plans, as they change.
@@ -110,61 +89,46 @@ impl Folder {
         self.plans.subscribe()
     }
 
+    /// Has those that follow the plans of `before` follow these from now on.
+    pub(super) fn replace(&mut self, before: Self) {
+        before.plans.send_replace(self.plans.borrow().clone());
+        self.plans = before.plans;
+    }
+
     /// Reads the folder and does what is to be done. Blocks.
     fn look(&mut self, asked: bool) -> Option<Outcome> {
         let loaded = mapping::load(&self.dir);
         let sight = match &loaded {
-            Ok(files) => Sight::Content(content(&self.dir, files)),
-            Err(error) => Sight::Unreadable(chain(error)),
+            Ok(files) => Ok(content(&self.dir, files)),
+            Err(error) => Err(chain(error)),
         };
-        match self.step(&sight, asked) {
-            Step::Nothing => {
-                self.unsettled = None;
-                asked.then_some(Outcome::Unchanged)
-            }
+        match self.settling.step(&sight, asked) {
+            Step::Nothing => asked.then_some(Outcome::Unchanged),
             Step::Wait => {
                 debug!(
                     mapping = self.mapping,
                     "the mapping folder has changed; it is read once it has settled"
                 );
-                self.unsettled = Some(sight);
                 None
             }
             Step::Mended => {
-                (self.refused, self.unsettled) = (None, None);
-                let (files, plans) = (self.running.len(), self.plans.borrow().clone());
+                self.settling.mended();
+                let (files, plans) = (self.settling.running().len(), self.plans.borrow().clone());
                 Some(Outcome::Reloaded { difference: Difference::default(), files, plans })
             }
-            Step::Compile => {
-                self.unsettled = None;
+            Step::Take => {
                 Some(match loaded.map_err(SetupError::from).and_then(|files| (self.compile)(&files)) {
-                    Ok(plans) => self.adopt(sight, Arc::new(plans)),
-                    Err(why) => {
-                        let told_before = self.refused.replace(sight.clone()) == Some(sight);
-                        Outcome::Refused { why, told_before }
-                    }
+                    Ok(plans) => self.adopt(sight.unwrap_or_default(), Arc::new(plans)),
+                    Err(why) => Outcome::Refused { why, told_before: self.settling.refuse(sight) },
                 })
             }
         }
     }
 
-    /// What is to be done; a state that was told of is looked into again only when somebody asks.
-    fn step(&self, sight: &Sight, asked: bool) -> Step {
-        let runs = matches!(sight, Sight::Content(content) if *content == self.running);
-        match &self.refused {
-            Some(refused) if refused == sight && !asked => Step::Nothing,
-            None if runs => Step::Nothing,
-            _ if !asked && self.unsettled.as_ref() != Some(sight) => Step::Wait,
-            Some(_) if runs => Step::Mended,
-            _ => Step::Compile,
-        }
-    }
-
-    fn adopt(&mut self, sight: Sight, plans: Arc<Plans>) -> Outcome {
-        let Sight::Content(now) = sight else { return Outcome::Unchanged };
-        let difference = difference(&self.running, &now);
+    fn adopt(&mut self, now: Content, plans: Arc<Plans>) -> Outcome {
+        let difference = Difference::between(self.settling.running(), &now);
         let files = now.len();
-        (self.running, self.refused) = (now, None);
+        self.settling.adopt(now);
         self.plans.send_replace(Arc::clone(&plans));
         Outcome::Reloaded { difference, files, plans }
     }
@@ -207,31 +171,40 @@ impl Folder {
     }
 }
 
-/// Looks at the folders until it is dropped; at once when `asked` is notified.
-pub(super) async fn watch(mut folders: Vec<Folder>, asked: Arc<Notify>, voice: Voice) {
+/// Looks at the configuration, where it is to be followed, and at the mapping folders until it is
+/// dropped; at once when `asked` is notified.
+pub(super) async fn watch(
+    mut mappings: Mappings,
+    mut following: Option<Following>,
+    asked: Arc<Notify>,
+    voice: Voice,
+) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let asked = tokio::select! {
             () = asked.notified() => true,
-            _ = ticks.tick(), if !folders.is_empty() => false,
+            _ = ticks.tick(), if following.is_some() || !mappings.folders.is_empty() => false,
         };
-        if asked && folders.is_empty() {
-            info!("no destination has a mapping folder: there is nothing to read again");
+        if let Some(following) = &mut following {
+            following.look(asked, &mut mappings, &voice).await;
+        }
+        if asked && mappings.folders.is_empty() {
+            info!("no destination has a mapping folder: there is none to read again");
         }
         let looked = spawn_blocking(move || {
-            let outcomes: Vec<_> = folders.iter_mut().map(|folder| folder.look(asked)).collect();
-            (folders, outcomes)
+            let outcomes: Vec<_> = mappings.folders.values_mut().map(|folder| folder.look(asked)).collect();
+            (mappings, outcomes)
         });
         let outcomes;
-        (folders, outcomes) = match looked.await {
+        (mappings, outcomes) = match looked.await {
             Ok(looked) => looked,
             Err(broken) => {
-                warn!("mapping folders are not looked at any more until a restart: {broken}");
+                warn!("nothing is read again any more until a restart: {broken}");
                 return;
             }
         };
-        for (folder, outcome) in folders.iter().zip(outcomes) {
+        for (folder, outcome) in mappings.folders.values().zip(outcomes) {
             if let Some(outcome) = outcome {
                 folder.tell(outcome, asked, &voice);
             }
@@ -245,18 +218,6 @@ fn content(dir: &std::path::Path, files: &[MappingFile]) -> Content {
         path.strip_prefix(dir).unwrap_or(path).display().to_string()
     };
     files.iter().map(|file| (inside(&file.name), Sha256::digest(file.text.as_bytes()).into())).collect()
-}
-
-fn difference(before: &Content, now: &Content) -> Difference {
-    let names = |some: &Content, other: &Content| -> BTreeSet<String> {
-        some.keys().filter(|name| !other.contains_key(*name)).cloned().collect()
-    };
-    let changed = now.iter().filter(|(name, hash)| before.get(*name).is_some_and(|was| was != *hash));
-    Difference {
-        added: names(now, before),
-        removed: names(before, now),
-        changed: changed.map(|(name, _)| name.clone()).collect(),
-    }
 }
 
 #[cfg(test)]

@@ -2,28 +2,18 @@
 //!
 //! `run` needs all of them, `check` looks at each by itself; both do it here.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tokio::sync::watch;
 
-use super::App;
 use super::convert::Converter;
-use super::dead::DeadLetters;
-use super::forward::Outlet;
-use super::own::OwnEvent;
-use super::poll::Source as PollSource;
-use super::reload::Folder;
-use super::voice::voice;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{Address, ClientTls, Rate, Roots, TlsClient, TlsError};
+use crate::net::{Address, Roots, TlsError, http_tls};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
-use crate::store::{self, OpenError, ReaderName, Repair, SourceId, Store, StoreError};
+use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 
 /// What is not as it must be.
@@ -89,6 +79,28 @@ pub enum SetupError {
     Store(#[source] StoreError),
 }
 
+impl SetupError {
+    /// What to do about it, where that is known.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Token { source, .. } | Self::PseudonymKey { source, .. } => Some(source.help()),
+            Self::Source { .. } | Self::Mapping(_) => None,
+            Self::NoPseudonymKey { .. } => Some(
+                "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
+            ),
+            Self::ShortPseudonymKey { .. } => {
+                Some("`openssl rand -hex 32` makes one that nobody guesses".to_owned())
+            }
+            Self::Tls { source, .. } => source.help(),
+            Self::MappingFolder(_) => {
+                Some("check the path, and that the service's user may read it".to_owned())
+            }
+            Self::Open(error) => Some(error.help().to_owned()),
+            Self::Store(error) => Some(error.help().to_owned()),
+        }
+    }
+}
+
 /// The plans of the shipped mapping, with a customer's folder laid over it, for a look at what they
 /// do: pseudonyms are made with a key for tests.
 ///
@@ -119,7 +131,7 @@ pub fn plans_of(config: &Config, name: Option<&str>) -> Result<Plans, SetupError
 }
 
 /// The plans of a customer's files, for which a key is configured where they want one.
-fn keyable(
+pub(super) fn keyable(
     customers: &[MappingFile],
     key: Option<&SecretFrom>,
     name: Option<&str>,
@@ -142,11 +154,15 @@ pub fn keyed(plans: Plans, config: &Config, name: Option<&str>) -> Result<Plans,
     with_key(plans, pseudonym_key(config, name), name)
 }
 
-fn pseudonym_key<'c>(config: &'c Config, name: Option<&str>) -> Option<&'c SecretFrom> {
+pub(super) fn pseudonym_key<'c>(config: &'c Config, name: Option<&str>) -> Option<&'c SecretFrom> {
     config.mappings.get(name?)?.pseudonym_key.as_ref()
 }
 
-fn with_key(plans: Plans, from: Option<&SecretFrom>, name: Option<&str>) -> Result<Plans, SetupError> {
+pub(super) fn with_key(
+    plans: Plans,
+    from: Option<&SecretFrom>,
+    name: Option<&str>,
+) -> Result<Plans, SetupError> {
     let Some(from) = from.filter(|_| plans.wants_pseudonym_key().is_some()) else { return Ok(plans) };
     let secret = from.fetch().map_err(|source| SetupError::PseudonymKey { mapping: called(name), source })?;
     let key = PseudonymKey::new(secret.expose_secret().as_bytes());
@@ -162,10 +178,25 @@ fn called(name: Option<&str>) -> String {
 /// # Errors
 /// Its token cannot be had, or its settings do not go together.
 pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
-    let token = token(name, &source.token)?;
+    poller_of(name, &polling(name, source)?, bookmark)
+}
+
+pub(super) fn poller_of(
+    name: &str,
+    settings: &slack::Settings,
+    bookmark: Option<&[u8]>,
+) -> Result<Poller, SetupError> {
+    Poller::new(settings, bookmark)
+        .map_err(|source| SetupError::Source { source_name: name.to_owned(), source })
+}
+
+/// What the poller of a source is told, its token fetched.
+pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
+    let token =
+        source.token.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
     // Without any root only a Slack on this very machine can be asked.
     let tls = if source.base_url.is_loopback() { None } else { Some(slack_tls()?) };
-    let settings = slack::Settings {
+    Ok(slack::Settings {
         base_url: source.base_url.clone(),
         token,
         tls,
@@ -176,19 +207,11 @@ pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Po
         verify_after: source.verify_after,
         poll_every: source.poll_every,
         only: source.only.clone(),
-    };
-    Poller::new(&settings, bookmark)
-        .map_err(|source| SetupError::Source { source_name: name.to_owned(), source })
+    })
 }
 
 fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {
-    let tls = ClientTls::new(&Roots::System, None)
-        .map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })?;
-    Ok(tls.for_http())
-}
-
-fn token(name: &str, from: &SecretFrom) -> Result<secrecy::SecretString, SetupError> {
-    from.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })
+    http_tls(&Roots::System).map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.
@@ -223,12 +246,9 @@ pub fn sink(name: &str, destination: &Destination) -> Result<(Sink, Framing), Se
 }
 
 fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
-    let client = ClientTls::new(&tls.roots, tls.client.as_ref())?;
-    let endpoint = |address: &Address| {
-        let name = tls.server_name.as_deref().unwrap_or_else(|| address.host());
-        Ok(Endpoint::tls(address.clone(), TlsClient::new(client.clone(), name)?))
-    };
-    tls.to.iter().map(endpoint).collect()
+    let clients = tls.settings.clients(&tls.to)?;
+    let endpoint = |(address, client): (&Address, _)| Endpoint::tls(address.clone(), client);
+    Ok(tls.to.iter().zip(clients).map(endpoint).collect())
 }
 
 /// The converter of a destination.
@@ -251,105 +271,9 @@ fn format(destination: &Destination) -> Format {
     )
 }
 
-pub(super) async fn app(config: &Config) -> Result<App, SetupError> {
-    // What is refused without touching anything comes first.
-    let (voice, recorder) = voice();
-    let mut mappings = Mappings::default();
-    let mut parts = Vec::new();
-    for (name, destination) in &config.destinations {
-        let plans = mappings.plans(destination.mapping.as_deref(), config)?;
-        let (sink, framing) = sink(name, destination)?;
-        parts.push((name, destination, plans, sink, framing));
-    }
-    for (name, source) in &config.sources {
-        token(name, &source.token)?;
-    }
-    let (store, repairs) = open(config)?;
-    for repair in &repairs {
-        voice.say(OwnEvent::store_repaired(repair));
-    }
-    tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
-    let mut sources = Vec::new();
-    for (name, source) in &config.sources {
-        let id = SourceId::new(name.as_str());
-        let bookmark = store.bookmark(&id).await.map_err(SetupError::Store)?;
-        let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
-        sources.push(PollSource::new(id, poller(name, source, bookmark)?));
-    }
-    let names: Vec<_> = config.destinations.keys().map(|name| ReaderName::new(name.as_str())).collect();
-    store.retain_readers(&names).await.map_err(SetupError::Store)?;
-    let mut destinations = Vec::new();
-    for ((_, destination, plans, sink, framing), name) in parts.into_iter().zip(names) {
-        // The forwarder's own events go everywhere.
-        let only = destination.sources.as_ref().map(|sources| {
-            let named = sources.iter().map(|source| SourceId::new(source.as_str()));
-            named.chain([SourceId::own()]).collect::<Vec<_>>()
-        });
-        let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
-        let converter = converter(destination, plans.borrow().clone());
-        let rate = Rate::new(&destination.limits);
-        let dead = DeadLetters::of(&config.state.dir, reader.name().as_str());
-        // What was only handed over, or is on the disk, is not to be waited for.
-        let age = if destination.transport.has_receipts() { destination.age } else { Duration::ZERO };
-        destinations.push(Outlet::new(
-            reader,
-            plans,
-            converter,
-            framing,
-            sink,
-            rate,
-            age,
-            dead,
-            voice.clone(),
-        ));
-    }
-    Ok(App { store, sources, destinations, folders: mappings.folders, voice, recorder })
-}
-
-/// The plans of each mapping that a destination names, made once.
-#[derive(Debug, Default)]
-struct Mappings {
-    made: BTreeMap<Option<String>, watch::Receiver<Arc<Plans>>>,
-    folders: Vec<Folder>,
-}
-
-impl Mappings {
-    /// The plans of a mapping, as they change; those of the shipped one without a name.
-    fn plans(
-        &mut self,
-        name: Option<&str>,
-        config: &Config,
-    ) -> Result<watch::Receiver<Arc<Plans>>, SetupError> {
-        let owned = name.map(str::to_owned);
-        if let Some(plans) = self.made.get(&owned) {
-            return Ok(plans.clone());
-        }
-        let key = pseudonym_key(config, name).cloned();
-        let compile = {
-            let name = owned.clone();
-            move |customers: &[MappingFile]| {
-                let (key, name) = (key.as_ref(), name.as_deref());
-                with_key(keyable(customers, key, name)?, key, name)
-            }
-        };
-        let folder = name.and_then(|name| Some((name, &config.mappings.get(name)?.dir)));
-        let plans = match folder {
-            None => watch::Sender::new(Arc::new(compile(&[])?)).subscribe(),
-            Some((name, dir)) => {
-                let folder = Folder::open(name.to_owned(), dir.clone(), Box::new(compile))?;
-                let plans = folder.plans();
-                self.folders.push(folder);
-                plans
-            }
-        };
-        self.made.insert(owned, plans.clone());
-        Ok(plans)
-    }
-}
-
 /// A source is known by its name: under another one it begins anew, and what lies between is read
 /// by nobody.
-fn tell_of_renamed(config: &Config, stored: &[SourceId]) {
+pub(super) fn tell_of_renamed(config: &Config, stored: &[SourceId]) {
     let is_stored = |name: &String| stored.iter().any(|id| id.as_str() == name);
     let Some(new) = config.sources.keys().find(|name| !is_stored(name)) else { return };
     let of_slack = stored.iter().filter(|id| **id != SourceId::own());
@@ -362,7 +286,7 @@ fn tell_of_renamed(config: &Config, stored: &[SourceId]) {
     }
 }
 
-fn open(config: &Config) -> Result<(Store, Vec<Repair>), SetupError> {
+pub(super) fn open(config: &Config) -> Result<(Store, Vec<Repair>), SetupError> {
     let state = &config.state;
     let settings =
         store::Settings { dir: state.dir.clone(), retention: state.retention, max_size: state.max_size };

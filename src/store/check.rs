@@ -9,6 +9,7 @@
 //! | a batch's row | its [`Seal`], over every column and that checksum | the same; source and time are unknown, the count is known from the rows around it |
 //! | that a batch is there | numbers without gaps, first and last in the `extent` row | the same |
 //! | a reader's position | its seal, and that it lies within the extent | the reader begins again at the oldest entry kept: repeats, no loss |
+//! | what a reader has spent of a day | its seal | its budget begins anew: it may be exceeded on that day, which is said |
 //! | a source's bookmark | its seal, and the number of sources in the `extent` row | the store refuses to open: reading Slack from a guessed place could lose entries |
 //! | the `extent` row | its seal | the same |
 //! | an id | it names the batch that holds its entry, and that batch must stand | the entry is new: a repeat at worst |

@@ -174,6 +174,11 @@ pub enum Repair {
         /// How many.
         readers: usize,
     },
+    /// What was spent of daily budgets was damaged: those of their readers begin anew.
+    Budgets {
+        /// How many.
+        readers: usize,
+    },
 }
 
 impl std::fmt::Display for Repair {
@@ -189,6 +194,10 @@ impl std::fmt::Display for Repair {
             Self::Positions { readers } => write!(
                 f,
                 "the positions of {readers} destinations were damaged: what is still kept is delivered to them once more"
+            ),
+            Self::Budgets { readers } => write!(
+                f,
+                "what {readers} destinations had spent of their `bytes_per_day` was damaged: today's budgets begin anew"
             ),
         }
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Row};
 
 use super::check::{self, Seal, Sealed};
-use super::{Bookmark, ReaderName, SourceId};
+use super::{Bookmark, ReaderName, SourceId, Spent};
 use crate::event::UnixTime;
 
 /// Which batches there are.
@@ -193,6 +193,8 @@ impl Source {
 pub(super) struct ReaderRow {
     pub(super) number: u64,
     pub(super) position: Position,
+    /// In a table of its own (`spent.rs`).
+    pub(super) spent: Option<Spent>,
 }
 
 impl ReaderRow {
@@ -214,7 +216,7 @@ impl ReaderRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Option<(ReaderName, Self)>> {
         let name = ReaderName::new(row.get::<_, String>(1)?);
         let position = Position { batch: row.get(2)?, entry: row.get(3)?, serial: row.get(4)? };
-        let reader = Self { number: row.get(0)?, position };
+        let reader = Self { number: row.get(0)?, position, spent: None };
         let sealed: Sealed = row.get(5)?;
         Ok((sealed == reader.sealed(&name)).then_some((name, reader)))
     }

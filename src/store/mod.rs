@@ -27,6 +27,10 @@
 //! repeats entries; it is never ahead of what was settled. A new reader begins at the
 //! oldest entry that is still kept, so a destination added today gets what the retention holds.
 //!
+//! **Spending.** What a reader has spent of a day's budget ([`Reader::note_spent`]) is stored with
+//! its position, and found again when the reader is opened ([`Reader::spent`]). A power cut may set
+//! it back, as it may the position. It goes when the reader is dismissed.
+//!
 //! **Keeping.** What every reader has delivered is kept for the retention, for replay, and then
 //! deleted; at the size limit, or on a full disk, it goes earlier, oldest first. What is not
 //! delivered is never deleted. The readers that count are named by [`Store::retain_readers`]; until
@@ -57,6 +61,7 @@ mod ledger;
 mod opening;
 mod reader;
 mod schema;
+mod spent;
 mod upkeep;
 mod writer;
 
@@ -75,6 +80,7 @@ pub use error::{Lost, OpenError, Repair, StoreError};
 pub use lease::Lease;
 use ledger::Extent;
 pub use reader::Reader;
+pub use spent::Spent;
 use writer::{Answer, Clock, Command};
 
 #[cfg(test)]

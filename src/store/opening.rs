@@ -15,7 +15,7 @@ use super::folder::Folder;
 use super::ledger::{Ledger, Unreliable};
 use super::schema::{self, PAGE, Tuning};
 use super::writer::{Clock, Writer};
-use super::{Settings, Shared, Usage};
+use super::{Settings, Shared, Usage, spent};
 
 /// What the settings mean in pages, bytes and seconds.
 #[derive(Debug)]
@@ -62,11 +62,14 @@ pub(super) fn open(settings: &Settings, clock: Clock) -> Result<(Writer, Shared,
     let closed_well = folder.wal_bytes() == 0;
     let tuning = Tuning { checkpoint_pages: (limits.wal / PAGE / 2).min(4000), wal_limit: limits.wal };
     let db = schema::open_writer(&path, &tuning)?;
-    let (ledger, damaged) = load(&db, &path)?;
+    let (mut ledger, damaged) = load(&db, &path)?;
     if closed_well {
         check_length(&db, &path)?;
     }
+    schema::upgrade(&db).map_err(|source| OpenError::of("upgrade", &path, source))?;
+    let unspent = spent::load(&db, &mut ledger.readers).map_err(|error| refusal(&path, error))?;
     repairs.extend(forget_positions(&db, &path, &damaged)?);
+    repairs.extend(forget_spent(&db, &path, &unspent)?);
     folder.set_reserve_aside(limits.disk_floor);
 
     let packer = Packer::new().map_err(|source| OpenError::Start { source })?;
@@ -107,10 +110,14 @@ pub(super) fn open(settings: &Settings, clock: Clock) -> Result<(Writer, Shared,
 }
 
 fn load(db: &Connection, path: &Path) -> Result<(Ledger, Vec<u64>), OpenError> {
-    Ledger::load(db).map_err(|error| match error {
+    Ledger::load(db).map_err(|error| refusal(path, error))
+}
+
+fn refusal(path: &Path, error: Unreliable) -> OpenError {
+    match error {
         Unreliable::Damaged(what) => OpenError::damaged(path, what),
         Unreliable::Unread(source) => OpenError::of("read", path, source),
-    })
+    }
 }
 
 /// Takes damaged positions out: their readers are new ones when they come.
@@ -120,6 +127,14 @@ fn forget_positions(db: &Connection, path: &Path, damaged: &[u64]) -> Result<Opt
             .map_err(|source| OpenError::of("repair", path, source))?;
     }
     Ok((!damaged.is_empty()).then_some(Repair::Positions { readers: damaged.len() }))
+}
+
+/// Takes out what cannot be true of spent budgets: they begin anew.
+fn forget_spent(db: &Connection, path: &Path, damaged: &[u64]) -> Result<Option<Repair>, OpenError> {
+    for number in damaged {
+        spent::forget(db, *number).map_err(|source| OpenError::of("repair", path, source))?;
+    }
+    Ok((!damaged.is_empty()).then_some(Repair::Budgets { readers: damaged.len() }))
 }
 
 /// A header that knows fewer pages than there are would have SQLite write over the rest.

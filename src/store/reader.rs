@@ -17,9 +17,9 @@ use tokio::task::spawn_blocking;
 use super::error::{Lost, StoreError};
 use super::eye::{Eye, Loaded, Look};
 use super::lease::{Lease, Leases, Piece};
-use super::ledger::{Extent, Position};
+use super::ledger::{Extent, Position, ReaderRow};
 use super::writer::Command;
-use super::{ReaderName, Shared, SourceId, Store};
+use super::{ReaderName, Shared, SourceId, Spent, Store};
 
 /// Reads the store for one destination. See the module's head for the contract.
 #[derive(Debug)]
@@ -34,6 +34,9 @@ pub struct Reader {
     delivered: Position,
     /// How far the store knows of it.
     noted: Position,
+    spent: Option<Spent>,
+    /// What the store knows of it.
+    spent_noted: Option<Spent>,
     /// The batch at the cursor, read but not wholly handed out.
     ahead: Option<Loaded>,
     leases: Leases,
@@ -48,7 +51,8 @@ impl Reader {
     ) -> Result<Self, StoreError> {
         let claim = Claim::take(&store.shared, &name)?;
         let register = name.clone();
-        let position = store.ask(|reply| Command::Register { name: register, reply }).await??;
+        let ReaderRow { position, spent, .. } =
+            store.ask(|reply| Command::Register { name: register, reply }).await??;
         let path = store.shared.path.clone();
         let sources = sources.map(BTreeSet::from_iter);
         let eye = blocking(move || Eye::open(path, sources)).await?;
@@ -60,6 +64,8 @@ impl Reader {
             cursor: position,
             delivered: position,
             noted: position,
+            spent,
+            spent_noted: spent,
             ahead: None,
             leases: Leases::default(),
             _claim: claim,
@@ -69,6 +75,18 @@ impl Reader {
     /// The reader's name.
     pub fn name(&self) -> &ReaderName {
         &self.name
+    }
+
+    /// What was spent of a day's budget: as noted last, in this process or the one before.
+    pub fn spent(&self) -> Option<Spent> {
+        self.spent
+    }
+
+    /// Notes what was spent of a day's budget. It is stored with the next call of
+    /// [`Reader::settle`] or [`Reader::settle_all`], in one transaction with the position if that
+    /// moves, and is as durable as that.
+    pub fn note_spent(&mut self, spent: Spent) {
+        self.spent = Some(spent);
     }
 
     /// The next entries, at most so many; waits until there are some.
@@ -267,18 +285,18 @@ impl Reader {
         }
     }
 
-    /// Has the store know how far everything was delivered.
+    /// Has the store know how far everything was delivered, and what that cost.
     async fn note(&mut self) -> Result<(), StoreError> {
         if let Some(end) = self.leases.forget_settled() {
             self.delivered = self.delivered.max(end);
         }
-        let to = self.delivered;
-        if to <= self.noted {
+        let (to, spent) = (self.delivered, self.spent);
+        if to <= self.noted && spent == self.spent_noted {
             return Ok(());
         }
         let name = self.name.clone();
-        self.store.ask(|reply| Command::Move { name, to, reply }).await??;
-        self.noted = to;
+        self.store.ask(|reply| Command::Move { name, to, spent, reply }).await??;
+        (self.noted, self.spent_noted) = (to, spent);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! extent   one row: the numbers of the oldest and the newest batch, entries ever stored, sources
 //! source   one row a source: its name, bookmark, newest event, and up to where ids are still needed
 //! reader   one row a destination: its name and position
+//! spent    one row a destination with a daily budget: the day and its bytes (since format 2)
 //! batch    one row a batch, numbered without gaps: source, count, times, checks, body
 //! id       one row an entry: source, event time, ten bytes of a hash of its id → the batch that holds it
 //!
@@ -17,7 +18,8 @@
 //! right edge of their tree and forgetting is one range.
 //!
 //! **Invariant:** `application_id` says that the file is a store of slackcef, `user_version` says
-//! which; a version that this program does not know is refused, never guessed at.
+//! which; a version that this program does not know is refused, never guessed at. An older one is
+//! looked at as it is, and brought up to this one when it is opened to work with.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -35,7 +37,7 @@ use super::error::OpenError;
 const APPLICATION: i32 = 0x7343_4546;
 
 /// The version of what stands below.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// Older ones can lose committed data when a write meets a checkpoint (the WAL-reset bug).
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -49,25 +51,30 @@ pub(super) const PAGE: u64 = 4096;
 /// No value of a row is larger; it bounds what a damaged length can make SQLite allocate.
 const LARGEST_VALUE: i32 = 256 << 20;
 
-const TABLES: [(&str, &str); 5] = [
+/// Name, the first version that has it, and the words that make it: in the order of their making.
+const TABLES: [(&str, i32, &str); 6] = [
     (
         "extent",
+        1,
         "CREATE TABLE extent (one INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, \
          entries INTEGER NOT NULL, gone INTEGER NOT NULL, sources INTEGER NOT NULL, seal BLOB NOT NULL) STRICT",
     ),
     (
         "source",
+        1,
         "CREATE TABLE source (number INTEGER PRIMARY KEY, name TEXT NOT NULL, bookmark BLOB NOT NULL, \
          last_batch INTEGER NOT NULL, newest INTEGER NOT NULL, marked INTEGER NOT NULL, mark INTEGER NOT NULL, \
          seal BLOB NOT NULL) STRICT",
     ),
     (
         "reader",
+        1,
         "CREATE TABLE reader (number INTEGER PRIMARY KEY, name TEXT NOT NULL, batch INTEGER NOT NULL, \
          entry INTEGER NOT NULL, serial INTEGER NOT NULL, seal BLOB NOT NULL) STRICT",
     ),
     (
         "batch",
+        1,
         "CREATE TABLE batch (number INTEGER PRIMARY KEY, serial INTEGER NOT NULL, source TEXT NOT NULL, \
          count INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, stored INTEGER NOT NULL, \
          tag INTEGER NOT NULL, codec INTEGER NOT NULL, size INTEGER NOT NULL, packed INTEGER NOT NULL, \
@@ -75,8 +82,15 @@ const TABLES: [(&str, &str); 5] = [
     ),
     (
         "id",
+        1,
         "CREATE TABLE id (source INTEGER NOT NULL, at INTEGER NOT NULL, hash BLOB NOT NULL, \
          batch INTEGER NOT NULL, PRIMARY KEY (source, at, hash)) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "spent",
+        2,
+        "CREATE TABLE spent (reader INTEGER PRIMARY KEY, day INTEGER NOT NULL, bytes INTEGER NOT NULL, \
+         seal BLOB NOT NULL) STRICT",
     ),
 ];
 
@@ -202,13 +216,31 @@ fn common(db: &Connection) -> rusqlite::Result<()> {
 
 fn create(db: &Connection) -> rusqlite::Result<()> {
     let creation = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
-    for (_, sql) in TABLES {
-        creation.execute_batch(sql)?;
-    }
-    creation
-        .execute_batch(&format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}"))?;
+    add_tables(&creation, 0)?;
+    creation.execute_batch(&format!("PRAGMA application_id = {APPLICATION}"))?;
     super::ledger::Extent::EMPTY.save(&creation)?;
     creation.commit()
+}
+
+/// Brings a store of an older version up to this one: wholly, or not at all.
+///
+/// To be called when everything in it was found sound.
+pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
+    let version: i32 = pragma(db, "user_version")?;
+    if version < VERSION {
+        let upgrade = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+        add_tables(&upgrade, version)?;
+        upgrade.commit()?;
+    }
+    Ok(())
+}
+
+/// Makes the tables that came after a version.
+fn add_tables(db: &Connection, version: i32) -> rusqlite::Result<()> {
+    for (_, _, sql) in TABLES.iter().filter(|(_, since, _)| *since > version) {
+        db.execute_batch(sql)?;
+    }
+    db.execute_batch(&format!("PRAGMA user_version = {VERSION}"))
 }
 
 /// Compares the bytes of the header that never change.
@@ -258,9 +290,11 @@ fn refuse_changed_tables(db: &Connection, path: &Path) -> Result<(), OpenError> 
         while let Some(row) = rows.next()? {
             found.push((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
         }
+        let version: i32 = pragma(db, "user_version")?;
         let expected: Vec<(String, String, String, String)> = TABLES
             .iter()
-            .map(|(name, sql)| {
+            .filter(|(_, since, _)| *since <= version)
+            .map(|(name, _, sql)| {
                 ("table".to_owned(), (*name).to_owned(), (*name).to_owned(), (*sql).to_owned())
             })
             .collect();

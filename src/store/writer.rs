@@ -21,20 +21,44 @@ use super::folder::Folder;
 use super::ledger::{Extent, Ledger, Position, ReaderRow};
 use super::opening::Limits;
 use super::schema::PAGE;
-use super::{Appended, Backlog, Batch, Bookmark, Full, ReaderName, SourceId, Usage};
+use super::{Appended, Backlog, Batch, Bookmark, Full, ReaderName, SourceId, Spent, Usage, spent};
 use crate::event::UnixTime;
 
 /// What can be asked of the writing thread.
 #[derive(Debug)]
 pub(super) enum Command {
-    Append { batch: Batch, reply: oneshot::Sender<Result<Answer, StoreError>> },
-    Bookmark { source: SourceId, reply: oneshot::Sender<Option<Bookmark>> },
-    Sources { reply: oneshot::Sender<Vec<SourceId>> },
-    Register { name: ReaderName, reply: oneshot::Sender<Result<Position, StoreError>> },
-    Retain { names: BTreeSet<ReaderName>, reply: oneshot::Sender<Result<(), StoreError>> },
-    Move { name: ReaderName, to: Position, reply: oneshot::Sender<Result<(), StoreError>> },
-    Backlog { name: ReaderName, reply: oneshot::Sender<Result<Option<Backlog>, StoreError>> },
-    Close { reply: oneshot::Sender<Result<(), StoreError>> },
+    Append {
+        batch: Batch,
+        reply: oneshot::Sender<Result<Answer, StoreError>>,
+    },
+    Bookmark {
+        source: SourceId,
+        reply: oneshot::Sender<Option<Bookmark>>,
+    },
+    Sources {
+        reply: oneshot::Sender<Vec<SourceId>>,
+    },
+    Register {
+        name: ReaderName,
+        reply: oneshot::Sender<Result<ReaderRow, StoreError>>,
+    },
+    Retain {
+        names: BTreeSet<ReaderName>,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Move {
+        name: ReaderName,
+        to: Position,
+        spent: Option<Spent>,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Backlog {
+        name: ReaderName,
+        reply: oneshot::Sender<Result<Option<Backlog>, StoreError>>,
+    },
+    Close {
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 /// What becomes of an append.
@@ -146,15 +170,15 @@ impl Writer {
                 self.answer(reply, sources);
             }
             Command::Register { name, reply } => {
-                let position = self.register(name);
-                self.answer(reply, position);
+                let reader = self.register(name);
+                self.answer(reply, reader);
             }
             Command::Retain { names, reply } => {
                 let retained = self.retain(&names);
                 self.answer(reply, retained);
             }
-            Command::Move { name, to, reply } => {
-                let moved = self.move_reader(&name, to);
+            Command::Move { name, to, spent, reply } => {
+                let moved = self.move_reader(&name, to, spent);
                 self.answer(reply, moved);
             }
             Command::Backlog { name, reply } => {
@@ -296,16 +320,16 @@ pub(super) fn is_disk_full(error: &rusqlite::Error) -> bool {
 
 /// Readers.
 impl Writer {
-    fn register(&mut self, name: ReaderName) -> Result<Position, StoreError> {
+    fn register(&mut self, name: ReaderName) -> Result<ReaderRow, StoreError> {
         if let Some(reader) = self.ledger.readers.get(&name) {
-            return Ok(reader.position);
+            return Ok(*reader);
         }
         let highest = self.ledger.readers.values().map(|reader| reader.number).max().unwrap_or(0);
-        let reader =
-            ReaderRow { number: highest.saturating_add(1), position: self.ledger.extent.beginning() };
+        let position = self.ledger.extent.beginning();
+        let reader = ReaderRow { number: highest.saturating_add(1), position, spent: None };
         self.write("add a destination", |db| reader.save(db, &name))?;
         self.ledger.readers.insert(name, reader);
-        Ok(reader.position)
+        Ok(reader)
     }
 
     fn retain(&mut self, names: &BTreeSet<ReaderName>) -> Result<(), StoreError> {
@@ -319,6 +343,7 @@ impl Writer {
         self.write("forget a destination", |db| {
             for number in dismissed.values() {
                 db.execute("DELETE FROM reader WHERE number = ?1", [number])?;
+                spent::forget(db, *number)?;
             }
             Ok(())
         })?;
@@ -331,15 +356,28 @@ impl Writer {
         Ok(())
     }
 
-    fn move_reader(&mut self, name: &ReaderName, to: Position) -> Result<(), StoreError> {
+    fn move_reader(
+        &mut self,
+        name: &ReaderName,
+        to: Position,
+        spent: Option<Spent>,
+    ) -> Result<(), StoreError> {
         let Some(reader) = self.ledger.readers.get(name).copied() else {
             return Err(StoreError::ReaderDismissed(name.clone()));
         };
-        if to <= reader.position {
+        let moved = ReaderRow { position: to.max(reader.position), spent: spent.or(reader.spent), ..reader };
+        if moved == reader {
             return Ok(());
         }
-        let moved = ReaderRow { position: to, ..reader };
-        self.write("note what was delivered", |db| moved.save(db, name))?;
+        self.write("note what was delivered", |db| {
+            if moved.position != reader.position {
+                moved.save(db, name)?;
+            }
+            match moved.spent {
+                Some(spent) if moved.spent != reader.spent => spent.save(db, moved.number, name),
+                _ => Ok(()),
+            }
+        })?;
         let held = self.ledger.delivered_before();
         self.ledger.readers.insert(name.clone(), moved);
         if self.full.is_some() && self.ledger.delivered_before() > held {

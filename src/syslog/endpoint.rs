@@ -244,9 +244,9 @@ async fn connect(
     client: Option<&TlsClient>,
     timeouts: &Timeouts,
 ) -> Result<(Wire, Option<ProbedTls>), Failure> {
-    let tcp = net::connect(address, timeouts.connect).await?;
-    let Some(client) = client else { return Ok((Wire::new(Io::Tcp(tcp)), None)) };
-    let mut tls = client.connect(Records::new(tcp), timeouts.handshake).await?;
+    let open = || async { net::connect(address, timeouts.connect).await.map_err(Failure::from) };
+    let Some(client) = client else { return Ok((Wire::new(Io::Tcp(open().await?)), None)) };
+    let mut tls = client.dial(async || open().await.map(Records::new), timeouts.handshake).await?;
     tls.get_mut().0.forget();
     let about = agreed(client, &tls);
     Ok((Wire::new(Io::Tls(Box::new(tls))), Some(about)))
@@ -259,7 +259,7 @@ fn agreed(client: &TlsClient, tls: &TlsStream<Records<TcpStream>>) -> ProbedTls 
         cipher: session
             .negotiated_cipher_suite()
             .map_or_else(String::new, |suite| words(suite.suite().as_str())),
-        name: client.name(),
+        verification: client.verification(),
         chain: session.peer_certificates().unwrap_or_default().iter().map(Certificate::describe).collect(),
         client_certificate: client.has_certificate(),
     }

@@ -23,8 +23,8 @@ pub struct ProbedTls {
     pub version: String,
     /// `TLS_AES_256_GCM_SHA384`
     pub cipher: String,
-    /// The name that the receiver's certificate was verified against.
-    pub name: String,
+    /// What its certificate was verified by: `verified as siem.example.com`.
+    pub verification: String,
     /// What the receiver showed, its own certificate first.
     pub chain: Vec<Certificate>,
     /// We had a certificate to show.
@@ -37,7 +37,7 @@ impl fmt::Display for Probe {
             Self::Local => f.write_str("can be written to"),
             Self::Connected { tls: None } => f.write_str("connected, in plaintext"),
             Self::Connected { tls: Some(tls) } => {
-                write!(f, "connected, {} {}, verified as {}", tls.version, tls.cipher, tls.name)?;
+                write!(f, "connected, {} {}, {}", tls.version, tls.cipher, tls.verification)?;
                 tls.chain.iter().try_for_each(|certificate| write!(f, "; {certificate}"))
             }
         }

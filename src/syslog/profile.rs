@@ -1,10 +1,16 @@
 //! Receivers by name, and what each wants: the defaults for what a destination leaves unsaid.
 //!
 //! A profile is advice, never a rule: every line of it is a setting too. Where nothing certain is
-//! known about a receiver its line says so and keeps to [`GENERIC`].
+//! known about a receiver its line says so and keeps to [`GENERIC`]. `deploy/receivers/` says what to
+//! set on the other side.
+//!
+//! What no profile changes: PRI's severity follows CEF's by the table at [`Severity`](super::Severity);
+//! times are the event's own, in UTC, RFC 3339 to the second in an RFC 5424 header and
+//! `Nov  5 21:31:00` in an RFC 3164 one, where `timezone` sets another zone.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::frames::Framing;
 use super::message::Facility;
@@ -15,6 +21,8 @@ use crate::cef::{Ipv6Labels, Values};
 pub struct Profile {
     /// Its name in the configuration.
     pub name: &'static str,
+    /// What it is for, in the words of its makers.
+    pub receiver: &'static str,
     /// The header it reads best.
     pub header: HeaderKind,
     /// Its framing inside TLS.
@@ -29,6 +37,9 @@ pub struct Profile {
     pub values: Values,
     /// The labels of addresses that have no key of their own.
     pub ipv6_labels: Ipv6Labels,
+    /// How long an event may lie in its memory alone after its process has read it: so long the event
+    /// is kept here, and sent again should a connection to it fail meanwhile.
+    pub age: Duration,
 }
 
 /// A header's form, before its zone is known.
@@ -42,11 +53,26 @@ pub enum HeaderKind {
     None,
 }
 
-/// Relays keep the message whole behind an RFC 5424 header only, and it alone has year and zone.
-/// RFC 5425 knows octet counting alone; on plain TCP every receiver takes newlines. An rsyslog in
-/// between cuts what is longer than 8,096 bytes into several events.
+/// A receiver that passes on what it reads within moments. Less (a second) is right only for one that
+/// writes before it reads on, such as the daemons of `deploy/receivers/` do; no profile can know that.
+const BRIEFLY: Duration = Duration::from_secs(5);
+
+/// A receiver that gathers batches, or whose next hop may lag: what it has read waits in memory.
+const BEHIND: Duration = Duration::from_secs(30);
+
+/// Each line's reason, unless a profile below has another:
+///
+/// - header: relays keep the message whole behind an RFC 5424 header only, and it alone has year and zone.
+/// - framing: RFC 5425 knows octet counting alone, and half a frame is never an event; on plain TCP every
+///   receiver takes newlines.
+/// - facility: local0, which systems leave to applications: no mail or login record is mistaken for ours.
+/// - size: an rsyslog in between cuts what is longer than 8,096 bytes into several events.
+/// - values: escaped as CEF's specification has it; all but the readers named below undo it.
+/// - labels: one word each, for some readers lose a field whose label has a blank.
+/// - age: what a receiver that keeps up needs to get it out of its memory.
 const GENERIC: Profile = Profile {
     name: "generic",
+    receiver: "rsyslog, syslog-ng's `syslog()`, anything that keeps to RFC 5425",
     header: HeaderKind::Rfc5424,
     tls_framing: Framing::OctetCounting,
     tcp_framing: Framing::Newline,
@@ -54,51 +80,107 @@ const GENERIC: Profile = Profile {
     max_message: 8000,
     values: Values::Escaped,
     ipv6_labels: Ipv6Labels::OneWord,
+    age: BRIEFLY,
 };
+
+/// As [`GENERIC`], for a receiver that may read lines alone. Where its framing is not known newlines
+/// are the safer guess: one that wants counts closes the connection at the first line, and that is
+/// seen; one that wants lines takes counts into its events, and nobody sees it for weeks.
+const LINES: Profile = Profile { tls_framing: Framing::Newline, ..GENERIC };
 
 const PROFILES: [Profile; 11] = [
     GENERIC,
-    // CEF's own specification: `Nov  5 21:31:00 host CEF:0|`, and the labels of its IPv6 fields fixed.
-    Profile { name: "arcsight", header: HeaderKind::Rfc3164, ipv6_labels: Ipv6Labels::ArcSight, ..GENERIC },
-    // SC4S: 6514 is a newline port; it ignores `rt` in milliseconds and takes the header's time, which
-    // therefore needs its zone. TRUNCATE is 10,000 bytes.
-    Profile { name: "splunk", tls_framing: Framing::Newline, ..GENERIC },
-    // Filebeat's tcp input splits at newlines unless told `framing: rfc6587`; decode_cef skips any header.
-    Profile { name: "elastic", tls_framing: Framing::Newline, ..GENERIC },
-    // The agent's relay writes time, host, tag and message: with RFC 3164 it puts `CEF:0|` together again.
-    Profile { name: "sentinel", header: HeaderKind::Rfc3164, ..GENERIC },
-    // Newlines (octet counting is not confirmed); 4,096 bytes unless raised, the rest becomes an event
-    // without header. The host name in the header selects the log source.
+    Profile {
+        name: "arcsight",
+        receiver: "OpenText ArcSight: Syslog NG Daemon SmartConnector",
+        // As the specification of CEF shows it: `Nov  5 21:31:00 host CEF:0|`.
+        header: HeaderKind::Rfc3164,
+        // The labels that its own parsers set for IPv6 addresses.
+        ipv6_labels: Ipv6Labels::ArcSight,
+        // Framing, size and how long it holds events: not confirmed.
+        ..LINES
+    },
+    Profile {
+        name: "splunk",
+        receiver: "Splunk Connect for Syslog (SC4S)",
+        // It passes over `rt` in milliseconds and takes the header's time, which so needs its zone: RFC 5424.
+        // Its TLS port 6514 reads lines: LINES. Splunk itself cuts at 10,000 bytes (TRUNCATE): 8,000 fits.
+        // Up to 20,000,000 events wait in its memory while the HTTP Event Collector lags.
+        age: BEHIND,
+        ..LINES
+    },
+    Profile {
+        name: "elastic",
+        receiver: "Filebeat, Elastic Agent or Logstash",
+        // `decode_cef` and Logstash's codec pass over any header. Both split at newlines unless told
+        // otherwise (Filebeat: `framing: rfc6587`), and the codec cannot be told: LINES.
+        // Filebeat's queue in memory waits up to ten seconds for a full batch (since 8.13).
+        age: BEHIND,
+        ..LINES
+    },
+    Profile {
+        name: "sentinel",
+        receiver: "Microsoft Sentinel: Azure Monitor Agent behind rsyslog or syslog-ng",
+        // What most devices send: the forwarder's rsyslog takes `CEF:` for the tag and hands the agent
+        // `CEF: 0|`, as it does Microsoft's own test message. Year and zone are lost there: `rt` has them.
+        header: HeaderKind::Rfc3164,
+        // The agent's action holds 25,000 events in memory in front of the agent.
+        age: BEHIND,
+        // Framing: both daemons take octet counting (syslog-ng by `syslog()`). Size: rsyslog's 8,096.
+        ..GENERIC
+    },
     Profile {
         name: "qradar",
+        receiver: "IBM QRadar: Universal CEF over TLS syslog",
+        // The host name in the header selects the log source; that of RFC 3164 is read by all its versions.
         header: HeaderKind::Rfc3164,
-        tls_framing: Framing::Newline,
+        // 4,096 bytes of TCP syslog unless raised, the rest becomes an event without header: not confirmed.
         max_message: 4000,
-        ..GENERIC
+        // Lines; that it reads octet counting is not confirmed, nor how long it holds events.
+        ..LINES
     },
-    // Regular expressions of its knowledge base, written for RFC 3164 and undoing no escape; not confirmed.
-    Profile { name: "logrhythm", header: HeaderKind::Rfc3164, values: Values::Plain, ..GENERIC },
-    // A CEF normaliser of which nothing is published.
-    Profile { name: "logpoint", ..GENERIC },
-    // The CEF input reads RFC 3164 times and newlines; older versions take `\=` for the end of a key,
-    // so that a name could forge a field.
+    Profile {
+        name: "logrhythm",
+        receiver: "LogRhythm System Monitor Agent",
+        // Regular expressions of its knowledge base, written for RFC 3164 and undoing no escape: not confirmed.
+        header: HeaderKind::Rfc3164,
+        values: Values::Plain,
+        // Framing, size and how long it holds events: not confirmed.
+        ..LINES
+    },
+    Profile {
+        name: "logpoint",
+        receiver: "Logpoint Syslog Collector with a CEF normalizer",
+        // Nothing of it is confirmed: header, size and values as generic.
+        ..LINES
+    },
     Profile {
         name: "graylog",
+        receiver: "Graylog: CEF TCP input",
+        // It reads RFC 3164 times; RFC 5424 is not confirmed.
         header: HeaderKind::Rfc3164,
-        tls_framing: Framing::Newline,
+        // Older versions take `\=` for the end of a key, so that a name could forge a field.
         values: Values::Plain,
-        ..GENERIC
+        // Lines (or NUL). Its journal on disk takes events as they come; 2 MiB a message: 8,000 is for relays.
+        ..LINES
     },
-    // No decoder for CEF: users' own regular expressions undo no escape. One line is one event.
     Profile {
         name: "wazuh",
+        receiver: "Wazuh, by a file or its syslog input",
+        // No decoder for CEF: users' own regular expressions know RFC 3164 and undo no escape.
         header: HeaderKind::Rfc3164,
-        tls_framing: Framing::Newline,
         values: Values::Plain,
-        ..GENERIC
+        // One line is one event; 65,536 bytes. How long it holds events: not confirmed.
+        ..LINES
     },
-    // Google SecOps: its forwarder takes RFC 5424 or 3164; CEF of a new vendor needs a parser there.
-    Profile { name: "secops", ..GENERIC },
+    Profile {
+        name: "secops",
+        receiver: "Google SecOps: forwarder or Bindplane agent",
+        // Both split at newlines unless told otherwise: LINES. CEF of a new vendor needs a parser there.
+        // Both gather batches in memory before they upload, the forwarder for up to ten seconds.
+        age: BEHIND,
+        ..LINES
+    },
 ];
 
 impl Profile {
@@ -144,6 +226,8 @@ mod tests {
         for profile in Profile::all() {
             assert_eq!(profile.name.parse(), Ok(*profile));
             assert!(profile.max_message <= 8096, "{profile} would be cut by an rsyslog in between");
+            assert_eq!(profile.tcp_framing, Framing::Newline, "{profile}: what every receiver takes");
+            assert!((BRIEFLY..=BEHIND).contains(&profile.age), "{profile}: {:?}", profile.age);
         }
         assert_eq!("google".parse::<Profile>().unwrap().name, "secops");
         assert_eq!(Profile::default().name, "generic");

@@ -15,6 +15,8 @@ mod cef_rules;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod forward;
@@ -45,17 +47,25 @@ mod mapping_shipped;
 #[cfg(test)]
 mod mapping_tools;
 #[cfg(test)]
+mod message_size;
+#[cfg(test)]
 mod problems;
+mod proxy;
+#[cfg(test)]
+mod rates;
 #[cfg(test)]
 mod real_entries;
 #[cfg(test)]
 mod reload;
+mod reload_configuration;
 #[cfg(test)]
 mod relp;
 #[cfg(test)]
 mod relp_session;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod simulate_receiver;
 #[cfg(test)]
 mod simulate_slack;
 #[cfg(test)]
@@ -66,6 +76,8 @@ mod store_archive;
 mod store_contract;
 #[cfg(test)]
 mod store_damage;
+#[cfg(test)]
+mod store_formats;
 #[cfg(test)]
 mod store_full;
 #[cfg(test)]
@@ -84,3 +96,5 @@ mod syslog_peers;
 mod syslog_sink;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tls;

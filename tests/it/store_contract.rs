@@ -4,7 +4,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use slackcef::event::{Entry, Log, UnixTime};
-use slackcef::store::{Appended, Batch, Bookmark, Full, Lease, Settings, StoreError};
+use slackcef::store::{Appended, Batch, Bookmark, Full, Lease, Settings, Spent, StoreError};
 
 use crate::store_support::*;
 
@@ -194,6 +194,47 @@ async fn a_released_lease_can_fall_short() {
     siem.settle_all([behind]).await.unwrap();
     assert_eq!(left(&store).await, 13);
     assert_eq!(drain_sound(&mut siem).await, (7..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_was_spent_of_a_day_is_stored_with_what_was_delivered() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let store = open(&settings);
+    append(&store, "acme", 0..10).await;
+    let mut siem = reader(&store, "siem").await;
+    assert_eq!(siem.spent(), None);
+    let spent = |bytes| Spent { day: 20_778, bytes };
+    let lease = siem.next(at_most(4)).await.unwrap();
+    siem.note_spent(spent(5));
+    siem.settle_all([lease]).await.unwrap();
+    // Nothing is delivered with this one, and something all the same paid for.
+    siem.note_spent(spent(7));
+    siem.settle_all([]).await.unwrap();
+    // This one is never settled.
+    siem.note_spent(spent(9));
+    assert_eq!(siem.spent(), Some(spent(9)));
+    drop(siem);
+    let mut other = reader(&store, "other").await;
+    assert_eq!(other.spent(), None);
+    // What no number of the database reaches is no reason to fail.
+    other.note_spent(Spent { day: 1, bytes: u64::MAX });
+    drain_sound(&mut other).await;
+    drop(other);
+    store.close().await.unwrap();
+
+    let store = open(&settings);
+    let siem = reader(&store, "siem").await;
+    assert_eq!(siem.spent(), Some(spent(7)));
+    assert_eq!(left(&store).await, 6);
+    let largest = Spent { day: 1, bytes: i64::MAX.cast_unsigned() };
+    assert_eq!(reader(&store, "other").await.spent(), Some(largest));
+    // Dismissed, it takes that with it.
+    drop(siem);
+    store.retain_readers(&[reader_name("other")]).await.unwrap();
+    assert_eq!(reader(&store, "siem").await.spent(), None);
+    store.close().await.unwrap();
+    assert_eq!(reader(&open(&settings), "siem").await.spent(), None);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use slackcef::store::{Batch, Bookmark, Lost, OpenError, Repair, Settings, Store, StoreError};
+use slackcef::store::{Batch, Bookmark, Lost, OpenError, Repair, Settings, Spent, Store, StoreError};
 
 use crate::store_support::*;
 
@@ -382,6 +382,34 @@ async fn a_damaged_position_repeats_and_says_so() {
         let (store, repairs) = Store::open(&settings).unwrap();
         assert_eq!(repairs, [Repair::Positions { readers: 1 }], "{sql}");
         assert_eq!(drain_sound(&mut reader(&store, "siem").await).await, stored());
+        store.close().await.unwrap();
+        assert_eq!(Store::open(&settings).unwrap().1, [], "told once");
+        fs::remove_dir_all(&settings.dir).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_budget_begins_anew_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = small(dir.path());
+    for sql in
+        ["UPDATE spent SET bytes = 0", "UPDATE spent SET day = day - 1", "UPDATE spent SET seal = x'00'"]
+    {
+        let store = open(&settings);
+        append(&store, "a", 0..10).await;
+        for (name, bytes) in [("siem", 700), ("lake", 900)] {
+            let mut reader = reader(&store, name).await;
+            reader.note_spent(Spent { day: 20_000, bytes });
+            drain_sound(&mut reader).await;
+        }
+        store.close().await.unwrap();
+        change(&settings.dir.join("store.db"), &format!("{sql} WHERE bytes = 700"));
+        let (store, repairs) = Store::open(&settings).unwrap();
+        assert_eq!(repairs, [Repair::Budgets { readers: 1 }], "{sql}");
+        let mut siem = reader(&store, "siem").await;
+        assert_eq!((siem.spent(), drain_sound(&mut siem).await), (None, vec![]), "its position is sound");
+        assert_eq!(reader(&store, "lake").await.spent(), Some(Spent { day: 20_000, bytes: 900 }));
+        drop(siem);
         store.close().await.unwrap();
         assert_eq!(Store::open(&settings).unwrap().1, [], "told once");
         fs::remove_dir_all(&settings.dir).unwrap();

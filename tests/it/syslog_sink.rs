@@ -345,12 +345,22 @@ fn shown(error: &SendError) -> String {
     format!("{shown}\nhelp: {}", failure.help().expect("each of these has its cure"))
 }
 
-/// The text with each date, which moves from day to day, as `DATE`.
+/// The text with each date, which moves from day to day, as `DATE`, and each fingerprint as `PIN`.
 fn undated(text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for word in text.split(' ') {
         let date = word.len() == 10 && word.starts_with("20") && word.matches('-').count() == 2;
-        words.push(if date { "DATE".to_owned() } else { word.to_owned() });
+        let pin = word.starts_with("[\"sha-256:") && word.ends_with("\"]");
+        words.push(
+            if date {
+                "DATE"
+            } else if pin {
+                "[PIN]"
+            } else {
+                word
+            }
+            .to_owned(),
+        );
     }
     words.join(" ")
 }
@@ -418,7 +428,8 @@ async fn each_bad_certificate_earns_a_readable_refusal() {
             "localhost",
             "the receiver shows a self-signed authority as its certificate for localhost\n\
              help: give the receiver a certificate without CA:TRUE (openssl req -x509 -addext \
-             basicConstraints=critical,CA:FALSE)",
+             basicConstraints=critical,CA:FALSE); or compare its fingerprint with what the receiver says it is, \
+             leave `ca` out and set fingerprints = [PIN]",
         ),
         (
             certificates.authority.client("someone", Term::Now).unwrap(),

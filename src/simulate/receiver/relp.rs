@@ -18,7 +18,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Arrival, Connection, Ended, Fault, Message, PIECE, Unheard, WAITING};
+use super::connection::{Connection, PIECE, Pace};
+use super::shelf::Lost;
+use super::wire::Wire;
+use super::{Ended, Fault, Message, WAITING};
 
 /// How RELP is spoken.
 #[derive(Debug, Clone, Default)]
@@ -46,16 +49,31 @@ struct Answer {
 
 impl Connection {
     /// Speaks to the end of the connection.
-    pub(super) async fn speak_relp<S>(&self, stream: S, relp: &Relp) -> Result<(), Unheard>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let (from, mut to) = tokio::io::split(stream);
+    pub(super) async fn speak_relp(&self, stream: impl Wire, relp: &Relp) -> Result<(), Lost> {
+        if let Fault::ResetAfter(_) = self.fault {
+            stream.reset_when_closed();
+        }
+        let (mut from, mut to) = tokio::io::split(stream);
         let (answers, waiting) = mpsc::channel(WAITING);
-        let conversation =
-            Conversation { connection: self, relp, answers, next: 1, is_open: false, messages: 0 };
-        let (over, written) = tokio::join!(conversation.hold(from), write(&mut to, waiting));
+        let conversation = Conversation {
+            connection: self,
+            relp,
+            answers,
+            next: 1,
+            is_open: false,
+            messages: 0,
+            struck: false,
+        };
+        let (over, written) = tokio::join!(conversation.hold(&mut from), write(&mut to, waiting));
         let (torn, how) = over?;
+        if self.fault == Fault::NeverClose && matches!(how, Ended::BySender) {
+            self.end(torn, how).await?;
+            return std::future::pending().await;
+        }
+        if matches!(how, Ended::ByPoison) && self.manners.poison_resets {
+            from.unsplit(to).reset_when_closed();
+            return self.end(torn, how).await;
+        }
         // The socket of a connection to be reset is set to do so when it is dropped.
         if written.is_ok() && !matches!(self.fault, Fault::ResetAfter(_)) {
             let _answered = to.shutdown().await;
@@ -86,23 +104,26 @@ struct Conversation<'c> {
     next: u32,
     is_open: bool,
     messages: u64,
+    /// The fault has struck, and the connection goes on.
+    struck: bool,
 }
 
 impl Conversation<'_> {
     /// Reads to the end of the connection: what was left of a frame, and how it ended.
-    async fn hold(mut self, mut from: impl AsyncRead + Unpin) -> Result<(Bytes, Ended), Unheard> {
+    async fn hold(mut self, from: &mut (impl AsyncRead + Unpin)) -> Result<(BytesMut, Ended), Lost> {
         let mut rest = BytesMut::new();
+        let mut pace = Pace::of(self.connection.fault);
         let mut bytes_left =
             if let Fault::ResetAfter(bytes) = self.connection.fault { bytes } else { u64::MAX };
         let how = 'talk: loop {
             loop {
-                if self.connection.is_enough(self.messages) {
-                    if let Fault::StallAfter(_) = self.connection.fault {
-                        std::future::pending::<()>().await;
+                if self.connection.strikes_at(self.messages) && !self.struck {
+                    if let Some(how) = self.connection.strike().await? {
+                        break 'talk how;
                     }
-                    break 'talk Ended::ByFault;
+                    self.struck = true;
                 }
-                match next_frame(&mut rest, self.connection.largest_frame) {
+                match next_frame(&mut rest, self.connection.manners.largest_frame) {
                     Err(BadFrame) => break 'talk Ended::BadFrame,
                     Ok(None) => break,
                     Ok(Some(frame)) => {
@@ -116,17 +137,18 @@ impl Conversation<'_> {
                 break Ended::ByFault;
             }
             rest.reserve(PIECE);
-            match (&mut from).take(bytes_left).read_buf(&mut rest).await {
+            let most = pace.next().await.min(bytes_left);
+            match from.take(most).read_buf(&mut rest).await {
                 Ok(0) => break Ended::BySender,
                 Ok(read) => bytes_left = bytes_left.saturating_sub(u64::try_from(read).unwrap_or(0)),
                 Err(fault) => break Ended::Broken(fault),
             }
         };
-        Ok((rest.freeze(), how))
+        Ok((rest, how))
     }
 
     /// Answers one frame; how the connection ends, if it does.
-    async fn heard(&mut self, frame: Frame) -> Result<Option<Ended>, Unheard> {
+    async fn heard(&mut self, frame: Frame) -> Result<Option<Ended>, Lost> {
         if frame.number != self.next {
             return Ok(Some(Ended::BadFrame));
         }
@@ -150,13 +172,20 @@ impl Conversation<'_> {
         Ok((!answered).then(unread))
     }
 
-    async fn message(&mut self, frame: Frame) -> Result<Option<Ended>, Unheard> {
+    async fn message(&mut self, frame: Frame) -> Result<Option<Ended>, Lost> {
         if !self.relp.takes(&frame.data) {
             let answered = self.answer(frame.number, b"500 this one is not taken").await;
             return Ok((!answered).then(unread));
         }
+        if self.connection.is_poison(&frame.data) {
+            return Ok(Some(Ended::ByPoison));
+        }
         let message = Message { connection: self.connection.number, counted: true, text: frame.data };
-        self.connection.tell.send(Arrival::Message(message)).await?;
+        match self.connection.shelf.put(message).await {
+            Ok(()) => {}
+            Err(Lost::Unstored(fault)) => return Ok(Some(Ended::Unstored(fault))),
+            Err(unheard) => return Err(unheard),
+        }
         self.messages = self.messages.saturating_add(1);
         if let Fault::CutAnswerAfter(whole) = self.connection.fault
             && self.messages > whole

@@ -19,12 +19,12 @@ pub(super) struct Asking {
     asked: u32,
     answered: u32,
     last_asked: Instant,
+    /// When the second question was asked, which any peer answers that answers at all.
+    asked_twice: Option<Instant>,
     /// The last order written.
     written: Option<u64>,
     /// The last order that an answer covers.
     confirmed: Option<u64>,
-    /// The last order that a question covers.
-    covered: Option<u64>,
     /// Bytes that no question covers yet.
     bytes: usize,
 }
@@ -50,9 +50,9 @@ impl Asking {
             asked: 0,
             answered: 0,
             last_asked: now,
+            asked_twice: None,
             written: None,
             confirmed: None,
-            covered: None,
             bytes: 0,
         }
     }
@@ -86,7 +86,9 @@ impl Asking {
     pub(super) fn asked(&mut self, now: Instant) {
         self.open.push_back(self.written);
         self.asked = self.asked.saturating_add(1);
-        self.covered = self.written;
+        if self.asked == 2 {
+            self.asked_twice = Some(now);
+        }
         self.bytes = 0;
         self.last_asked = now;
     }
@@ -116,14 +118,107 @@ impl Asking {
 
     /// Two questions lie before the peer for so long that it will not answer.
     pub(super) fn is_mute(&self, now: Instant) -> bool {
-        self.asked > 1 && self.answered == 0 && now.duration_since(self.last_asked) > MUTE
-    }
-
-    /// The peer has answered at least once.
-    pub(super) fn has_answered(&self) -> bool {
-        self.answered > 0
+        self.answered == 0 && self.asked_twice.is_some_and(|at| now.duration_since(at) > MUTE)
     }
 }
 
 /// The last of a connection's answers may cover a question before the last.
 const MOST_QUESTIONS: u32 = MOST_ANSWERS + 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(now: &mut Instant, asking: &Asking, hurry: bool) -> Duration {
+        let due = asking.due(hurry).expect("there is something to ask about");
+        let wait = due.saturating_duration_since(*now);
+        *now += wait;
+        wait
+    }
+
+    #[test]
+    fn a_peer_that_answers_each_question_confirms_what_lay_before_it() {
+        let mut now = Instant::now();
+        let mut asking = Asking::new(now);
+        assert_eq!(asking.due(false), None);
+        asking.wrote(1, 100);
+        assert_eq!(wait(&mut now, &asking, false), INTERVAL);
+        asking.asked(now);
+        asking.wrote(2, 100);
+        assert_eq!(asking.answered(1), Some(1));
+        wait(&mut now, &asking, false);
+        asking.asked(now);
+        assert_eq!(asking.answered(2), Some(2));
+        assert_eq!(asking.due(false), None, "all is confirmed");
+    }
+
+    #[test]
+    fn openssl_answers_from_the_second_question_on_and_nothing_is_confirmed_early() {
+        let mut now = Instant::now();
+        let mut asking = Asking::new(now);
+        asking.wrote(1, 100);
+        wait(&mut now, &asking, true);
+        asking.asked(now);
+        asking.wrote(2, 100);
+        assert_eq!(asking.answered(0), None);
+        assert_eq!(wait(&mut now, &asking, true), HURRY);
+        asking.asked(now);
+        // The first answer: it is the second question's, and taken for the first's.
+        assert_eq!(asking.answered(1), Some(1));
+        assert_eq!(wait(&mut now, &asking, true), HURRY);
+        asking.asked(now);
+        assert_eq!(asking.answered(2), Some(2));
+        assert_eq!(asking.due(true), None);
+    }
+
+    #[test]
+    fn much_is_asked_about_sooner_and_a_lost_answer_does_not_end_it() {
+        let now = Instant::now();
+        let mut asking = Asking::new(now);
+        asking.wrote(1, BYTES);
+        assert_eq!(asking.due(false), Some(now));
+        asking.asked(now);
+        asking.asked(now);
+        assert_eq!(asking.due(false), now.checked_add(OVERDUE), "two are open");
+        // One answer for both.
+        assert_eq!(asking.answered(1), Some(1));
+        assert_eq!(asking.due(false), None);
+        asking.wrote(2, 1);
+        assert_eq!(asking.due(false), now.checked_add(INTERVAL));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_asked_for_confirms_nothing() {
+        let now = Instant::now();
+        let mut asking = Asking::new(now);
+        asking.wrote(1, 100);
+        assert_eq!(asking.answered(1), None);
+        asking.asked(now);
+        assert_eq!(asking.answered(1), None);
+        assert_eq!(asking.answered(2), Some(1));
+    }
+
+    #[test]
+    fn who_never_answers_is_mute_and_who_answers_often_is_spent() {
+        let now = Instant::now();
+        let mut mute = Asking::new(now);
+        mute.wrote(1, 100);
+        mute.asked(now);
+        assert!(!mute.is_mute(now + 2 * MUTE), "OpenSSL never answers the first");
+        mute.asked(now);
+        mute.asked(now + MUTE);
+        assert!(!mute.is_mute(now + MUTE));
+        assert!(mute.is_mute(now + MUTE + Duration::from_millis(1)));
+
+        let mut often = Asking::new(now);
+        for n in 0..MOST_ANSWERS {
+            assert!(!often.is_spent());
+            often.wrote(u64::from(n), 1);
+            often.asked(now);
+            often.answered(n + 1);
+        }
+        assert!(often.is_spent());
+        often.wrote(99, 1);
+        assert_eq!(often.due(true), None);
+    }
+}

@@ -43,6 +43,14 @@ use super::frames::Frames;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineId(pub(super) u64);
 
+#[cfg(test)]
+impl LineId {
+    /// The line of that number, for tests without a sink.
+    pub(crate) const fn test(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// What a line is to do.
 #[derive(Debug)]
 pub(in crate::syslog) enum Order {

@@ -139,11 +139,6 @@ impl Wire {
         matches!(self.state, State::Writing | State::Flushing | State::Shutting).then_some(self.moved)
     }
 
-    /// The end was said, and the receiver's is awaited.
-    pub(in crate::syslog) fn is_shut(&self) -> bool {
-        self.state == State::Shut
-    }
-
     /// Asks the receiver's TLS for an answer behind all that was written (RFC 8446 §4.6.3).
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::Assurance;
 use crate::net::Backoff;
-use crate::syslog::endpoint::{Endpoint, Link, MUTE};
+use crate::syslog::endpoint::{Link, MUTE};
 use crate::syslog::frames::Frames;
 use crate::syslog::line::{Kind, Line, LineId, Order, Tell, Told};
 
@@ -60,6 +60,8 @@ struct Open {
     is_spent: bool,
     is_stalled: bool,
     is_mute: bool,
+    /// The files that it was opened with have changed.
+    is_outdated: bool,
     /// When its end is to be said.
     retire_at: Option<Instant>,
 }
@@ -85,8 +87,6 @@ const DEPTH: usize = 2;
 const SLOW: Duration = Duration::from_secs(1);
 /// How often an endpoint before the one in use is tried.
 const RETURN: Duration = Duration::from_secs(60);
-/// How often the files of certificates are looked at.
-const LOOK: Duration = Duration::from_secs(5);
 
 impl Open {
     fn is_confirmed(&self) -> bool {
@@ -182,13 +182,7 @@ impl Lane {
     }
 
     /// Which endpoints to try for a new line now, in which order.
-    pub(super) fn to_open(
-        &mut self,
-        wanted: bool,
-        hurry: bool,
-        now: Instant,
-        endpoints: &[Endpoint],
-    ) -> Option<Vec<usize>> {
+    pub(super) fn to_open(&mut self, wanted: bool, hurry: bool, now: Instant) -> Option<Vec<usize>> {
         if self.is_opening
             || self.lines.len() >= MOST_LINES
             || self.not_before.is_some_and(|not_before| now < not_before)
@@ -206,9 +200,7 @@ impl Lane {
             Some(live) if now.duration_since(live.opened) >= RETURN && self.is_second(live) => {
                 self.endpoints.iter().copied().take_while(|nth| *nth != live.endpoint).collect()
             }
-            Some(live) if now.duration_since(live.opened) >= LOOK && has_changed(live, endpoints) => {
-                around(0)
-            }
+            Some(live) if live.is_outdated => around(0),
             Some(_) => return None,
         };
         self.is_opening = true;
@@ -223,8 +215,8 @@ impl Lane {
             None => wanted.then_some(now),
             Some(live) => {
                 let returns = self.is_second(live).then(|| live.opened.checked_add(RETURN)).flatten();
-                let looks = live.link.tls.is_some().then(|| now.checked_add(LOOK)).flatten();
-                [live.due(self.generation, hurry), returns, looks].into_iter().flatten().min()
+                let outdated = live.is_outdated.then_some(now);
+                [live.due(self.generation, hurry), returns, outdated].into_iter().flatten().min()
             }
         };
         let opens = opens.map(|at| self.not_before.map_or(at, |not_before| at.max(not_before)));
@@ -273,6 +265,7 @@ impl Lane {
             is_spent: false,
             is_stalled: false,
             is_mute: false,
+            is_outdated: false,
             retire_at: None,
         });
         self.retire_due(now);
@@ -326,6 +319,10 @@ impl Lane {
         self.first = 0;
         if let Some(open) = self.line(line) {
             open.last_read = Some(through);
+            if std::mem::take(&mut open.is_mute) {
+                // It was slow, and does answer.
+                (open.link.assurance, open.link.because) = (Assurance::Read, None);
+            }
             if open.is_confirmed() {
                 open.waiting_since = None;
             }
@@ -341,6 +338,13 @@ impl Lane {
     pub(super) fn spent(&mut self, line: LineId) {
         if let Some(open) = self.line(line) {
             open.is_spent = true;
+        }
+    }
+
+    /// The files that lines with TLS were opened with have changed: others are to take their place.
+    pub(super) fn outdate(&mut self) {
+        for open in self.lines.iter_mut().filter(|open| open.link.tls.is_some()) {
+            open.is_outdated = true;
         }
     }
 
@@ -366,9 +370,10 @@ impl Lane {
         }
     }
 
-    /// A line has failed: where, and whether it carried something of which nothing was confirmed.
-    pub(super) fn failed(&mut self, line: LineId, now: Instant) -> (Option<usize>, bool) {
-        let Some(open) = self.remove(line) else { return (None, false) };
+    /// A line has failed: where, whether it carried something of which nothing was confirmed, and how
+    /// many batches it had not written.
+    pub(super) fn failed(&mut self, line: LineId, now: Instant) -> (Option<usize>, bool, usize) {
+        let Some(open) = self.remove(line) else { return (None, false, 0) };
         self.generation = FIRST_GENERATION;
         let proven = open.last_read.is_some();
         // What was proven and had nothing under way is an idle connection that the receiver closed.
@@ -379,7 +384,7 @@ impl Lane {
         let next =
             self.endpoints.iter().position(|nth| *nth == open.endpoint).map_or(0, |at| at.saturating_add(1));
         self.first = if proven { 0 } else { next.checked_rem(self.endpoints.len()).unwrap_or(0) };
-        (Some(open.endpoint), !proven && open.last_sent.is_some())
+        (Some(open.endpoint), !proven && open.last_sent.is_some(), open.queued)
     }
 
     fn line(&mut self, line: LineId) -> Option<&mut Open> {
@@ -390,9 +395,4 @@ impl Lane {
         let place = self.lines.iter().position(|open| open.id == line)?;
         Some(self.lines.remove(place))
     }
-}
-
-/// The certificates of the line's endpoint are not those any more that it was opened with.
-fn has_changed(_live: &Open, _endpoints: &[Endpoint]) -> bool {
-    false
 }

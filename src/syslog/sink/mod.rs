@@ -32,6 +32,7 @@ use super::failure::{Failure, SendError};
 use super::frames::Frames;
 use super::line::{LineId, Told};
 use super::probe::Probe;
+use crate::net::{Certificate, Refreshed, TlsClient, TlsError};
 use lane::{Lane, Opened};
 
 /// One destination's receivers.
@@ -45,6 +46,8 @@ pub struct Sink {
     next_line: u64,
     next_order: u64,
     hurry: bool,
+    /// When the files of certificates were last looked at.
+    looked_at: Instant,
 }
 
 /// How a sink uses its endpoints.
@@ -166,6 +169,8 @@ pub enum Event {
         lane: usize,
         /// It carried something, and nothing of it was ever confirmed.
         barren: bool,
+        /// So many batches were not written; their buffers do not come back.
+        unwritten: usize,
         /// Why.
         error: SendError,
     },
@@ -173,6 +178,10 @@ pub enum Event {
     Unreachable(SendError),
     /// What [`Sink::links`] and [`Sink::is_stalled`] tell has changed.
     Changed,
+    /// The files of certificates have changed, and what is in them now is in use.
+    Refreshed,
+    /// The files of certificates have changed, and cannot be used: what was in them stays in use.
+    Kept(TlsError),
 }
 
 /// What came of an orderly end.
@@ -207,6 +216,7 @@ impl Sink {
             next_line: 0,
             next_order: 0,
             hurry: false,
+            looked_at: Instant::now(),
         }
     }
 
@@ -239,9 +249,13 @@ impl Sink {
             if self.endpoints.is_empty() && wanted {
                 return Event::Unreachable(SendError::all(Vec::new()));
             }
+            if let Some(news) = self.look_at_files(now) {
+                return news;
+            }
             self.tend(wanted, now);
             let due = self.lanes.iter().filter_map(|lane| lane.due(wanted, self.hurry, now)).min();
-            let due = due.or_else(|| now.checked_add(IDLE)).unwrap_or(now);
+            let look = self.client().and_then(|_| self.looked_at.checked_add(LOOK));
+            let due = due.into_iter().chain(look).min().or_else(|| now.checked_add(IDLE)).unwrap_or(now);
             tokio::select! {
                 biased;
                 Some((line, told)) = self.told.recv() => {
@@ -259,12 +273,37 @@ impl Sink {
         }
     }
 
+    /// The TLS client of the endpoints, which share trust and identity.
+    fn client(&self) -> Option<&TlsClient> {
+        self.endpoints.iter().find_map(Endpoint::client)
+    }
+
+    /// The certificate that we show, then its chain; empty where we have none.
+    pub fn own_certificates(&self) -> Vec<Certificate> {
+        self.client().map(TlsClient::own_certificates).unwrap_or_default()
+    }
+
+    fn look_at_files(&mut self, now: Instant) -> Option<Event> {
+        if now.duration_since(self.looked_at) < LOOK {
+            return None;
+        }
+        self.looked_at = now;
+        match self.client()?.refresh() {
+            Refreshed::Same => None,
+            Refreshed::New => {
+                self.lanes.iter_mut().for_each(Lane::outdate);
+                Some(Event::Refreshed)
+            }
+            Refreshed::Kept(error) => Some(Event::Kept(error)),
+        }
+    }
+
     /// Opens what is to be opened, and ends what is to be ended.
     fn tend(&mut self, wanted: bool, now: Instant) {
         for (nth, lane) in self.lanes.iter_mut().enumerate() {
             lane.retire_due(now);
             lane.confirm(self.hurry);
-            if let Some(tries) = lane.to_open(wanted, self.hurry, now, &self.endpoints) {
+            if let Some(tries) = lane.to_open(wanted, self.hurry, now) {
                 let tries: Vec<_> = tries
                     .into_iter()
                     .filter_map(|nth| {
@@ -330,10 +369,10 @@ impl Sink {
                 Some(Event::Ended { line, lane: nth })
             }
             Told::Ended(Err(failure)) => {
-                let (place, barren) = lane.failed(line, now);
+                let (place, barren, unwritten) = lane.failed(line, now);
                 let at =
                     place.and_then(|nth| self.endpoints.get(nth)).map_or_else(String::new, Endpoint::place);
-                Some(Event::Failed { line, lane: nth, barren, error: SendError::one(at, failure) })
+                Some(Event::Failed { line, lane: nth, barren, unwritten, error: SendError::one(at, failure) })
             }
         }
     }
@@ -440,5 +479,7 @@ impl Sink {
     }
 }
 
+/// How often the files of certificates are looked at.
+const LOOK: Duration = Duration::from_secs(5);
 /// With nothing under way there is nothing to look after.
 const IDLE: Duration = Duration::from_secs(60);

@@ -8,5 +8,7 @@ pub(crate) mod events;
 pub(crate) mod forwarder;
 pub(crate) mod hostile;
 pub(crate) mod kept;
+pub(crate) mod proxy;
 pub(crate) mod rsyslog;
+pub(crate) mod shipped;
 pub(crate) mod syslog_ng;

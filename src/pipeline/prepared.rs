@@ -1,0 +1,176 @@
+//! A whole configuration made ready: secrets fetched, certificates read, mappings compiled, and
+//! nothing touched yet.
+//!
+//! A start and a reload both begin here, so that what is refused at the one is refused at the other.
+//!
+//! **Invariant:** preparing opens no connection, stores nothing, and leaves what runs as it is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::dead::DeadLetters;
+use super::difference::Difference;
+use super::forward::Outlet;
+use super::poll::Source;
+use super::reload::Folder;
+use super::setup::{self, SetupError};
+use super::voice::Voice;
+use crate::config::{self, Config};
+use crate::mapping::{MappingFile, Plans};
+use crate::net::Rate;
+use crate::slack;
+use crate::store::{self, ReaderName, SourceId, Store};
+use crate::syslog::{Framing, Sink};
+
+/// All parts of a configuration, ready to begin.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) sources: Vec<ReadySource>,
+    pub(super) destinations: Vec<ReadyDestination>,
+    pub(super) mappings: Mappings,
+}
+
+/// A source that can begin as soon as its bookmark is known.
+#[derive(Debug, Clone)]
+pub(super) struct ReadySource {
+    pub(super) id: SourceId,
+    pub(super) polling: slack::Settings,
+}
+
+/// A destination that can begin as soon as it has its reader.
+#[derive(Debug)]
+pub(super) struct ReadyDestination {
+    pub(super) name: ReaderName,
+    settings: config::Destination,
+    /// The plans to follow, as they change.
+    plans: watch::Receiver<Arc<Plans>>,
+    sink: Sink,
+    framing: Framing,
+}
+
+impl Prepared {
+    /// Makes all of it ready. Blocks: it reads files.
+    ///
+    /// # Errors
+    /// The first thing that is not as it must be.
+    pub(super) fn of(config: &Config) -> Result<Self, SetupError> {
+        let mut mappings = Mappings::default();
+        let mut destinations = Vec::new();
+        for (name, settings) in &config.destinations {
+            let plans = mappings.open(settings.mapping.as_deref(), config)?;
+            let (sink, framing) = setup::sink(name, settings)?;
+            let (name, settings) = (ReaderName::new(name.as_str()), settings.clone());
+            destinations.push(ReadyDestination { name, settings, plans, sink, framing });
+        }
+        let ready = |(name, source): (&String, &config::Source)| {
+            Ok(ReadySource { id: SourceId::new(name.as_str()), polling: setup::polling(name, source)? })
+        };
+        let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;
+        Ok(Self { sources, destinations, mappings })
+    }
+
+    /// Has the mappings that run go on, with those that changed in place of what they were.
+    ///
+    /// Destinations that follow one of them get the new plans at once.
+    pub(super) fn take_over(&mut self, running: Mappings, changed: &Difference) {
+        self.mappings.take_over(running, changed);
+        for destination in &mut self.destinations {
+            if let Some(plans) = self.mappings.plans(destination.settings.mapping.as_deref()) {
+                destination.plans = plans;
+            }
+        }
+    }
+}
+
+impl ReadySource {
+    /// The source at its bookmark.
+    pub(super) async fn open(&self, store: &Store) -> Result<Source, SetupError> {
+        let bookmark = store.bookmark(&self.id).await.map_err(SetupError::Store)?;
+        let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
+        Ok(Source::new(self.id.clone(), setup::poller_of(self.id.as_str(), &self.polling, bookmark)?))
+    }
+}
+
+impl ReadyDestination {
+    /// The destination at its position; its dead letters lie in the folder `state`.
+    pub(super) async fn open(self, store: &Store, state: &Path, voice: &Voice) -> Result<Outlet, SetupError> {
+        let Self { name, settings, plans, sink, framing } = self;
+        // The forwarder's own events go everywhere.
+        let only = settings.sources.as_ref().map(|sources| {
+            let named = sources.iter().map(|source| SourceId::new(source.as_str()));
+            named.chain([SourceId::own()]).collect()
+        });
+        let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
+        let converter = setup::converter(&settings, plans.borrow().clone());
+        let rate = Rate::new(&settings.limits);
+        let dead = DeadLetters::of(state, reader.name().as_str());
+        // What was only handed over, or is on the disk, is not to be waited for.
+        let age = if settings.transport.has_receipts() { settings.age } else { Duration::ZERO };
+        Ok(Outlet::new(reader, plans, converter, framing, sink, rate, age, dead, voice.clone()))
+    }
+}
+
+/// The plans of each mapping that a destination names, made once.
+#[derive(Debug, Default)]
+pub(super) struct Mappings {
+    /// Those of the shipped mapping alone, which never change.
+    shipped: Option<watch::Receiver<Arc<Plans>>>,
+    pub(super) folders: BTreeMap<String, Folder>,
+}
+
+impl Mappings {
+    /// The plans of a mapping, compiled when they are asked for first.
+    fn open(
+        &mut self,
+        name: Option<&str>,
+        config: &Config,
+    ) -> Result<watch::Receiver<Arc<Plans>>, SetupError> {
+        if let Some(plans) = self.plans(name) {
+            return Ok(plans);
+        }
+        let key = setup::pseudonym_key(config, name).cloned();
+        let compile = {
+            let name = name.map(str::to_owned);
+            move |customers: &[MappingFile]| {
+                let (key, name) = (key.as_ref(), name.as_deref());
+                setup::with_key(setup::keyable(customers, key, name)?, key, name)
+            }
+        };
+        match name.and_then(|name| Some((name, &config.mappings.get(name)?.dir))) {
+            None => {
+                let plans = watch::Sender::new(Arc::new(compile(&[])?)).subscribe();
+                Ok(self.shipped.insert(plans).clone())
+            }
+            Some((name, dir)) => {
+                let folder = Folder::open(name.to_owned(), dir.clone(), Box::new(compile))?;
+                let plans = folder.plans();
+                self.folders.insert(name.to_owned(), folder);
+                Ok(plans)
+            }
+        }
+    }
+
+    /// The plans of a mapping, as they change; those of the shipped one without a name.
+    fn plans(&self, name: Option<&str>) -> Option<watch::Receiver<Arc<Plans>>> {
+        match name {
+            None => self.shipped.clone(),
+            Some(name) => self.folders.get(name).map(Folder::plans),
+        }
+    }
+
+    fn take_over(&mut self, mut running: Self, changed: &Difference) {
+        self.shipped = running.shipped.or(self.shipped.take());
+        for (name, folder) in &mut self.folders {
+            match running.folders.remove(name) {
+                Some(before) if changed.changed.contains(name) => folder.replace(before),
+                // It knows what it was told of.
+                Some(before) => *folder = before,
+                None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The tasks of a path at work, one a source and one a destination, and how they change meanwhile.
+//!
+//! A change has two steps: first all that goes comes to its end, then what is new begins. A source
+//! ends where it is, for its bookmark moves only with what it covers. A destination begins no further
+//! batch, and what is on its way is waited for. Then its reader is free for the one that follows,
+//! which goes on at its position.
+//!
+//! **Invariant:** what did not change is not touched.
+//! **Invariant:** nothing new begins before all that goes is gone: two tasks never write one file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::forward::{Forwarded, Outlet};
+use super::poll::{Polled, Reading, Source};
+use super::prepared::{ReadyDestination, ReadySource};
+use super::setup::SetupError;
+use super::standing::Standing;
+use super::voice::Voice;
+use super::{Ends, LAST_RECEIPTS, Mode, RunError};
+use crate::store::{ReaderName, SourceId, Store};
+use crate::telemetry::chain;
+
+/// How far each source has been read, as it changes.
+pub(super) type Readings = Vec<(SourceId, watch::Receiver<Reading>)>;
+
+/// How each destination stands, as it changes.
+pub(super) type Standings = Vec<(ReaderName, watch::Receiver<Standing>)>;
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    pub(super) mode: Mode,
+    pub(super) store: Store,
+    voice: Voice,
+    /// Those of the whole path.
+    pub(super) ends: Ends,
+    pub(super) pollers: JoinSet<(SourceId, Result<Polled, RunError>)>,
+    pub(super) forwarders: JoinSet<(ReaderName, Result<Outlet, RunError>)>,
+    /// Destinations that are wanted no more, or not as they were, say farewell.
+    pub(super) leaving: JoinSet<(ReaderName, Result<Forwarded, RunError>)>,
+    /// The folder of the store.
+    state: PathBuf,
+    /// What is at work, each with ends of its own.
+    sources: BTreeMap<SourceId, (Ends, watch::Receiver<Reading>)>,
+    destinations: BTreeMap<ReaderName, Destination>,
+    readings: watch::Sender<Readings>,
+    standings: watch::Sender<Standings>,
+    last_receipts: watch::Sender<Duration>,
+    change: Option<Change>,
+}
+
+/// A destination at work.
+#[derive(Debug)]
+struct Destination {
+    ends: Ends,
+    /// How long its last receipts may take.
+    last_receipts: Duration,
+    standing: watch::Receiver<Standing>,
+}
+
+/// What shall be other than it is.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// Sources that end.
+    pub(super) ending: BTreeSet<SourceId>,
+    /// Destinations that end; they go on at their positions where they begin again.
+    pub(super) closing: BTreeSet<ReaderName>,
+    pub(super) sources: Vec<ReadySource>,
+    pub(super) destinations: Vec<ReadyDestination>,
+    /// Those of `closing` that do not begin again: their positions are forgotten.
+    pub(super) removed: BTreeSet<ReaderName>,
+    /// Told when all of it is done; dropped when the path came to its end before that.
+    pub(super) done: oneshot::Sender<Vec<Abandoned>>,
+}
+
+/// A destination that is no more, with entries that were not delivered to it.
+#[derive(Debug)]
+pub(super) struct Abandoned {
+    pub(super) destination: ReaderName,
+    /// At most; those of sources that it did not take are counted too.
+    pub(super) entries: u64,
+}
+
+impl Tasks {
+    pub(super) fn new(mode: Mode, store: Store, state: PathBuf, voice: Voice) -> Self {
+        Self {
+            mode,
+            store,
+            state,
+            voice,
+            ends: Ends::default(),
+            pollers: JoinSet::new(),
+            forwarders: JoinSet::new(),
+            leaving: JoinSet::new(),
+            sources: BTreeMap::new(),
+            destinations: BTreeMap::new(),
+            readings: watch::Sender::default(),
+            standings: watch::Sender::default(),
+            last_receipts: watch::Sender::default(),
+            change: None,
+        }
+    }
+
+    /// How far each source has been read, of those that there are.
+    pub(super) fn readings(&self) -> watch::Receiver<Readings> {
+        self.readings.subscribe()
+    }
+
+    /// How each destination stands, of those that there are.
+    pub(super) fn standings(&self) -> watch::Receiver<Standings> {
+        self.standings.subscribe()
+    }
+
+    /// How long the last receipts may take, of all destinations that there are.
+    pub(super) fn last_receipts(&self) -> watch::Receiver<Duration> {
+        self.last_receipts.subscribe()
+    }
+
+    pub(super) fn poll(&mut self, source: Source) {
+        let (name, ends) = (source.name().clone(), self.ends.of_a_part());
+        self.sources.insert(name.clone(), (ends.clone(), source.reading()));
+        let task = source.run(self.store.clone(), self.mode, ends.stop);
+        self.pollers.spawn(async move { (name, task.await) });
+        self.show();
+    }
+
+    pub(super) fn forward(&mut self, outlet: Outlet) {
+        let (name, ends, mode) = (outlet.name().clone(), self.ends.of_a_part(), self.mode);
+        let destination = Destination {
+            ends: ends.clone(),
+            last_receipts: outlet.age().saturating_add(LAST_RECEIPTS),
+            standing: outlet.standing(),
+        };
+        self.destinations.insert(name.clone(), destination);
+        self.forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
+        self.show();
+    }
+
+    /// Shows what there is.
+    fn show(&self) {
+        let readings = self.sources.iter().map(|(name, (_, reading))| (name.clone(), reading.clone()));
+        self.readings.send_replace(readings.collect());
+        let destinations = self.destinations.iter();
+        let standings = destinations.clone().map(|(name, at_work)| (name.clone(), at_work.standing.clone()));
+        self.standings.send_replace(standings.collect());
+        let longest = destinations.map(|(_, at_work)| at_work.last_receipts).max();
+        self.last_receipts.send_replace(longest.unwrap_or_default());
+    }
+
+    /// Whether a change is under way.
+    pub(super) fn is_changing(&self) -> bool {
+        self.change.is_some()
+    }
+
+    /// Begins a change: has all that goes come to its end.
+    pub(super) fn change(&mut self, mut change: Change) {
+        change.ending.retain(|name| self.sources.contains_key(name));
+        for name in &change.ending {
+            if let Some((ends, _)) = self.sources.remove(name) {
+                ends.stop.cancel();
+            }
+        }
+        change.closing.retain(|name| self.destinations.contains_key(name));
+        for at_work in change.closing.iter().filter_map(|name| self.destinations.get(name)) {
+            let (ends, last_receipts) = (at_work.ends.clone(), at_work.last_receipts);
+            ends.enough.cancel();
+            tokio::spawn(async move {
+                tokio::time::sleep(last_receipts).await;
+                ends.give_up.cancel();
+            });
+        }
+        self.show();
+        self.change = Some(change);
+    }
+
+    /// Lets go of a change that is under way: what has ended is begun again by the next start.
+    pub(super) fn leave_unchanged(&mut self) {
+        self.change = None;
+    }
+
+    /// A source has ended; gives it back unless a change ended it.
+    pub(super) fn polled(&mut self, name: SourceId, polled: Polled) -> Option<(SourceId, Polled)> {
+        if !self.change.as_mut().is_some_and(|change| change.ending.remove(&name)) {
+            return Some((name, polled));
+        }
+        info!(source = %name, stored = polled.fresh, "the source ends: the configuration has changed");
+        None
+    }
+
+    /// A destination has ended; gives it back unless a change ended it.
+    pub(super) fn forwarded(&mut self, name: ReaderName, outlet: Outlet) -> Option<(ReaderName, Outlet)> {
+        if !self.change.as_ref().is_some_and(|change| change.closing.contains(&name)) {
+            return Some((name, outlet));
+        }
+        let at_work = self.destinations.remove(&name);
+        let (mode, ends) = (self.mode, at_work.map(|at_work| at_work.ends).unwrap_or_default());
+        self.leaving.spawn(async move { (name, outlet.finish(mode, &ends).await) });
+        None
+    }
+
+    /// A destination that a change ended has said farewell.
+    pub(super) fn left(&mut self, name: &ReaderName, forwarded: Result<Forwarded, RunError>) {
+        match forwarded {
+            Ok(Forwarded { counts, .. }) => info!(
+                destination = %name, delivered = counts.delivered,
+                "the destination ends: the configuration has changed"
+            ),
+            // What could not be noted is delivered once more, and nothing is lost.
+            Err(error) => warn!(destination = %name, "the destination ends: {}", chain(&error)),
+        }
+        if let Some(change) = &mut self.change {
+            change.closing.remove(name);
+        }
+    }
+
+    /// Once all that goes is gone, begins what is new.
+    pub(super) async fn follow(&mut self) -> Result<(), RunError> {
+        let is_gone = |change: &mut Change| change.ending.is_empty() && change.closing.is_empty();
+        let Some(change) = self.change.take_if(is_gone) else { return Ok(()) };
+        let mut abandoned = Vec::new();
+        for destination in change.removed {
+            let backlog = self.store.backlog(&destination).await.map_err(RunError::Store)?;
+            if let Some(entries) = backlog.map(|backlog| backlog.entries).filter(|entries| *entries > 0) {
+                abandoned.push(Abandoned { destination, entries });
+            }
+        }
+        let stay = self.destinations.keys().cloned();
+        let names: Vec<_> = stay.chain(change.destinations.iter().map(|ready| ready.name.clone())).collect();
+        self.store.retain_readers(&names).await.map_err(RunError::Store)?;
+        for ready in change.destinations {
+            let outlet = ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
+            self.forward(outlet);
+        }
+        for ready in change.sources {
+            let source = ready.open(&self.store).await.map_err(unopened)?;
+            self.poll(source);
+        }
+        self.show();
+        // Whoever asked may have gone.
+        drop(change.done.send(abandoned));
+        Ok(())
+    }
+}
+
+/// All but the store was tried before.
+fn unopened(error: SetupError) -> RunError {
+    match error {
+        SetupError::Store(error) => RunError::Store(error),
+        other => RunError::Bug(chain(&other)),
+    }
+}
