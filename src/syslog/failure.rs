@@ -161,8 +161,9 @@ impl Failure {
         match self {
             Self::Connect(_) | Self::Broken { .. } | Self::Silent { .. } => Fault::Network,
             Self::Tls(tls) if tls.is_ours() => Fault::Settings,
-            Self::WantsTls | Self::NoAnswer { .. } => Fault::Settings,
-            Self::Relp(RelpError::BadFrame(_) | RelpError::NoSyslog) => Fault::Settings,
+            Self::WantsTls
+            | Self::NoAnswer { .. }
+            | Self::Relp(RelpError::BadFrame(_) | RelpError::NoSyslog) => Fault::Settings,
             Self::Tls(_) | Self::Closed { .. } | Self::Unread { .. } | Self::Relp(_) | Self::Refused(_) => {
                 Fault::Receiver
             }
