@@ -47,12 +47,12 @@ mod mapping_shipped;
 #[cfg(test)]
 mod mapping_tools;
 #[cfg(test)]
+mod message_size;
+#[cfg(test)]
 mod misbehaving;
 #[cfg(test)]
 mod problems;
-mod message_size;
 #[cfg(test)]
-mod problems;
 mod proxy;
 #[cfg(test)]
 mod rates;
@@ -60,6 +60,7 @@ mod rates;
 mod real_entries;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
 mod reload_configuration;
 #[cfg(test)]
 mod relp;
