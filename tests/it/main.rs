@@ -75,6 +75,8 @@ mod simulate_slack;
 #[cfg(test)]
 mod slack_poll;
 #[cfg(test)]
+mod status;
+#[cfg(test)]
 mod store_archive;
 #[cfg(test)]
 mod store_contract;

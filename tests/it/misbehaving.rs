@@ -163,7 +163,7 @@ impl Path {
         );
         let config = Config::load(forwarder.config().as_ref()).unwrap();
         let running = App::build(&config).await.unwrap().start(Mode::Forever);
-        let (_, standing) = running.standings().borrow()[0].clone();
+        let standing = running.standings().borrow()[0].standing.clone();
         let stop = Box::new(running.stopper());
         Self { forwarder, standing, stop, running: tokio::spawn(running.finish()), _slack: slack }
     }
