@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::{ConfigFile, runtime, setup_failure};
-use crate::config::Config;
+use crate::config::{Config, Destination, Transport};
 use crate::pipeline::{self, SetupError};
 use crate::report::{self, Exit, Failure, Output};
+use crate::syslog::{Assurance, Probe};
 
 /// Checks configuration and mappings; then token and plan; then each receiver.
 ///
@@ -129,7 +130,7 @@ async fn destinations(config: &Config) -> Vec<Finding> {
             }
         };
         for (place, probed) in sink.probe().await {
-            let outcome = probed.map(|probe| probe.to_string()).map_err(|failure| {
+            let outcome = probed.map(|probe| found(&probe, destination)).map_err(|failure| {
                 let told = Failure::of_error(Exit::Unavailable, &failure);
                 match failure.help() {
                     Some(help) => told.help(help),
@@ -140,6 +141,22 @@ async fn destinations(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What a probe found, and what a delivery there will be worth.
+fn found(probe: &Probe, destination: &Destination) -> String {
+    let (assurance, because) = match (probe, &destination.transport) {
+        // Its answers are part of the protocol, whatever is asked for.
+        (_, Transport::Relp { .. }) => (Assurance::Acknowledged, None),
+        (Probe::Connected { tls }, _) => {
+            Assurance::of_stream(tls.as_ref().map(|tls| tls.version.as_str()), destination.receipts)
+        }
+        (Probe::Local, Transport::File { .. }) => (Assurance::Durable, None),
+        (Probe::Local, _) => (Assurance::HandedOver, None),
+    };
+    let because =
+        because.map_or_else(String::new, |because| format!("; this is less than it could be: {because}"));
+    format!("{probe}; {}{because}", assurance.after(destination.age))
 }
 
 fn shown(config: &Config, findings: &[Finding], json: bool) -> Result<(), Failure> {

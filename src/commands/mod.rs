@@ -10,6 +10,7 @@ mod map;
 mod mapping;
 mod run;
 mod simulate;
+mod status;
 mod stored;
 mod table;
 
@@ -51,6 +52,7 @@ enum Command {
     Check(check::Arguments),
     Map(map::Arguments),
     Mapping(mapping::Arguments),
+    Status(status::Arguments),
     Simulate(simulate::Arguments),
 }
 
@@ -97,6 +99,7 @@ impl Cli {
             Command::Check(arguments) => check::run(&arguments),
             Command::Map(arguments) => map::run(&arguments),
             Command::Mapping(arguments) => mapping::run(&arguments),
+            Command::Status(arguments) => status::run(&arguments),
             Command::Simulate(arguments) => simulate::run(arguments),
         }
     }

@@ -126,8 +126,12 @@ async fn bar(name: String, mut reading: watch::Receiver<Reading>) {
         .progress_chars("=> ");
     let mut drawn: Option<ProgressBar> = None;
     loop {
-        let now = *reading.borrow_and_update();
-        match now.way {
+        let (way, entries) = {
+            let now = reading.borrow_and_update();
+            (now.way, now.polled.fresh)
+        };
+        let way = way.map(|way| (way.start.seconds(), way.next.seconds(), way.goal.seconds()));
+        match way {
             // A normal poll covers a minute or two: not worth a bar.
             Some((start, next, goal)) if goal.saturating_sub(start) > LONG_WAY && goal > next => {
                 let bar = drawn.get_or_insert_with(|| {
@@ -136,8 +140,7 @@ async fn bar(name: String, mut reading: watch::Receiver<Reading>) {
                 bar.set_length(u64::try_from(goal.saturating_sub(start)).unwrap_or(0));
                 bar.set_position(u64::try_from(next.saturating_sub(start)).unwrap_or(0));
                 bar.set_message(format!(
-                    "{} entries, up to {}",
-                    now.polled.fresh,
+                    "{entries} entries, up to {}",
                     crate::event::UnixTime::from_seconds(next)
                 ));
             }

@@ -3,19 +3,18 @@
 //! What a destination leaves unsaid comes from its profile.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::reader::{Section, Word};
-use super::{Mapping, Source, duration, not_yet, rate, size};
+use super::transport::{self, Transport};
+use super::{Mapping, Source, duration, rate, size};
 use crate::cef;
 use crate::mapping::When;
-use crate::net::{Address, Limits, TlsSettings};
+use crate::net::Limits;
 use crate::store::SourceId;
-use crate::syslog::{Facility, Framing, Header, HeaderKind, Profile, Strategy, UnixKind};
+use crate::syslog::{Facility, Header, HeaderKind, Profile, Strategy};
 
 /// One destination.
 #[derive(Debug, Clone)]
@@ -50,63 +49,6 @@ pub struct Destination {
     pub transport: Transport,
 }
 
-/// Exactly one of the transports.
-#[derive(Debug, Clone)]
-pub enum Transport {
-    /// Syslog over TLS.
-    Tls(Tls),
-    /// Syslog over plain TCP.
-    Tcp {
-        /// Tried in this order.
-        to: Vec<Address>,
-        /// How messages are told apart.
-        framing: Framing,
-    },
-    /// Syslog over UDP.
-    Udp {
-        /// Tried in this order.
-        to: Vec<Address>,
-    },
-    /// A Unix socket.
-    Unix {
-        /// Where it lies.
-        path: PathBuf,
-        /// What it takes.
-        kind: UnixKind,
-        /// How messages are told apart, where it is a stream.
-        framing: Framing,
-    },
-    /// Standard output, one message a line.
-    Stdout,
-    /// A file, one message a line.
-    File {
-        /// Created with mode 0600.
-        path: PathBuf,
-    },
-}
-
-impl Transport {
-    /// Somebody says what has arrived.
-    pub fn has_receipts(&self) -> bool {
-        match self {
-            Self::Tls(_) | Self::Tcp { .. } => true,
-            Self::Unix { kind, .. } => *kind != UnixKind::Datagram,
-            Self::Udp { .. } | Self::Stdout | Self::File { .. } => false,
-        }
-    }
-}
-
-/// `[destinations.NAME.tls]`.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// Tried in this order.
-    pub to: Vec<Address>,
-    /// How messages are told apart.
-    pub framing: Framing,
-    /// Whom to trust, and who we are.
-    pub settings: TlsSettings,
-}
-
 /// What a destination may refer to.
 pub(super) struct Names<'a> {
     pub(super) sources: &'a BTreeMap<String, Source>,
@@ -117,7 +59,7 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
     let profile =
         section.parsed("profile", |name| name.parse::<Profile>().map_err(|error| error.to_string()));
     let profile = profile.unwrap_or_default();
-    let (transport, strategy, stream) = match read_transport(section, &profile) {
+    let (transport, strategy, stream) = match transport::read(section, &profile) {
         Some((transport, strategy, stream)) => (Some(transport), strategy, stream),
         None => (None, Strategy::Failover, true),
     };
@@ -168,114 +110,6 @@ fn read_when(section: &Section<'_, '_>, sources: Option<&[String]>, names: &Name
         sources.push(SourceId::OWN);
     }
     section.read_by("when", |file, text, value| When::read(file, text, value, &sources))
-}
-
-/// The transport, what its endpoints are for, and whether it wants a syslog header by itself.
-fn read_transport(section: &Section<'_, '_>, profile: &Profile) -> Option<(Transport, Strategy, bool)> {
-    let given: Vec<(&str, Range<usize>)> = ["tls", "tcp", "udp", "unix", "relp", "stdout", "file"]
-        .into_iter()
-        .filter_map(|key| Some((key, section.place(key)?)))
-        .collect();
-    for key in ["relp"] {
-        if let Some(place) = section.place(key) {
-            section.skip(key);
-            not_yet(section, &place, &format!("`{key}`"), "use `tls` or `tcp`");
-        }
-    }
-    let (first, rest) = given.split_first().or_else(|| {
-        let name = "the destination does not say how to get there";
-        let help = "add one of its tables: tls, tcp, udp, unix, stdout or file";
-        section.problem(&section.span(), "missing", name, help);
-        None
-    })?;
-    for (key, place) in rest {
-        let what = format!("a destination has one transport, here are `{}` and `{key}`", first.0);
-        section.problem(place, "two-transports", what, "make two destinations of it");
-    }
-    let inner = section.section(first.0)?;
-    match first.0 {
-        "tls" => {
-            let strategy = read_strategy(&inner);
-            Some((Transport::Tls(read_tls(&inner, profile)?), strategy, true))
-        }
-        "tcp" => {
-            let (to, framing) = (read_to(&inner), read_framing(&inner, profile.tcp_framing));
-            let strategy = read_strategy(&inner);
-            inner.finish();
-            Some((Transport::Tcp { to: to?, framing }, strategy, true))
-        }
-        "udp" => {
-            let (to, strategy) = (read_to(&inner), read_strategy(&inner));
-            inner.finish();
-            Some((Transport::Udp { to: to? }, strategy, true))
-        }
-        "unix" => {
-            let path = read_path(&inner, "the socket", "path = \"/dev/log\"");
-            let kinds =
-                [("auto", UnixKind::Any), ("datagram", UnixKind::Datagram), ("stream", UnixKind::Stream)];
-            let kind = inner.one_of("kind", &kinds).unwrap_or(UnixKind::Any);
-            let framing = read_framing(&inner, Framing::Newline);
-            inner.finish();
-            Some((Transport::Unix { path: path?, kind, framing }, Strategy::Failover, true))
-        }
-        "stdout" => {
-            inner.finish();
-            Some((Transport::Stdout, Strategy::Failover, false))
-        }
-        "file" => {
-            let path = read_path(&inner, "the file", "path = \"/var/log/slack.cef\"");
-            inner.finish();
-            Some((Transport::File { path: path? }, Strategy::Failover, false))
-        }
-        _ => None,
-    }
-}
-
-fn read_path(section: &Section<'_, '_>, what: &str, example: &str) -> Option<PathBuf> {
-    let path = section.text("path");
-    if section.place("path").is_none() {
-        let help = format!("write `{example}`");
-        section.problem(&section.span(), "missing", format!("{what} has no `path`"), help);
-    }
-    Some(path?.text.into())
-}
-
-fn read_strategy(section: &Section<'_, '_>) -> Strategy {
-    let choices = [("failover", Strategy::Failover), ("balance", Strategy::Balance)];
-    section.one_of("strategy", &choices).unwrap_or_default()
-}
-
-fn read_tls(tls: &Section<'_, '_>, profile: &Profile) -> Option<Tls> {
-    let to = read_to(tls);
-    let framing = read_framing(tls, profile.tls_framing);
-    let settings = super::tls::read(tls);
-    tls.finish();
-    Some(Tls { to: to?, framing, settings })
-}
-
-fn read_to(section: &Section<'_, '_>) -> Option<Vec<Address>> {
-    const HELP: &str = "write `to = [\"siem.example.com:6514\"]`";
-    if section.place("to").is_none() {
-        section.problem(&section.span(), "missing", "the transport does not say `to` where", HELP);
-    }
-    let words = section.texts("to")?;
-    if words.is_empty() {
-        section.problem(&section.place("to")?, "missing", "`to` names no receiver", HELP);
-        return None;
-    }
-    let read = |word: &Word<'_>| {
-        word.text
-            .parse::<Address>()
-            .map_err(|error| section.problem(&word.span, "bad-address", error.to_string(), HELP))
-            .ok()
-    };
-    let to: Vec<_> = words.iter().filter_map(read).collect();
-    (to.len() == words.len()).then_some(to)
-}
-
-fn read_framing(section: &Section<'_, '_>, usual: Framing) -> Framing {
-    let choices = [("octet-counting", Framing::OctetCounting), ("newline", Framing::Newline)];
-    section.one_of("framing", &choices).unwrap_or(usual)
 }
 
 fn read_header(section: &Section<'_, '_>, profile: &Profile, stream: bool) -> Header {

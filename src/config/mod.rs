@@ -11,7 +11,9 @@ mod rate;
 mod reader;
 mod secret;
 mod source;
+mod telemetry;
 mod tls;
+mod transport;
 mod units;
 
 use std::collections::BTreeMap;
@@ -23,9 +25,11 @@ use crate::problem::Problem;
 use crate::store::SourceId;
 use reader::{Reader, Section};
 
-pub use destination::{Destination, Tls, Transport};
+pub use destination::Destination;
 pub use secret::{SecretError, SecretFrom};
 pub use source::Source;
+pub use telemetry::Telemetry;
+pub use transport::{Tls, Transport};
 pub use units::{duration, size};
 
 /// A whole configuration.
@@ -39,7 +43,10 @@ pub struct Config {
     pub destinations: BTreeMap<String, Destination>,
     /// Folders of mapping files that lie over the shipped ones, by name.
     pub mappings: BTreeMap<String, Mapping>,
-    /// Settings that this version knows but does not act on yet, in words.
+    /// Where the forwarder shows how it is.
+    pub telemetry: Telemetry,
+    /// What is to be known of these settings, in words: those that this version does not act on yet,
+    /// and those that open something.
     pub remarks: Vec<String>,
     /// The text that says all this, by which a later one is told apart.
     pub text: Arc<str>,
@@ -142,10 +149,11 @@ fn read(top: &Section<'_, '_>) -> Config {
             Some((checked, destination))
         })
         .collect();
-    for (key, what) in [("telemetry", "metrics, health and status pages"), ("notify", "notices into Slack")] {
-        if top.skip(key) {
-            remarks.push(format!("[{key}] is not acted on: this version has no {what} yet"));
-        }
+    let telemetry = top
+        .section("telemetry")
+        .map_or_else(Telemetry::default, |given| telemetry::read(&given, &mut remarks));
+    if top.skip("notify") {
+        remarks.push("[notify] is not acted on: this version has no notices into Slack yet".to_owned());
     }
     for (table, none, example) in [
         ("sources", no_sources, "[sources.acme-audit]"),
@@ -157,7 +165,7 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
-    Config { state, sources, destinations, mappings, remarks, text: Arc::default() }
+    Config { state, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
 }
 
 fn read_version(top: &Section<'_, '_>) {

@@ -77,15 +77,39 @@ fn names_must_be_defined_in_the_file() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused_by_name() {
-    for (extra, what) in
-        [("[destinations.b.relp]\nto = [\"h:1\"]\n", "`relp`"), ("[state]\nnats = \"nats://h\"\n", "NATS")]
-    {
+    for (extra, what) in [("[state]\nnats = \"nats://h\"\n", "NATS")] {
         let found = problems(&(SMALLEST.to_owned() + extra));
         assert!(found.iter().any(|(code, text)| *code == "not-yet" && text.contains(what)), "{found:?}");
     }
     let config =
-        Config::parse("f", &(SMALLEST.to_owned() + "[telemetry]\nlisten = \"127.0.0.1:9464\"\n")).unwrap();
-    assert_eq!(config.remarks.len(), 1);
+        Config::parse("f", &(SMALLEST.to_owned() + "[notify.security]\n[telemetry]\nheartbeat = \"5m\"\n"))
+            .unwrap();
+    let [heartbeat, notify] = config.remarks.as_slice() else { panic!("{:?}", config.remarks) };
+    assert!(heartbeat.contains("`heartbeat`") && notify.contains("[notify]"), "{:?}", config.remarks);
+}
+
+#[test]
+fn status_is_shown_to_this_machine_alone_unless_another_address_is_written() {
+    let listen = |line: &str| {
+        let config = Config::parse("f", &format!("{SMALLEST}[telemetry]\n{line}\n")).unwrap();
+        (config.telemetry.listen.map(|listen| listen.to_string()), config.remarks.join(""))
+    };
+    let usual = (Some("127.0.0.1:9464".to_owned()), String::new());
+    assert_eq!(
+        Config::parse("f", SMALLEST).unwrap().telemetry.listen,
+        listen("").0.map(|a| a.parse().unwrap())
+    );
+    assert_eq!(listen(""), usual);
+    assert_eq!(listen("listen = \"off\""), (None, String::new()));
+    assert_eq!(listen("listen = \"[::1]:80\""), (Some("[::1]:80".to_owned()), String::new()));
+    let (open, remark) = listen("listen = \"0.0.0.0:9464\"");
+    assert_eq!(open.as_deref(), Some("0.0.0.0:9464"));
+    assert!(remark.contains("other machines can read there"), "{remark}");
+    for wrong in ["localhost:9464", "9464", "127.0.0.1", "127.0.0.1:0"] {
+        let found = problems(&format!("{SMALLEST}[telemetry]\nlisten = \"{wrong}\"\n"));
+        assert_eq!(found[0].0, "bad-value", "{wrong}");
+    }
+    assert_eq!(problems(&format!("{SMALLEST}[telemetry]\nlistens = \"off\"\n"))[0].0, "unknown-key");
 }
 
 #[test]

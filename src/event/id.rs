@@ -3,6 +3,8 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// One of the logs that the forwarder knows.
@@ -189,9 +191,9 @@ impl Action {
     }
 }
 
-/// Whole seconds since 1970: the resolution of Slack's audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-#[serde(transparent)]
+/// Whole seconds since 1970: the resolution of Slack's audit log. In JSON of ours it is a text of
+/// RFC 3339, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnixTime(i64);
 
 impl UnixTime {
@@ -238,6 +240,20 @@ impl fmt::Display for UnixTime {
     }
 }
 
+impl Serialize for UnixTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnixTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let time: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
+        Ok(Self(time.as_second()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,6 +266,15 @@ mod tests {
         for json in ["\"yesterday\"", "1.787680154e9", "1e9"] {
             assert_eq!(UnixTime::of_json(json), None, "{json}");
         }
+    }
+
+    #[test]
+    fn in_json_a_time_is_a_text_of_rfc_3339() {
+        let time = UnixTime(1_787_680_154);
+        let json = serde_json::to_string(&time).unwrap();
+        assert_eq!(json, "\"2026-08-25T17:49:14Z\"");
+        assert_eq!(serde_json::from_str::<UnixTime>(&json).unwrap(), time);
+        assert!(serde_json::from_str::<UnixTime>("\"yesterday\"").is_err());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tracing::{debug, error, info, warn};
 use super::book::{Book, Key};
 use super::convert::Converter;
 use super::dead::DeadLetters;
-use super::standing::{LastFault, Link, Standing, State};
+use super::standing::{LastFault, Link, Seen, Standing, State};
 use super::tally::{Counts, Tally};
 use super::voice::Voice;
 use super::{Ends, Mode, RunError};
@@ -607,6 +607,7 @@ impl Outlet {
                 .tls
                 .as_ref()
                 .map(|tls| format!("{}, {}, {}", tls.version, tls.cipher, tls.verification)),
+            certificates: link.tls.iter().flat_map(|tls| tls.chain.iter().map(Seen::from)).collect(),
         };
         Standing {
             state,

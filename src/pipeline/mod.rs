@@ -14,8 +14,9 @@
 //! **Invariant:** a reader's position moves only past what the receiver has, as far as that can be
 //! known (`book`).
 //!
-//! Beside these tasks, `reload` looks at the configuration and the mapping folders, and `own` stores
-//! what the forwarder has to say of itself as entries like Slack's. What changes in the configuration
+//! Beside these tasks, `reload` looks at the configuration and the mapping folders, `outage` and
+//! `expiry` at the destinations, `own` stores what the forwarder has to say of itself as entries like
+//! Slack's, and `status` shows how it is to those who ask. What changes in the configuration
 //! `following` makes ready and `tasks` carries out.
 //!
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
@@ -24,9 +25,11 @@ mod book;
 mod convert;
 mod dead;
 mod difference;
+mod expiry;
 mod following;
 mod forward;
 mod news;
+mod outage;
 mod own;
 mod poll;
 mod prepared;
@@ -34,6 +37,7 @@ mod reload;
 mod settling;
 mod setup;
 mod standing;
+mod status;
 mod tally;
 mod tasks;
 mod voice;
@@ -48,6 +52,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::slack::Clock;
 use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 use crate::telemetry::chain;
 use following::Following;
@@ -57,9 +62,10 @@ use tasks::{Change, Tasks};
 
 pub use convert::Converter;
 pub use forward::Forwarded;
-pub use poll::{Polled, Reading};
+pub use poll::{Phase, Polled, Reading, Way};
 pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
-pub use standing::{LastFault, Link, Standing, State};
+pub use standing::{LastFault, Link, Seen, Standing, State};
+pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};
 pub use tally::Counts;
 
 /// Everything that is needed, checked and opened; nothing moves yet.
@@ -67,7 +73,7 @@ pub use tally::Counts;
 pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
-    destinations: Vec<forward::Outlet>,
+    destinations: Vec<(forward::Outlet, prepared::Beside)>,
     mappings: Mappings,
     /// What is in force, and the polling that it came to.
     config: Config,
@@ -95,6 +101,8 @@ pub struct Running {
     reload: Arc<Notify>,
     /// Looks at the configuration and the mapping folders; it ends with the path, however that ends.
     reloading: JoinSet<()>,
+    /// Shows how it is, to the very end.
+    showing: JoinSet<()>,
     voice: voice::Voice,
     recording: voice::Recording,
 }
@@ -220,10 +228,10 @@ impl App {
         // A single pass is no news, and by cron it would be the same two events again and again.
         if mode == Mode::Forever {
             let sources = sources.iter().map(|source| source.name().as_str());
-            let destinations = destinations.iter().map(|outlet| outlet.name().as_str());
+            let destinations = destinations.iter().map(|(outlet, _)| outlet.name().as_str());
             voice.say(OwnEvent::started(sources, destinations));
         }
-        let state = config.state.dir.clone();
+        let (state, listen) = (config.state.dir.clone(), config.telemetry.listen);
         let recording = recorder.start(store.clone());
         let reload = Arc::new(Notify::new());
         let mut reloading = JoinSet::new();
@@ -232,14 +240,26 @@ impl App {
             .filter(|_| mode == Mode::Forever)
             .map(|file| Following::new(file, config, ready, store.clone(), to));
         reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
-        let mut tasks = Tasks::new(mode, store, state, voice.clone());
+        let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone());
         for source in sources {
             tasks.poll(source);
         }
-        for outlet in destinations {
-            tasks.forward(outlet);
+        for (outlet, beside) in destinations {
+            tasks.forward(outlet, beside);
         }
-        Running { tasks, changes, reload, reloading, voice, recording }
+        let board = status::Board {
+            started_at: Clock::system().now(),
+            store,
+            dir: state,
+            sources: tasks.readings(),
+            destinations: tasks.standings(),
+            stop: tasks.ends.stop.clone(),
+        };
+        let mut showing = JoinSet::new();
+        if let Some(listen) = listen {
+            showing.spawn(status::show(listen, Arc::new(board).pages()));
+        }
+        Running { tasks, changes, reload, reloading, showing, voice, recording }
     }
 }
 
@@ -269,7 +289,7 @@ impl Running {
     }
 
     /// How each destination stands, as it changes; and so do the destinations that there are.
-    pub fn standings(&self) -> watch::Receiver<Vec<(ReaderName, watch::Receiver<Standing>)>> {
+    pub fn standings(&self) -> watch::Receiver<Vec<Outgoing>> {
         self.tasks.standings()
     }
 
@@ -278,7 +298,7 @@ impl Running {
     /// # Errors
     /// The first failure. All that was stored and not delivered is there at the next start.
     pub async fn finish(self) -> Result<Finished, RunError> {
-        let Self { mut tasks, mut changes, reloading, voice, recording, .. } = self;
+        let Self { mut tasks, mut changes, reloading, showing, voice, recording, .. } = self;
         let (mode, store, ends) = (tasks.mode, tasks.store.clone(), tasks.ends.clone());
         let watching = tokio::spawn(watch_store(store.clone(), voice.clone()));
         let grace = tokio::spawn(grace(ends.clone(), tasks.last_receipts()));
@@ -346,6 +366,7 @@ impl Running {
             }
         }
         grace.abort();
+        drop(showing);
         let closed = store.close().await;
         match failure {
             Some(error) => Err(error),

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::standing::LastFault;
 use super::{Mode, RunError};
-use crate::slack::{self, Class, Failed, Page, Pass, Poller, SlackError, Step};
+use crate::event::{Entry, UnixTime};
+use crate::slack::{self, Class, Clock, Failed, Page, Pass, Poller, SlackError, Step};
 use crate::store::{Batch, Bookmark, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -28,7 +31,7 @@ pub(super) struct Source {
 }
 
 /// What was read from a source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Polled {
     /// Entries stored.
     pub fresh: u64,
@@ -40,13 +43,51 @@ pub struct Polled {
     pub not_entries: u64,
 }
 
-/// How far a source has been read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How far a source has been read, and how that goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
-    /// The counts.
+    /// What it is at.
+    pub phase: Phase,
+    /// The counts since the start.
     pub polled: Polled,
-    /// The way of the present catch-up: its first second, the next one to read, the last one.
-    pub way: Option<(i64, i64, i64)>,
+    /// The way of the present catch-up.
+    pub way: Option<Way>,
+    /// The last second that has been read.
+    pub read_up_to: Option<UnixTime>,
+    /// When Slack last answered with entries, or with the news that there are none.
+    pub answered_at: Option<UnixTime>,
+    /// When the newest entry read since the start happened.
+    pub newest_entry: Option<UnixTime>,
+    /// The last failure, also when it is over.
+    pub fault: Option<LastFault>,
+}
+
+/// What a source is at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Slack has not answered yet.
+    #[default]
+    Starting,
+    /// It reads what has happened meanwhile.
+    CatchingUp,
+    /// All that has settled is read.
+    CaughtUp,
+    /// Slack could not be read; it is tried again.
+    Failing,
+    /// Slack refuses it, which only a person can undo.
+    Refused,
+}
+
+/// A catch-up under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// Its first second.
+    pub start: UnixTime,
+    /// The next one to read.
+    pub next: UnixTime,
+    /// The last one.
+    pub goal: UnixTime,
 }
 
 /// A catch-up says where it is so often.
@@ -55,8 +96,9 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 const PATIENCE: u32 = 5;
 
 impl Source {
-    pub(super) fn new(name: SourceId, poller: Poller) -> Self {
-        let (reading, _) = watch::channel(Reading::default());
+    /// A source that was read up to, and with, that second before.
+    pub(super) fn new(name: SourceId, poller: Poller, read_up_to: Option<UnixTime>) -> Self {
+        let (reading, _) = watch::channel(Reading { read_up_to, ..Reading::default() });
         let polled = Polled::default();
         Self {
             name,
@@ -88,10 +130,10 @@ impl Source {
         let polling = async {
             // With `start = "now"` there is nothing to ask for at first, and a token that is refused
             // must not take minutes to show.
-            if let Err(error) = self.poller.probe().await.outcome
-                && is_refusal(&error)
-            {
-                self.failed(error, Duration::ZERO, mode)?;
+            match self.poller.probe().await.outcome {
+                Ok(()) => self.answered(),
+                Err(error) if is_refusal(&error) => self.failed(error, Duration::ZERO, mode)?,
+                Err(_) => {}
             }
             let mut caught_up = false;
             loop {
@@ -121,6 +163,7 @@ impl Source {
 
     async fn store(&mut self, store: &Store, page: Page) -> Result<(), RunError> {
         let Page { entries, bookmark, not_entries, progress } = page;
+        let newest = entries.iter().map(Entry::at).max();
         let batch = Batch { source: self.name.clone(), entries, bookmark: Bookmark::new(bookmark) };
         let appended = store.append(batch).await.map_err(RunError::Store)?;
         let (fresh, seen) = (appended.fresh as u64, appended.seen as u64);
@@ -137,10 +180,17 @@ impl Source {
         // The page that only notes where a source begins was not asked for.
         if progress.window.seconds() > 0 {
             self.recovered();
+            self.answered();
         }
-        let way = (progress.pass == Pass::Front)
-            .then(|| (progress.start.seconds(), progress.next.seconds(), progress.goal.seconds()));
-        self.reading.send_replace(Reading { polled: self.polled, way });
+        self.reading.send_modify(|reading| {
+            reading.polled = self.polled;
+            reading.newest_entry = reading.newest_entry.max(newest);
+            if progress.pass == Pass::Front {
+                let slack::Progress { start, next, goal, .. } = progress;
+                reading.way = Some(Way { start, next, goal });
+                reading.read_up_to = reading.read_up_to.max(Some(next.plus(-1)));
+            }
+        });
         if self.said.elapsed() >= SAY_EVERY && progress.pass == Pass::Front {
             self.said = Instant::now();
             self.current = false;
@@ -156,7 +206,14 @@ impl Source {
         if !std::mem::replace(&mut self.current, true) {
             info!(source = %self.name, up_to = %caught_up.up_to, entries = self.polled.fresh, "caught up");
         }
-        self.reading.send_replace(Reading { polled: self.polled, way: None });
+        self.reading.send_modify(|reading| {
+            // Where nothing has settled yet Slack was not asked, and a failure stands.
+            if self.failing.is_none() {
+                reading.phase = Phase::CaughtUp;
+            }
+            reading.way = None;
+            reading.read_up_to = reading.read_up_to.max(Some(caught_up.up_to));
+        });
         self.said = Instant::now();
         if caught_up.clock_behind > Duration::ZERO {
             warn!(
@@ -171,6 +228,15 @@ impl Source {
         let text = chain(&error);
         let refused = is_refusal(&error);
         let retry_in_s = retry_in.as_secs_f32();
+        self.reading.send_modify(|reading| {
+            reading.phase = if refused { Phase::Refused } else { Phase::Failing };
+            reading.fault = Some(LastFault {
+                at: Clock::system().now(),
+                failures: self.failures,
+                what: text.clone(),
+                help: Some(error.help().to_owned()),
+            });
+        });
         if self.failing.as_ref() != Some(&text) {
             if refused {
                 error!(source = %self.name, retry_in_s, help = error.help(), "Slack refuses the source: {text}");
@@ -187,6 +253,16 @@ impl Source {
             }
             Mode::Once | Mode::Forever => Ok(()),
         }
+    }
+
+    /// Notes that Slack gave an answer that is none of an error.
+    fn answered(&self) {
+        self.reading.send_modify(|reading| {
+            reading.answered_at = Some(Clock::system().now());
+            if reading.phase != Phase::CaughtUp {
+                reading.phase = Phase::CatchingUp;
+            }
+        });
     }
 
     fn recovered(&mut self) {

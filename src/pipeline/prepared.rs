@@ -18,10 +18,11 @@ use super::forward::Outlet;
 use super::poll::Source;
 use super::reload::Folder;
 use super::setup::{self, SetupError};
+use super::status::Route;
 use super::voice::Voice;
 use crate::config::{self, Config};
 use crate::mapping::{MappingFile, Plans};
-use crate::net::Rate;
+use crate::net::{ClientTls, Rate};
 use crate::slack;
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
@@ -50,6 +51,16 @@ pub(super) struct ReadyDestination {
     plans: watch::Receiver<Arc<Plans>>,
     sink: Sink,
     framing: Framing,
+    beside: Beside,
+}
+
+/// What is to be known of a destination beside what it delivers by.
+#[derive(Debug)]
+pub(super) struct Beside {
+    /// How it is reached.
+    pub(super) route: Route,
+    /// The certificate that we show, as its files have it.
+    pub(super) own_certificate: Option<ClientTls>,
 }
 
 impl Prepared {
@@ -63,8 +74,12 @@ impl Prepared {
         for (name, settings) in &config.destinations {
             let plans = mappings.open(settings.mapping.as_deref(), config)?;
             let (sink, framing) = setup::sink(name, settings)?;
+            let beside = Beside {
+                route: Route::of(&settings.transport),
+                own_certificate: setup::own_certificate(name, settings)?,
+            };
             let (name, settings) = (ReaderName::new(name.as_str()), settings.clone());
-            destinations.push(ReadyDestination { name, settings, plans, sink, framing });
+            destinations.push(ReadyDestination { name, settings, plans, sink, framing, beside });
         }
         let ready = |(name, source): (&String, &config::Source)| {
             Ok(ReadySource { id: SourceId::new(name.as_str()), polling: setup::polling(name, source)? })
@@ -91,14 +106,21 @@ impl ReadySource {
     pub(super) async fn open(&self, store: &Store) -> Result<Source, SetupError> {
         let bookmark = store.bookmark(&self.id).await.map_err(SetupError::Store)?;
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
-        Ok(Source::new(self.id.clone(), setup::poller_of(self.id.as_str(), &self.polling, bookmark)?))
+        let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
+        let read_up_to = bookmark.and_then(|bookmark| slack::read_up_to(bookmark).ok());
+        Ok(Source::new(self.id.clone(), poller, read_up_to))
     }
 }
 
 impl ReadyDestination {
     /// The destination at its position; its dead letters lie in the folder `state`.
-    pub(super) async fn open(self, store: &Store, state: &Path, voice: &Voice) -> Result<Outlet, SetupError> {
-        let Self { name, settings, plans, sink, framing } = self;
+    pub(super) async fn open(
+        self,
+        store: &Store,
+        state: &Path,
+        voice: &Voice,
+    ) -> Result<(Outlet, Beside), SetupError> {
+        let Self { name, settings, plans, sink, framing, beside } = self;
         // The forwarder's own events go everywhere.
         let only = settings.sources.as_ref().map(|sources| {
             let named = sources.iter().map(|source| SourceId::new(source.as_str()));
@@ -110,7 +132,8 @@ impl ReadyDestination {
         let dead = DeadLetters::of(state, reader.name().as_str());
         // What was only handed over, or is on the disk, is not to be waited for.
         let age = if settings.transport.has_receipts() { settings.age } else { Duration::ZERO };
-        Ok(Outlet::new(reader, plans, converter, framing, sink, rate, age, dead, voice.clone()))
+        let outlet = Outlet::new(reader, plans, converter, framing, sink, rate, age, dead, voice.clone());
+        Ok((outlet, beside))
     }
 }
 

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::convert::Converter;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{Address, Roots, TlsError, http_tls};
+use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
 use crate::problem::Problem;
 use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
@@ -232,6 +232,19 @@ pub fn sink(name: &str, destination: &Destination) -> Result<(Sink, Framing), Se
             (endpoints, tls.framing)
         }
         Transport::Tcp { to, framing } => (to.iter().cloned().map(Endpoint::tcp).collect(), *framing),
+        Transport::Relp { to, tls } => {
+            let clients = match tls {
+                Some(tls) => tls
+                    .clients(to)
+                    .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })?
+                    .into_iter()
+                    .map(Some)
+                    .collect(),
+                None => vec![None; to.len()],
+            };
+            let endpoints = to.iter().cloned().zip(clients);
+            (endpoints.map(|(address, tls)| Endpoint::relp(address, tls)).collect(), Framing::Bare)
+        }
         Transport::Udp { to } => {
             let endpoint = |address: &Address| Endpoint::Udp { address: address.clone() };
             (to.iter().map(endpoint).collect(), Framing::Newline)
@@ -249,6 +262,26 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
     let clients = tls.settings.clients(&tls.to)?;
     let endpoint = |(address, client): (&Address, _)| Endpoint::tls(address.clone(), client);
     Ok(tls.to.iter().zip(clients).map(endpoint).collect())
+}
+
+/// The certificate that we show to the receivers of a destination, to look at how long it holds.
+pub(super) fn own_certificate(
+    name: &str,
+    destination: &Destination,
+) -> Result<Option<ClientTls>, SetupError> {
+    let (Transport::Tls(Tls { settings, .. }) | Transport::Relp { tls: Some(settings), .. }) =
+        &destination.transport
+    else {
+        return Ok(None);
+    };
+    // It trusts nobody, and connects nowhere.
+    let look = |client| ClientTls::new(Trust::Pinned(Vec::new()), Some(client));
+    settings
+        .client
+        .as_ref()
+        .map(look)
+        .transpose()
+        .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })
 }
 
 /// The converter of a destination.

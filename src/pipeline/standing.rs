@@ -2,14 +2,15 @@
 //!
 //! **Invariant:** facts and their words alone; nothing is decided by them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::tally::Counts;
 use crate::event::UnixTime;
+use crate::net::Certificate;
 use crate::syslog::Assurance;
 
 /// One destination at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
     /// What it does.
     pub state: State,
@@ -30,7 +31,7 @@ pub struct Standing {
 }
 
 /// What a destination does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Nothing waits to be delivered.
@@ -51,7 +52,7 @@ pub enum State {
 }
 
 /// One open connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Where to.
     pub endpoint: String,
@@ -61,10 +62,37 @@ pub struct Link {
     pub because: Option<String>,
     /// `TLS 1.3, TLS_AES_256_GCM_SHA384, verified as siem.example.com`
     pub tls: Option<String>,
+    /// The certificates that the receiver showed, its own first.
+    #[serde(default)]
+    pub certificates: Vec<Seen>,
+}
+
+/// A certificate that was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Whose it is: the common name, or else the organization.
+    pub subject: Option<String>,
+    /// Who issued it, in the same form.
+    pub issuer: Option<String>,
+    /// The last second in which it holds.
+    pub not_after: Option<UnixTime>,
+    /// `sha-256:…`
+    pub fingerprint: String,
+}
+
+impl From<&Certificate> for Seen {
+    fn from(certificate: &Certificate) -> Self {
+        Self {
+            subject: certificate.subject.clone(),
+            issuer: certificate.issuer.clone(),
+            not_after: certificate.not_after.map(|end| UnixTime::from_seconds(end.as_second())),
+            fingerprint: certificate.fingerprint.to_string(),
+        }
+    }
 }
 
 /// A fault and its cure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastFault {
     /// When it was last seen.
     pub at: UnixTime,

@@ -9,7 +9,7 @@ use crate::event::{Entry, Log};
 use crate::mapping::Applied;
 
 /// Counts since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Events that count as delivered.
     pub delivered: u64,

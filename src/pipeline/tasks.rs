@@ -18,11 +18,11 @@ use tracing::{info, warn};
 
 use super::forward::{Forwarded, Outlet};
 use super::poll::{Polled, Reading, Source};
-use super::prepared::{ReadyDestination, ReadySource};
+use super::prepared::{Beside, ReadyDestination, ReadySource};
 use super::setup::SetupError;
-use super::standing::Standing;
+use super::status::Outgoing;
 use super::voice::Voice;
-use super::{Ends, LAST_RECEIPTS, Mode, RunError};
+use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage};
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -30,7 +30,7 @@ use crate::telemetry::chain;
 pub(super) type Readings = Vec<(SourceId, watch::Receiver<Reading>)>;
 
 /// How each destination stands, as it changes.
-pub(super) type Standings = Vec<(ReaderName, watch::Receiver<Standing>)>;
+pub(super) type Standings = Vec<Outgoing>;
 
 /// All of them.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ struct Destination {
     ends: Ends,
     /// How long its last receipts may take.
     last_receipts: Duration,
-    standing: watch::Receiver<Standing>,
+    shown: Outgoing,
 }
 
 /// What shall be other than it is.
@@ -130,12 +130,19 @@ impl Tasks {
         self.show();
     }
 
-    pub(super) fn forward(&mut self, outlet: Outlet) {
+    pub(super) fn forward(&mut self, outlet: Outlet, beside: Beside) {
         let (name, ends, mode) = (outlet.name().clone(), self.ends.of_a_part(), self.mode);
+        let Beside { route, own_certificate } = beside;
+        let shown = Outgoing { name: name.clone(), route, age: outlet.age(), standing: outlet.standing() };
+        // By cron it would be the same events again and again. They end with what they look at.
+        if mode == Mode::Forever {
+            tokio::spawn(outage::watch(shown.clone(), self.voice.clone()));
+            tokio::spawn(expiry::watch(shown.clone(), own_certificate, self.voice.clone()));
+        }
         let destination = Destination {
             ends: ends.clone(),
             last_receipts: outlet.age().saturating_add(LAST_RECEIPTS),
-            standing: outlet.standing(),
+            shown,
         };
         self.destinations.insert(name.clone(), destination);
         self.forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
@@ -147,8 +154,7 @@ impl Tasks {
         let readings = self.sources.iter().map(|(name, (_, reading))| (name.clone(), reading.clone()));
         self.readings.send_replace(readings.collect());
         let destinations = self.destinations.iter();
-        let standings = destinations.clone().map(|(name, at_work)| (name.clone(), at_work.standing.clone()));
-        self.standings.send_replace(standings.collect());
+        self.standings.send_replace(destinations.clone().map(|(_, at_work)| at_work.shown.clone()).collect());
         let longest = destinations.map(|(_, at_work)| at_work.last_receipts).max();
         self.last_receipts.send_replace(longest.unwrap_or_default());
     }
@@ -234,8 +240,9 @@ impl Tasks {
         let names: Vec<_> = stay.chain(change.destinations.iter().map(|ready| ready.name.clone())).collect();
         self.store.retain_readers(&names).await.map_err(RunError::Store)?;
         for ready in change.destinations {
-            let outlet = ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
-            self.forward(outlet);
+            let (outlet, beside) =
+                ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
+            self.forward(outlet, beside);
         }
         for ready in change.sources {
             let source = ready.open(&self.store).await.map_err(unopened)?;

@@ -38,6 +38,8 @@ pub struct AuthorityError(#[from] rcgen::Error);
 pub enum Term {
     /// Since yesterday, for ninety days.
     Now,
+    /// Since yesterday, for five days more.
+    Ending,
     /// Until yesterday.
     Past,
     /// From tomorrow on.
@@ -96,6 +98,7 @@ fn params(subject: &str, names: &[&str], term: Term) -> Result<CertificateParams
     params.distinguished_name.push(DnType::CommonName, subject);
     let (from, until) = match term {
         Term::Now => (-1, 90),
+        Term::Ending => (-85, 5),
         Term::Past => (-90, -1),
         Term::Future => (1, 90),
     };

@@ -65,6 +65,14 @@ impl Bookmark {
     }
 }
 
+/// The last second that a source with this stored bookmark has read.
+///
+/// # Errors
+/// It is no bookmark that this program can read.
+pub fn read_up_to(bookmark: &[u8]) -> Result<UnixTime, BadBookmark> {
+    Bookmark::from_bytes(bookmark).map(|bookmark| bookmark.next.plus(-1))
+}
+
 #[derive(Deserialize)]
 struct Version {
     v: u64,
@@ -91,6 +99,7 @@ mod tests {
         assert_eq!(bookmark.next, UnixTime::from_seconds(1_787_680_154));
         assert_eq!(bookmark.verified, UnixTime::from_seconds(1_787_676_554));
         assert_eq!(bookmark.to_bytes(), STORED_V1);
+        assert_eq!(read_up_to(STORED_V1).unwrap(), UnixTime::from_seconds(1_787_680_153));
     }
 
     #[test]

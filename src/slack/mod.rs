@@ -32,7 +32,7 @@ mod walk;
 mod window;
 
 pub use actions::ActionList;
-pub use bookmark::BadBookmark;
+pub use bookmark::{BadBookmark, read_up_to};
 pub use budget::Budget;
 pub use clock::Clock;
 pub use error::{Class, SlackError};

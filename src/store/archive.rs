@@ -17,8 +17,8 @@ use rusqlite::Connection;
 use super::batch::Header;
 use super::error::{Lost, OpenError, StoreError};
 use super::eye::{Eye, Look};
-use super::ledger::{Extent, Position};
-use super::{SourceId, folder, schema};
+use super::ledger::{Extent, Ledger, Position, Unreliable};
+use super::{Backlog, Bookmark, ReaderName, SourceId, folder, schema};
 use crate::event::Entry;
 
 /// A store that is looked at, and left alone. See the module's head.
@@ -30,6 +30,17 @@ pub struct Archive {
     eye: Eye,
     extent: Extent,
     lost: Vec<Lost>,
+}
+
+/// How far everybody is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// Entries kept, delivered ones included.
+    pub entries: u64,
+    /// How far each source has been read; the forwarder itself is among them.
+    pub sources: Vec<(SourceId, Bookmark)>,
+    /// What each destination has still to be given.
+    pub readers: Vec<(ReaderName, Backlog)>,
 }
 
 impl Archive {
@@ -86,6 +97,34 @@ impl Archive {
     ) -> Result<(), StoreError> {
         let from = self.extent.beginning();
         self.walk(from, source, each)
+    }
+
+    /// How far every source has been read, and every destination been given.
+    ///
+    /// # Errors
+    /// The rows that say so cannot be read, or do not hold their checks.
+    pub fn survey(&mut self) -> Result<Survey, OpenError> {
+        let surveyed = match self.ledger() {
+            // A service that started meanwhile may have been half through a change.
+            Err(Unreliable::Damaged(_)) if self.look_again().unwrap_or(false) => self.ledger(),
+            other => other,
+        };
+        surveyed.map_err(|unreliable| match unreliable {
+            Unreliable::Damaged(what) => OpenError::damaged(&self.path, what),
+            Unreliable::Unread(source) => OpenError::of("read", &self.path, source),
+        })
+    }
+
+    fn ledger(&self) -> Result<Survey, Unreliable> {
+        // One moment for all the rows.
+        let db = self.eye.db().unchecked_transaction()?;
+        let (ledger, _damaged) = Ledger::load(&db)?;
+        let with_backlog = |(name, reader)| Ok((name, ledger.backlog(&db, reader)?));
+        let readers = ledger.readers.iter().map(|(name, row)| (name.clone(), row));
+        let readers = readers.map(with_backlog).collect::<rusqlite::Result<_>>()?;
+        let sources = ledger.sources.iter().map(|(name, source)| (name.clone(), source.bookmark.clone()));
+        let entries = ledger.extent.entries.saturating_sub(ledger.extent.gone);
+        Ok(Survey { entries, sources: sources.collect(), readers })
     }
 
     /// The damage that was met so far.

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row};
 
+use super::batch::Header;
 use super::check::{self, Seal, Sealed};
-use super::{Bookmark, ReaderName, SourceId, Spent};
+use super::{Backlog, Bookmark, ReaderName, SourceId, Spent};
 use crate::event::UnixTime;
 
 /// Which batches there are.
@@ -310,6 +311,13 @@ impl Ledger {
             }
         }
         Ok((readers, damaged))
+    }
+
+    /// What lies behind a reader's position.
+    pub(super) fn backlog(&self, db: &Connection, reader: &ReaderRow) -> rusqlite::Result<Backlog> {
+        let Position { batch, serial, .. } = reader.position;
+        let oldest = Header::find(db, batch)?.map(|header| header.first);
+        Ok(Backlog { entries: self.extent.entries.saturating_sub(serial), oldest })
     }
 
     /// All batches before this one were delivered to every reader.

@@ -71,11 +71,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::event::{Entry, UnixTime};
-pub use archive::Archive;
+pub use archive::{Archive, Survey};
 pub use error::{Lost, OpenError, Repair, StoreError};
 pub use lease::Lease;
 use ledger::Extent;
@@ -207,7 +208,8 @@ pub struct Usage {
 }
 
 /// Why a store takes no more entries for now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Full {
     /// It is at its size limit, with entries that are not delivered yet.
     Limit,
@@ -216,7 +218,7 @@ pub enum Full {
 }
 
 /// What a reader has still to deliver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backlog {
     /// Entries behind its position, those of sources that it passes over included.
     pub entries: u64,

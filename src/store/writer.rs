@@ -388,11 +388,7 @@ impl Writer {
 
     fn backlog(&self, name: &ReaderName) -> Result<Option<Backlog>, StoreError> {
         let Some(reader) = self.ledger.readers.get(name) else { return Ok(None) };
-        let Position { batch, serial, .. } = reader.position;
-        let entries = self.ledger.extent.entries.saturating_sub(serial);
-        let oldest = Header::find(&self.db, batch)
-            .map_err(|source| StoreError::of("read", &self.path, source))?
-            .map(|header| header.first);
-        Ok(Some(Backlog { entries, oldest }))
+        let backlog = self.ledger.backlog(&self.db, reader);
+        backlog.map(Some).map_err(|source| StoreError::of("read", &self.path, source))
     }
 }

@@ -6,12 +6,13 @@ use tokio::net::{TcpStream, UnixDatagram, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
+use super::assurance::Assurance;
 use super::failure::Failure;
 use super::line::{
     Datagram, End, File, Io, Kind, Patience, Proof, Records, Relp, Stdout, Stream, Wire, can_be_opened, shown,
 };
 use super::probe::{Probe, ProbedTls};
-use super::sink::{Assurance, Timeouts};
+use super::sink::Timeouts;
 use crate::net::{self, Address, Certificate, TlsClient};
 
 /// One place that takes messages.
@@ -208,7 +209,10 @@ impl Endpoint {
                 net::connect_udp(address, timeouts.connect).await?;
                 Ok(Probe::Local)
             }
-            Self::Unix { path, kind } => unix(path, *kind).await.map(|_| Probe::Local),
+            Self::Unix { path, kind } => unix(path, *kind).await.map(|socket| match socket {
+                Socket::Datagram(_) => Probe::Local,
+                Socket::Stream(_) => Probe::Connected { tls: None },
+            }),
             Self::Stdout => Ok(Probe::Local),
             Self::File { path } => match can_be_opened(path).await {
                 Ok(()) => Ok(Probe::Local),
@@ -220,17 +224,12 @@ impl Endpoint {
 
 /// What shows that something has arrived, what that is worth, and why it is not worth more.
 fn proof(tls: Option<&ProbedTls>, wanted: &Wanted) -> (Proof, (Assurance, Option<&'static str>)) {
-    let at_end = |because| (Proof::End, (Assurance::ReadAtEnd, Some(because)));
-    if !wanted.receipts {
-        return (Proof::Flush, (Assurance::Flushed, Some("`receipts` is off")));
-    }
-    match tls {
-        None => at_end("without TLS 1.3 a receiver shows what it has read only when a connection ends"),
-        Some(tls) if tls.version != "TLS 1.3" => {
-            at_end("the receiver speaks TLS 1.2 only, and shows what it has read when a connection ends")
-        }
-        Some(_) if wanted.mute => at_end(MUTE),
-        Some(_) => (Proof::Answers, (Assurance::Read, None)),
+    let worth = Assurance::of_stream(tls.map(|tls| tls.version.as_str()), wanted.receipts);
+    match worth.0 {
+        Assurance::Flushed => (Proof::Flush, worth),
+        Assurance::Read if wanted.mute => (Proof::End, (Assurance::ReadAtEnd, Some(MUTE))),
+        Assurance::Read => (Proof::Answers, worth),
+        _ => (Proof::End, worth),
     }
 }
 

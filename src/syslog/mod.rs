@@ -13,6 +13,7 @@
 //! **Invariant:** nothing here knows Slack or mappings, and nothing here keeps an event: what has to
 //! be sent again is asked for again.
 
+mod assurance;
 mod endpoint;
 mod failure;
 mod format;
@@ -24,6 +25,7 @@ mod profile;
 pub mod relp;
 mod sink;
 
+pub use assurance::Assurance;
 pub use endpoint::{Endpoint, Link, UnixKind};
 pub use failure::{Failure, Fault, SendError};
 pub use format::{EventTime, Format, Header};
@@ -32,4 +34,4 @@ pub use line::LineId;
 pub use message::{BadFacility, Facility, Severity};
 pub use probe::{Probe, ProbedTls};
 pub use profile::{BadProfile, HeaderKind, Profile};
-pub use sink::{Assurance, Event, Farewell, Settings, Sink, Strategy, Timeouts};
+pub use sink::{Event, Farewell, Settings, Sink, Strategy, Timeouts};

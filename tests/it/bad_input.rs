@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use slackcef::net::Fingerprint;
 use slackcef::simulate::authority::Term;
 use slackcef::simulate::receiver::{Fault, Receiver, ServerTls, Settings};
 use slackcef::simulate::slack::{self, Plan, Slack, TOKEN, Trouble, When};
@@ -247,6 +250,21 @@ async fn an_unknown_authority_is_told() {
     let (certificates, others) = (Certificates::new(), Certificates::new());
     let output = checked_receiver(serving(others.server()), &certificates, "").await;
     assert_says(&output, 69, &["authority", "help:"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_that_does_not_fit_is_shown_the_one_that_would() {
+    let certificates = Certificates::new();
+    let (ours, other) = (certificates.server(), certificates.server());
+    let pin = |identity: &slackcef::simulate::authority::Identity| {
+        let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+        Fingerprint::of(&certificate).to_string()
+    };
+    let set = |identity| format!("fingerprints = [\"{}\"]\n", pin(identity));
+    let output = checked_receiver(serving(ours.clone()), &certificates, &set(&ours)).await;
+    assert_says(&output, 0, &["verified as 127.0.0.1 and by its fingerprint"]);
+    let output = checked_receiver(serving(ours.clone()), &certificates, &set(&other)).await;
+    assert_says(&output, 69, &["not a pinned one", &pin(&ours), "help:", "compare"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -129,6 +129,7 @@ fn help_ends_with_an_example() {
         "mapping init",
         "mapping test",
         "mapping diff",
+        "status",
         "simulate slack",
         "simulate receiver",
     ] {

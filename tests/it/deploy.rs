@@ -172,7 +172,8 @@ fn cef_of(message: &str) -> &str {
     cef.strip_suffix('\n').unwrap_or(cef)
 }
 
-/// A relay, and the part of a configuration that delivers to it.
+/// A relay that passes on to `siem` what comes by `input`, and the part of a configuration that
+/// delivers to it.
 async fn relay(kind: Kind, input: &str, certificates: &Certificates, siem: SocketAddr) -> (Site, String) {
     let (folder, out) = match kind {
         Kind::Rsyslog => ("rsyslog", "00-slackcef-out.conf"),
@@ -186,11 +187,19 @@ async fn relay(kind: Kind, input: &str, certificates: &Certificates, siem: Socke
     // rsyslog wants the ruleset before the input, syslog-ng takes either order.
     let site = Site::start(kind, certificates, &[&out, &input], &places, "").await;
     let readme = text_of("deploy/relay/README.md");
-    let snippet = destinations(&readme).into_iter().find(|block| block.contains(".tls]")).unwrap();
-    let places = [
-        ("127.0.0.1:6514", site.address().to_string()),
-        ("/etc/slackcef/ca.pem", certificates.ca().to_str().unwrap().to_owned()),
-    ];
+    let table = input.trim_end_matches(".conf").rsplit('-').next().unwrap();
+    let snippet = destinations(&readme)
+        .into_iter()
+        .find(|block| block.contains(&format!("[destinations.relay.{table}]")))
+        .unwrap_or_else(|| panic!("the README shows no {table}"));
+    let places = match table {
+        "unix" => vec![("/run/slackcef", site.dir().to_str().unwrap().to_owned())],
+        "relp" => vec![("127.0.0.1:2514", site.address().to_string())],
+        _ => vec![
+            ("127.0.0.1:6514", site.address().to_string()),
+            ("/etc/slackcef/ca.pem", certificates.ca().to_str().unwrap().to_owned()),
+        ],
+    };
     let snippet =
         places.iter().fold(snippet.to_owned(), |snippet, (place, with)| placed(&snippet, &[(place, with)]));
     (site, snippet)
@@ -198,41 +207,45 @@ async fn relay(kind: Kind, input: &str, certificates: &Certificates, siem: Socke
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rsyslog_as_a_relay_passes_messages_on_unchanged() {
-    let certificates = Certificates::new();
-    let mut siem = siem(&certificates, ANY).await;
-    let (site, destination) =
-        relay(Kind::Rsyslog, "10-slackcef-in-tls.conf", &certificates, siem.address()).await;
-    for (header, expected) in
-        [("rfc5424", "<134>1 2025-12-19T01:00:00Z fw1 CEF - - - "), ("rfc3164", "<134>Dec 19 01:00:00 fw1 ")]
-    {
-        let arrived = passed_on(&destination, header, &mut siem, &site).await;
-        let headers: BTreeSet<_> = arrived
-            .iter()
-            .filter(|message| message.contains("hostile-"))
-            .map(|message| message.split("CEF:0|").next().unwrap())
-            .collect();
-        assert_eq!(headers, BTreeSet::from([expected]));
+    for input in ["10-slackcef-in-tls.conf", "10-slackcef-in-relp.conf", "10-slackcef-in-unix.conf"] {
+        let certificates = Certificates::new();
+        let mut siem = siem(&certificates, ANY).await;
+        let (site, destination) = relay(Kind::Rsyslog, input, &certificates, siem.address()).await;
+        for (header, expected) in [
+            ("rfc5424", "<134>1 2025-12-19T01:00:00Z fw1 CEF - - - "),
+            ("rfc3164", "<134>Dec 19 01:00:00 fw1 "),
+        ] {
+            let arrived = passed_on(&destination, header, &mut siem, &site).await;
+            assert_eq!(headers(&arrived), BTreeSet::from([expected]), "{input}");
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn syslog_ng_as_a_relay_passes_cef_on_whole_behind_a_header_of_its_own() {
-    let certificates = Certificates::new();
-    let mut siem = siem(&certificates, ANY).await;
-    let (site, destination) =
-        relay(Kind::SyslogNg, "slackcef-in-tls.conf", &certificates, siem.address()).await;
-    let arrived = passed_on(&destination, "rfc5424", &mut siem, &site).await;
-    let headers: BTreeSet<_> = arrived
-        .iter()
-        .filter(|message| message.contains("hostile-"))
-        .map(|message| message.split("CEF:0|").next().unwrap())
-        .collect();
-    assert_eq!(headers, BTreeSet::from(["<134>1 2025-12-19T01:00:00+00:00 fw1 CEF - - - "]));
+    for input in ["slackcef-in-tls.conf", "slackcef-in-unix.conf"] {
+        let certificates = Certificates::new();
+        let mut siem = siem(&certificates, ANY).await;
+        let (site, destination) = relay(Kind::SyslogNg, input, &certificates, siem.address()).await;
+        let arrived = passed_on(&destination, "rfc5424", &mut siem, &site).await;
+        // What comes by a socket of this machine it numbers.
+        let data = if input.contains("unix") { "[meta sequenceId=\"" } else { "- " };
+        let expected = format!("<134>1 2025-12-19T01:00:00+00:00 fw1 CEF - - {data}");
+        for header in headers(&arrived) {
+            assert!(header.starts_with(&expected), "{input}: {header}");
+        }
+    }
+}
+
+/// What stands before the CEF of the events that were made at one time.
+fn headers(arrived: &[String]) -> BTreeSet<&str> {
+    let hostile = arrived.iter().filter(|message| message.contains("externalId=hostile-"));
+    hostile.map(|message| message.split("CEF:0|").next().unwrap()).collect()
 }
 
 /// Delivers to the relay, and gives back what the SIEM has of it: each line once, and whole.
 async fn passed_on(destination: &str, header: &str, siem: &mut Receiver, site: &Site) -> Vec<String> {
-    let keys = format!("profile = \"generic\"\nhostname = \"fw1\"\nheader = \"{header}\"");
+    let keys = format!("profile = \"generic\"\nhostname = \"fw1\"\nage = \"1s\"\nheader = \"{header}\"");
     let sent = delivered(&placed(destination, &[("profile = \"generic\"", &keys)])).await;
     let arrived = arrive(siem, &sent, site).await;
     let lines = arrived.iter().map(|message| cef_of(message).to_owned()).collect();
@@ -248,6 +261,11 @@ async fn rsyslog_as_a_relay_has_on_disk_what_it_has_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn syslog_ng_as_a_relay_has_on_disk_what_it_has_read() {
     keeps(Kind::SyslogNg, "slackcef-in-tls.conf").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rsyslog_as_a_relay_has_on_disk_what_it_has_acknowledged_over_relp() {
+    keeps(Kind::Rsyslog, "10-slackcef-in-relp.conf").await;
 }
 
 /// The SIEM is away, the relay takes all that comes, is killed, and starts again; so does the SIEM.
@@ -280,13 +298,9 @@ async fn the_log_forwarder_of_sentinel_hands_the_agent_every_line() {
     let file = "receivers/sentinel/60-slackcef.conf";
     let site = Site::start(Kind::Rsyslog, &certificates, &[file], &[], &forward).await;
     let readme = text_of("deploy/receivers/sentinel/README.md");
-    let sent = delivered(&with_certificate(
-        destinations(&readme)[0],
-        "forwarder.example.com:6514",
-        &certificates,
-        &site,
-    ))
-    .await;
+    let snippet = placed(destinations(&readme)[0], &[("profile = \"sentinel\"", QUICKLY)]);
+    let sent =
+        delivered(&with_certificate(&snippet, "forwarder.example.com:6514", &certificates, &site)).await;
     // The profile's size fits into what rsyslog takes; beside it lie the whole lines.
     let fitting: BTreeSet<String> = sent.iter().filter(|line| line.len() < 7_000).cloned().collect();
     let mut whole = BTreeSet::new();
@@ -300,6 +314,9 @@ async fn the_log_forwarder_of_sentinel_hands_the_agent_every_line() {
     }
     assert_eq!(fitting.difference(&whole).collect::<Vec<_>>(), Vec::<&String>::new());
 }
+
+/// The profile, without its long wait for what may lie in the forwarder's memory: the program ends sooner.
+const QUICKLY: &str = "profile = \"sentinel\"\nage = \"1s\"";
 
 /// A snippet whose sender shows a certificate, with this test's files and the site's address in it.
 fn with_certificate(snippet: &str, at: &str, certificates: &Certificates, site: &Site) -> String {

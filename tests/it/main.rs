@@ -49,7 +49,10 @@ mod mapping_tools;
 #[cfg(test)]
 mod message_size;
 #[cfg(test)]
+mod misbehaving;
+#[cfg(test)]
 mod problems;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod rates;
@@ -57,6 +60,7 @@ mod rates;
 mod real_entries;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
 mod reload_configuration;
 #[cfg(test)]
 mod relp;
@@ -70,6 +74,8 @@ mod simulate_receiver;
 mod simulate_slack;
 #[cfg(test)]
 mod slack_poll;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod store_archive;
 #[cfg(test)]

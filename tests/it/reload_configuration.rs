@@ -6,10 +6,10 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slackcef::cef::{self, Decoded};
-use slackcef::simulate::receiver::{self, Arrival, Receiver};
+use slackcef::simulate::receiver::{self, Arrival, Fault, Receiver};
 use slackcef::simulate::slack::{Generated, Pace, Plan, Slack};
 use tempfile::TempDir;
 
@@ -123,7 +123,12 @@ struct Seen {
 
 impl Collector {
     async fn start() -> Self {
-        let mut receiver = Receiver::start(receiver::Settings::default()).await.unwrap();
+        Self::troubled(Vec::new()).await
+    }
+
+    async fn troubled(faults: Vec<Fault>) -> Self {
+        let settings = receiver::Settings { faults, ..receiver::Settings::default() };
+        let mut receiver = Receiver::start(settings).await.unwrap();
         let (address, seen) = (receiver.address(), Arc::<Mutex<Seen>>::default());
         let to = Arc::clone(&seen);
         tokio::spawn(async move {
@@ -228,6 +233,26 @@ async fn a_destination_that_changes_under_load_loses_and_repeats_nothing() {
     let told = "the configuration was read again: changed destination changing";
     assert_eq!(stage.own_messages("configuration-reloaded"), [told, told]);
     assert_eq!(stage.own("configuration-refused").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_receiver_never_confirmed_goes_to_the_next_one() {
+    const COUNT: usize = 100;
+    let stalled = Collector::troubled(vec![Fault::StallAfter(3); 1000]).await;
+    let good = Collector::start().await;
+    let pace = Pace::Over(Duration::from_secs(3600));
+    let generated = Generated { count: Some(COUNT as u64), pace, ..Generated::default() };
+    let plan = Plan { generated: Some(generated), ..Plan::default() };
+    let stage = Stage::set(plan, &stalled.table("siem", "age = \"1s\"")).await;
+    let running = stage.forwarder.start(&[]);
+    until(&running, || stalled.count("CEF:0|") >= 3 && ids(&stage.path("witness")).len() == COUNT).await;
+    stage.write(&good.table("siem", "age = \"1s\""));
+    until(&running, || good.count("CEF:0|Slack|") >= COUNT).await;
+    let log = ends_well(running).await;
+    let messages = good.messages();
+    let indices: Vec<_> =
+        messages.iter().filter(|message| is_of_slack(message)).map(|message| index(message)).collect();
+    assert_eq!((indices.len(), BTreeSet::from_iter(indices).len()), (COUNT, COUNT), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use slackcef::event::Entry;
-use slackcef::store::{Archive, OpenError, Settings, SourceId};
+use slackcef::store::{Archive, Backlog, OpenError, Settings, SourceId, Survey};
 
 use crate::store_support::*;
 
@@ -128,6 +128,45 @@ async fn damage_is_told_and_passed_over() {
     let lost: Vec<_> = archive.lost().iter().map(|lost| (lost.batches.clone(), lost.entries)).collect();
     assert_eq!(lost, [(2..=2, 10), (4..=4, 10)]);
     assert_eq!(Archive::open(&settings.dir).unwrap().last(3, None).unwrap(), [], "the last three are lost");
+}
+
+#[tokio::test]
+async fn a_survey_says_how_far_everybody_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let store = open(&settings);
+    append(&store, "a", 0..10).await;
+    append(&store, "b", 100..110).await;
+    let mut fast = reader(&store, "fast").await;
+    let slow = reader(&store, "slow").await;
+    drain_sound(&mut fast).await;
+    append(&store, "a", 10..13).await;
+    let found = |survey: Survey| {
+        let sources: Vec<_> =
+            survey.sources.iter().map(|(name, at)| (name.to_string(), bookmarked(at))).collect();
+        assert_eq!(sources, [("a".to_owned(), 13), ("b".to_owned(), 110)]);
+        assert_eq!(survey.entries, 23);
+        survey.readers
+    };
+    let open_now = found(Archive::open(&settings.dir).unwrap().survey().unwrap());
+    let expected = [("fast", 3, 10), ("slow", 23, 0)].map(|(name, entries, oldest)| {
+        (reader_name(name), Backlog { entries, oldest: Some(entry(oldest).at()) })
+    });
+    assert_eq!(open_now, expected);
+    for (name, backlog) in &open_now {
+        assert_eq!(store.backlog(name).await.unwrap().as_ref(), Some(backlog), "the service says the same");
+    }
+    drop((fast, slow));
+    store.close().await.unwrap();
+    let before = files(&settings.dir);
+    assert_eq!(found(Archive::open(&settings.dir).unwrap().survey().unwrap()), expected);
+    assert_eq!(files(&settings.dir), before);
+    Connection::open(settings.dir.join("store.db"))
+        .unwrap()
+        .execute_batch("UPDATE source SET bookmark = x'00' WHERE name = 'a'")
+        .unwrap();
+    let error = Archive::open(&settings.dir).unwrap().survey().unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
 }
 
 #[tokio::test]

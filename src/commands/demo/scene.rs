@@ -57,6 +57,9 @@ age = "1s"
 [destinations.siem.tls]
 to = ["{receiver}"]
 ca = "{ca}"
+
+[telemetry]
+listen = "off"
 "#,
             state = folder.path().join("state").display(),
             token = token.display(),

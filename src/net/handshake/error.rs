@@ -272,11 +272,11 @@ impl HandshakeError {
 
 /// What the receiver showed, where it showed anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown(Option<Certificate>);
+pub struct Shown(Option<Box<Certificate>>);
 
 impl From<Option<Certificate>> for Shown {
     fn from(leaf: Option<Certificate>) -> Self {
-        Self(leaf)
+        Self(leaf.map(Box::new))
     }
 }
 

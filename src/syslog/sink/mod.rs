@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout_at};
 
+use super::assurance::Assurance;
 use super::endpoint::{Endpoint, Link, Wanted};
 use super::failure::{Failure, SendError};
 use super::frames::Frames;
@@ -82,25 +83,6 @@ pub enum Strategy {
     Failover,
     /// All get their share.
     Balance,
-}
-
-/// What it means here that an event counts as delivered, the least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Assurance {
-    /// Given away; nobody will say whether it arrived: UDP, datagram sockets, standard output.
-    HandedOver,
-    /// Left this machine's program on a connection that was healthy afterwards: receipts are off.
-    Flushed,
-    /// The receiver's program has read it, which shows when a connection is ended: TLS 1.2, TCP,
-    /// Unix streams.
-    ReadAtEnd,
-    /// The receiver's program has read it, which shows within the connection: TLS 1.3.
-    Read,
-    /// The receiver itself said so: RELP.
-    Acknowledged,
-    /// It is on the disk: files.
-    Durable,
 }
 
 /// How long each step may take.

@@ -185,7 +185,7 @@ pub(crate) fn tools() -> PathBuf {
 }
 
 /// Every folder that holds a library.
-fn libraries(root: &Path) -> String {
+pub(crate) fn libraries(root: &Path) -> String {
     let mut found = BTreeSet::new();
     let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {

@@ -43,14 +43,18 @@ fn command() -> Command {
 
 impl Forwarder {
     /// Reads `slack` with the lines `source` added to its table, and delivers to `destinations`.
+    ///
+    /// Status is shown nowhere, for tests run side by side, unless `destinations` has a `[telemetry]`.
     pub(crate) fn new(slack: &Slack, source: &str, destinations: &str) -> Self {
+        let telemetry =
+            if destinations.contains("[telemetry]") { "" } else { "\n[telemetry]\nlisten = \"off\"\n" };
         let dir = tempfile::tempdir().unwrap();
         let token = dir.path().join("token");
         fs::write(&token, slack.token()).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
             "version = 1\n[state]\ndir = {state:?}\n[sources.acme]\nlog = \"audit\"\ntoken = {{ file = {token:?} }}\n\
-             base_url = {url:?}\n{source}\n{destinations}",
+             base_url = {url:?}\n{source}\n{destinations}{telemetry}",
             state = dir.path().join("state").to_str().unwrap(),
             token = token.to_str().unwrap(),
             url = slack.base_url(),

@@ -24,7 +24,7 @@ pub(crate) struct Site {
     /// Certificates, configuration, spool and logs; they outlive the process.
     dir: TempDir,
     daemon: Daemon,
-    /// Where port 6514 went; none where nothing listens on it.
+    /// Where port 6514 or 2514 went; none where nothing listens on it.
     port: Option<u16>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn text_of(path: &str) -> String {
 
 impl Site {
     /// Starts the daemon with these files of `deploy/`, one after the other. Certificates, logs and
-    /// spools are in its own folder, port 6514 becomes a free one, and `places` are replaced as well;
+    /// spools are in its own folder, port 6514 or 2514 becomes a free one, and `places` are replaced as well;
     /// `more` is put in front, for what is the rest of the machine's configuration.
     pub(crate) async fn start(
         kind: Kind,
@@ -95,7 +95,7 @@ impl Site {
         }
     }
 
-    /// Where port 6514 went.
+    /// Where port 6514 or 2514 went.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port.expect("it listens on a port")))
     }
@@ -152,7 +152,11 @@ fn configuration(
     let given = places.iter().map(|(place, with)| ((*place).to_owned(), (*with).to_owned()));
     // The addresses of others first: they may end in the port that is our own.
     let shipped = given.chain(own).fold(shipped, |shipped, (place, with)| shipped.replace(&place, &with));
-    let shipped = shipped.replace("\"6514\"", &format!("\"{port}\"")).replace("(6514)", &format!("({port})"));
+    // The ports of TLS and of RELP.
+    let port = port.to_string();
+    let shipped = ["\"6514\"", "(6514)", "\"2514\""].iter().fold(shipped, |shipped, given| {
+        shipped.replace(given, &given.replace("6514", &port).replace("2514", &port))
+    });
     text + &shipped
 }
 
