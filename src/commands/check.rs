@@ -146,6 +146,8 @@ async fn destinations(config: &Config) -> Vec<Finding> {
 /// What a probe found, and what a delivery there will be worth.
 fn found(probe: &Probe, destination: &Destination) -> String {
     let (assurance, because) = match (probe, &destination.transport) {
+        // Its answers are part of the protocol, whatever is asked for.
+        (_, Transport::Relp { .. }) => (Assurance::Acknowledged, None),
         (Probe::Connected { tls }, _) => {
             Assurance::of_stream(tls.as_ref().map(|tls| tls.version.as_str()), destination.receipts)
         }

@@ -411,7 +411,7 @@ impl Outlet {
                 // What the line had not written is gone with it, and the buffers are.
                 let framing = self.framing;
                 self.spare.extend((0..unwritten).map(|_| Frames::new(framing)));
-                if self.book.failed(line, lane, barren) > 0 || barren {
+                if self.book.failed(line, lane) > 0 || barren {
                     self.failed(error, mode)?;
                 } else {
                     debug!(destination = %self.name(), "an idle connection ended: {}", chain(&error));

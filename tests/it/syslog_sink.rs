@@ -545,7 +545,7 @@ async fn a_port_of_the_wrong_kind_is_named_as_one() {
     let error = sink_to_it.deliver(batch(Framing::Newline, 1)).await.unwrap_err();
     assert_eq!(
         shown(&error),
-        "the port wants TLS, and was spoken to without\nhelp: set [destinations.NAME.tls] in place of `tcp`"
+        "the port wants TLS, and was spoken to without\nhelp: set [destinations.NAME.tls] in place of `tcp`, or give [destinations.NAME.relp] a `tls`"
     );
 }
 

@@ -1,5 +1,6 @@
 //! One connection from its acceptance to its end, with what goes wrong on it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::io::poll_read_buf;
 
 use super::fault::Fault;
 use super::frame::next_frame;
@@ -135,15 +137,10 @@ impl Connection {
                 stream.reset_when_closed();
                 return self.end(framing.rest, Ended::ByFault).await;
             }
-            if !self.manners.mute {
-                stream.answer_key_update();
-                let _answered = stream.flush().await;
-            }
             let most = pace.next().await.min(bytes_left);
             framing.rest.reserve(PIECE);
-            let mut piece = (&mut stream).take(most);
             let read = tokio::select! {
-                read = piece.read_buf(&mut framing.rest) => read,
+                read = hear(&mut stream, &mut framing.rest, most, !self.manners.mute) => read,
                 () = tick(&mut talk) => {
                     say(&mut stream).await;
                     continue;
@@ -270,6 +267,24 @@ async fn tick(interval: &mut Option<Interval>) {
             interval.tick().await;
         }
     }
+}
+
+/// Reads what there is, and answers the questions behind it: all before them is stored by now.
+async fn hear(
+    stream: &mut (impl Wire + ?Sized),
+    into: &mut BytesMut,
+    most: u64,
+    answers: bool,
+) -> std::io::Result<usize> {
+    std::future::poll_fn(|cx| {
+        let read = poll_read_buf(Pin::new(&mut (&mut *stream).take(most)), cx, into);
+        if read.is_pending() && answers {
+            stream.answer_key_update();
+            let _flushed = Pin::new(&mut *stream).poll_flush(cx);
+        }
+        read
+    })
+    .await
 }
 
 /// Says something, if the sender takes it.

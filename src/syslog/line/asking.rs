@@ -19,8 +19,8 @@ pub(super) struct Asking {
     asked: u32,
     answered: u32,
     last_asked: Instant,
-    /// When the second question was asked, which any peer answers that answers at all.
-    asked_twice: Option<Instant>,
+    /// Since when two questions lie before the peer, of which any peer answers one that answers at all.
+    owed_since: Option<Instant>,
     /// The last order written.
     written: Option<u64>,
     /// The last order that an answer covers.
@@ -38,7 +38,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const HURRY: Duration = Duration::from_millis(20);
 /// A question that was lost in another's answer is not waited for longer than this.
 const OVERDUE: Duration = Duration::from_secs(2);
-/// A peer that has answered neither of two questions by now does not answer.
+/// A peer that has answered none of two questions by now does not answer.
 const MUTE: Duration = Duration::from_secs(5);
 /// rustls 0.23 ends a connection on the 33rd `KeyUpdate` without data from the peer in between.
 const MOST_ANSWERS: u32 = 30;
@@ -50,7 +50,7 @@ impl Asking {
             asked: 0,
             answered: 0,
             last_asked: now,
-            asked_twice: None,
+            owed_since: None,
             written: None,
             confirmed: None,
             bytes: 0,
@@ -86,8 +86,8 @@ impl Asking {
     pub(super) fn asked(&mut self, now: Instant) {
         self.open.push_back(self.written);
         self.asked = self.asked.saturating_add(1);
-        if self.asked == 2 {
-            self.asked_twice = Some(now);
+        if self.open.len() > 1 {
+            self.owed_since.get_or_insert(now);
         }
         self.bytes = 0;
         self.last_asked = now;
@@ -97,6 +97,7 @@ impl Asking {
     pub(super) fn answered(&mut self, answers: u32) -> Option<u64> {
         let mut read = None;
         while self.answered < answers {
+            self.owed_since = None;
             self.answered = self.answered.saturating_add(1);
             match self.open.pop_front() {
                 Some(covered) => read = covered,
@@ -116,9 +117,10 @@ impl Asking {
         self.answered >= MOST_ANSWERS || self.asked >= MOST_QUESTIONS
     }
 
-    /// Two questions lie before the peer for so long that it will not answer.
+    /// Two questions lie before the peer for so long that it does not answer: never, or not before it is
+    /// sent something more, as programs over rustls do.
     pub(super) fn is_mute(&self, now: Instant) -> bool {
-        self.answered == 0 && self.asked_twice.is_some_and(|at| now.duration_since(at) > MUTE)
+        self.owed_since.is_some_and(|since| now.duration_since(since) > MUTE)
     }
 }
 

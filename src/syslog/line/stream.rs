@@ -170,10 +170,11 @@ impl Stream {
         if self.asking.due(self.hurry).is_some_and(|due| due <= now) && self.wire.ask().is_ok() {
             self.asking.asked(now);
         }
-        if self.asking.is_mute(now) && !self.told_mute {
-            self.told_mute = true;
+        let is_mute = self.asking.is_mute(now);
+        if is_mute && !self.told_mute {
             tell.tell(Told::Mute);
         }
+        self.told_mute = is_mute;
     }
 
     /// Something is on its way: is there anybody?
@@ -223,6 +224,6 @@ impl Stream {
 /// How often a line looks after itself.
 const LOOK: Duration = Duration::from_secs(1);
 /// Between the last byte and the end of a connection.
-const QUIET: Duration = Duration::from_millis(250);
+const QUIET: Duration = Duration::from_secs(1);
 /// A reset that follows a FIN comes within the time of a round trip.
 const AFTERMATH: Duration = Duration::from_millis(50);

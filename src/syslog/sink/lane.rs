@@ -364,8 +364,8 @@ impl Lane {
             self.backoff.reset();
             self.first = 0;
         }
-        // It has read to the end and answered no question: it never will.
-        if open.is_mute {
+        // It has read to the end and never answered a question: it never will.
+        if open.is_mute && open.last_read.is_none() {
             self.mute.insert(open.endpoint);
         }
     }
