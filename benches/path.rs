@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo bench --bench path               # 200,000 events
 //! cargo bench --bench path -- 1000000
+//! cargo bench --bench path -- 1000000 off     # without receipts, for comparison
 //! ```
 //!
 //! Slack and the receiver are processes of their own, so that what is printed is the forwarder's
@@ -29,6 +30,7 @@ impl Drop for StandIn {
 
 fn main() {
     let count: u64 = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(200_000);
+    let receipts = if std::env::args().any(|word| word == "off") { "off" } else { "auto" };
     let dir = tempfile::tempdir().expect("a folder");
     let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
 
@@ -42,7 +44,8 @@ fn main() {
     let to = receiver.split(' ').find(|word| word.starts_with("127.")).expect("an address");
     let config = format!(
         "version = 1\n[state]\ndir = {:?}\n[sources.bench]\nlog = \"audit\"\ntoken = {{ file = {:?} }}\nbase_url = {url:?}\n\
-         start = \"2d\"\nverify_after = \"off\"\nrequests_per_minute = 1000000\n[destinations.siem.tls]\nto = [{to:?}]\nca = {:?}\n",
+         start = \"2d\"\nverify_after = \"off\"\nrequests_per_minute = 1000000\n\
+         [telemetry]\nlisten = \"off\"\n[destinations.siem]\nage = \"1s\"\nreceipts = {receipts:?}\n[destinations.siem.tls]\nto = [{to:?}]\nca = {:?}\n",
         path("state"),
         path("token"),
         path("ca.pem"),
@@ -69,7 +72,7 @@ fn main() {
     let delivered = status.success();
     #[expect(clippy::cast_precision_loss, reason = "counts of events are far below 2^52")]
     let events = count as f64;
-    println!("{count} events, exit {status}, all delivered: {delivered}");
+    println!("{count} events, receipts {receipts}, exit {status}, all delivered: {delivered}");
     println!("events a second            {:>10.0}", events / wall.as_secs_f64());
     println!("CPU seconds a million      {:>10.2}", cpu * 1e6 / events);
     println!("peak memory, MiB           {:>10.1}", f64::from(peak) / 1024.0);

@@ -407,11 +407,11 @@ impl Outlet {
                     self.confirmed();
                 }
             }
-            Event::Failed { line, lane, barren, unwritten, error } => {
+            Event::Failed { line, lane, at_once, unwritten, error } => {
                 // What the line had not written is gone with it, and the buffers are.
                 let framing = self.framing;
                 self.spare.extend((0..unwritten).map(|_| Frames::new(framing)));
-                if self.book.failed(line, lane) > 0 || barren {
+                if self.book.failed(line, lane) > 0 || (at_once && self.ready.is_some()) {
                     self.failed(error, mode)?;
                 } else {
                     debug!(destination = %self.name(), "an idle connection ended: {}", chain(&error));

@@ -166,7 +166,7 @@ impl Endpoint {
     }
 
     fn stream(&self, wire: Wire, proof: Proof, wanted: &Wanted) -> Kind {
-        Kind::Stream(Stream::new(wire, self.speech(), proof, Patience::of(&wanted.timeouts)))
+        Kind::Stream(Box::new(Stream::new(wire, self.speech(), proof, Patience::of(&wanted.timeouts))))
     }
 
     /// A RELP session that is open.

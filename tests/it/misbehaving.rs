@@ -158,7 +158,7 @@ impl Path {
         };
         let forwarder = Forwarder::new(
             &slack,
-            "start = \"1d\"\nsettle = \"2s\"\nverify_after = \"off\"\nrequests_per_minute = 1000000",
+            "start = \"1d\"\nsettle = \"2s\"\nverify_after = \"off\"\npoll_every = \"2s\"\nrequests_per_minute = 1000000",
             &format!("[destinations.siem]\nage = \"200ms\"\n{table}"),
         );
         let config = Config::load(forwarder.config().as_ref()).unwrap();

@@ -77,8 +77,8 @@ async fn read(sink: &mut Sink, line: LineId, last: u64) -> Result<(), (Failed, O
                     return Ok(());
                 }
             }
-            Event::Failed { line: of, barren, error, .. } if of == line => {
-                return Err((Failed { barren, error }, read));
+            Event::Failed { line: of, at_once, error, .. } if of == line => {
+                return Err((Failed { at_once, error }, read));
             }
             Event::Ended { line: of, .. } => assert_ne!(of, line, "it was not asked to end"),
             _ => {}
@@ -88,7 +88,7 @@ async fn read(sink: &mut Sink, line: LineId, last: u64) -> Result<(), (Failed, O
 
 #[derive(Debug)]
 struct Failed {
-    barren: bool,
+    at_once: bool,
     error: slackcef::syslog::SendError,
 }
 
@@ -161,7 +161,7 @@ async fn a_batch_counts_when_all_its_messages_are_acknowledged() {
             assert_eq!(confirmed, Some(first), "{fault:?}");
             assert!(matches!(failed.failure(), Failure::Closed { fresh: false }), "{fault:?} {failed:?}");
         }
-        assert_eq!(failed.barren, confirmed.is_none());
+        assert_eq!(failed.at_once, confirmed.is_none());
         assert!(failed.error.again());
         assert!(matches!(connection(&mut receiver).await.1, Ended::ByFault));
         // A new session counts from 1 again.
@@ -182,13 +182,13 @@ async fn a_refused_message_fails_its_batch() {
     let first = sink.send(line, batch(0..10));
     let second = sink.send(line, batch(10..20));
     let (failed, confirmed) = read(&mut sink, line, second).await.unwrap_err();
-    assert_eq!((confirmed, failed.barren), (Some(first), false));
+    assert_eq!((confirmed, failed.at_once), (Some(first), false));
     assert_eq!(failed.failure().to_string(), "the receiver refused a message: 500 this one is not taken");
     // Alone it is told apart: nothing was ever confirmed of what its line carried.
     let line = room(&mut sink).await;
     let alone = sink.send(line, batch(13..14));
     let (failed, confirmed) = read(&mut sink, line, alone).await.unwrap_err();
-    assert_eq!((confirmed, failed.barren, failed.error.fault()), (None, true, Fault::Receiver));
+    assert_eq!((confirmed, failed.at_once, failed.error.fault()), (None, true, Fault::Receiver));
 }
 
 #[tokio::test]

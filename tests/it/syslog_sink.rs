@@ -247,10 +247,7 @@ async fn the_end_of_an_idle_connection_is_noticed_and_costs_nothing() {
         first.stop().await;
         let error = loop {
             match timeout(LONG, sink.turn(false)).await.expect("the end is noticed") {
-                Event::Failed { barren, error, .. } => {
-                    assert!(!barren);
-                    break error;
-                }
+                Event::Failed { error, .. } => break error,
                 Event::Changed | Event::Written(_) => {}
                 other => panic!("{other:?}"),
             }

@@ -93,7 +93,7 @@ impl Tell {
 
 /// What runs a line.
 pub(in crate::syslog) enum Kind {
-    Stream(Stream),
+    Stream(Box<Stream>),
     Relp(Box<Relp>),
     Datagram(Datagram),
     Stdout(Stdout),

@@ -55,12 +55,18 @@ pub(in crate::syslog) struct Stream {
     /// Something was confirmed on it.
     proven: bool,
     hurry: bool,
-    stalled: bool,
-    told_mute: bool,
-    told_spent: bool,
+    said: Said,
     /// Since when its end is waited for.
     retired: Option<Instant>,
     pulse: Pulse,
+}
+
+/// What was told and still holds.
+#[derive(Debug, Default)]
+struct Said {
+    stalled: bool,
+    mute: bool,
+    spent: bool,
 }
 
 impl Stream {
@@ -76,9 +82,7 @@ impl Stream {
             last_written: None,
             proven: false,
             hurry: false,
-            stalled: false,
-            told_mute: false,
-            told_spent: false,
+            said: Said::default(),
             retired: None,
             pulse: Pulse::default(),
         }
@@ -137,8 +141,8 @@ impl Stream {
             self.proven = true;
             tell.tell(Told::Read(read));
         }
-        if self.asking.is_spent() && !self.told_spent {
-            self.told_spent = true;
+        if self.asking.is_spent() && !self.said.spent {
+            self.said.spent = true;
             tell.tell(Told::Spent);
         }
     }
@@ -171,10 +175,10 @@ impl Stream {
             self.asking.asked(now);
         }
         let is_mute = self.asking.is_mute(now);
-        if is_mute && !self.told_mute {
+        if is_mute && !self.said.mute {
             tell.tell(Told::Mute);
         }
-        self.told_mute = is_mute;
+        self.said.mute = is_mute;
     }
 
     /// Something is on its way: is there anybody?
@@ -185,8 +189,8 @@ impl Stream {
         let now = Instant::now();
         let stuck = self.wire.stuck_since().filter(|since| now.duration_since(*since) >= self.patience.stall);
         self.pulse.feel(&self.wire, self.patience.dead, now)?;
-        if stuck.is_some() && !self.stalled {
-            self.stalled = true;
+        if stuck.is_some() && !self.said.stalled {
+            self.said.stalled = true;
             tell.tell(Told::Stalled(true));
         }
         if let Some(since) = self.retired
@@ -198,7 +202,7 @@ impl Stream {
     }
 
     fn flows(&mut self, tell: &Tell) {
-        if std::mem::take(&mut self.stalled) {
+        if std::mem::take(&mut self.said.stalled) {
             tell.tell(Told::Stalled(false));
         }
     }

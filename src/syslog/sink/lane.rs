@@ -43,8 +43,8 @@ struct Open {
     endpoint: usize,
     line: Line,
     link: Link,
-    /// It takes batches.
-    is_live: bool,
+    life: Life,
+    wear: Wear,
     opened: Instant,
     /// When it was given the first batch that is not known to be read.
     waiting_since: Option<Instant>,
@@ -57,13 +57,29 @@ struct Open {
     last_read: Option<u64>,
     /// It was asked to have all confirmed.
     confirming: bool,
-    is_spent: bool,
     is_stalled: bool,
     is_mute: bool,
+}
+
+/// Where a line is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// It takes batches.
+    Live,
+    /// It takes none any more, and its end is to be said then.
+    Silent(Instant),
+    /// Its end was asked for.
+    Retired,
+}
+
+/// Why another should take a line's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Wear {
+    None,
+    /// It can confirm nothing more before its end.
+    Spent,
     /// The files that it was opened with have changed.
-    is_outdated: bool,
-    /// When its end is to be said.
-    retire_at: Option<Instant>,
+    Outdated,
 }
 
 /// A way that was opened.
@@ -83,6 +99,8 @@ const LARGEST_GENERATION: u64 = 64 << 20;
 const MOST_LINES: usize = 6;
 /// Batches that a line may have before it: one is written, one is ready.
 const DEPTH: usize = 2;
+/// An idle connection is ended by receivers after minutes; one that does not want us ends it by then.
+const AT_ONCE: Duration = Duration::from_secs(10);
 /// A receiver that has not taken a batch for so long is behind.
 const SLOW: Duration = Duration::from_secs(1);
 /// How often an endpoint before the one in use is tried.
@@ -106,7 +124,7 @@ impl Open {
             return None;
         }
         let since = self.waiting_since?;
-        if self.is_spent {
+        if self.wear == Wear::Spent {
             return Some(since);
         }
         if !self.confirms_at_end() {
@@ -142,6 +160,10 @@ impl Lane {
         self.lines.is_empty()
     }
 
+    fn live(&self) -> Option<&Open> {
+        self.lines.iter().find(|open| open.life == Life::Live)
+    }
+
     pub(super) fn is_mute(&self, endpoint: usize) -> bool {
         self.mute.contains(&endpoint)
     }
@@ -151,12 +173,12 @@ impl Lane {
     }
 
     pub(super) fn links(&self) -> impl Iterator<Item = (bool, &Link)> {
-        self.lines.iter().map(|open| (open.is_live, &open.link))
+        self.lines.iter().map(|open| (open.life == Life::Live, &open.link))
     }
 
     /// The live line, if it has room: what waits there, how much the lane has taken, which it is.
     pub(super) fn room(&self) -> Option<(usize, u64, LineId)> {
-        let open = self.lines.iter().find(|open| open.is_live && open.queued < DEPTH)?;
+        let open = self.lines.iter().find(|open| open.life == Life::Live && open.queued < DEPTH)?;
         Some((open.queued, self.taken, open.id))
     }
 
@@ -182,7 +204,7 @@ impl Lane {
     }
 
     /// Which endpoints to try for a new line now, in which order.
-    pub(super) fn to_open(&mut self, wanted: bool, hurry: bool, now: Instant) -> Option<Vec<usize>> {
+    pub(super) fn begin_to_open(&mut self, wanted: bool, hurry: bool, now: Instant) -> Option<Vec<usize>> {
         if self.is_opening
             || self.lines.len() >= MOST_LINES
             || self.not_before.is_some_and(|not_before| now < not_before)
@@ -193,15 +215,14 @@ impl Lane {
             let (before, from) = self.endpoints.split_at_checked(first).unwrap_or((&[], &self.endpoints));
             from.iter().chain(before).copied().collect::<Vec<_>>()
         };
-        let tries = match self.lines.iter().find(|open| open.is_live) {
+        let tries = match self.live() {
             None if wanted => around(self.first),
-            None => return None,
             Some(live) if live.due(self.generation, hurry).is_some_and(|due| due <= now) => around(0),
             Some(live) if now.duration_since(live.opened) >= RETURN && self.is_second(live) => {
                 self.endpoints.iter().copied().take_while(|nth| *nth != live.endpoint).collect()
             }
-            Some(live) if live.is_outdated => around(0),
-            Some(_) => return None,
+            Some(live) if live.wear == Wear::Outdated => around(0),
+            None | Some(_) => return None,
         };
         self.is_opening = true;
         Some(tries)
@@ -209,18 +230,22 @@ impl Lane {
 
     /// When something is to be done here, as far as that is known.
     pub(super) fn due(&self, wanted: bool, hurry: bool, now: Instant) -> Option<Instant> {
-        let live = self.lines.iter().find(|open| open.is_live);
+        let live = self.live();
         let opens = match live {
             _ if self.is_opening || self.lines.len() >= MOST_LINES => None,
             None => wanted.then_some(now),
             Some(live) => {
                 let returns = self.is_second(live).then(|| live.opened.checked_add(RETURN)).flatten();
-                let outdated = live.is_outdated.then_some(now);
+                let outdated = (live.wear == Wear::Outdated).then_some(now);
                 [live.due(self.generation, hurry), returns, outdated].into_iter().flatten().min()
             }
         };
         let opens = opens.map(|at| self.not_before.map_or(at, |not_before| at.max(not_before)));
-        self.lines.iter().filter_map(|open| open.retire_at).chain(opens).min()
+        let ends = self
+            .lines
+            .iter()
+            .filter_map(|open| if let Life::Silent(until) = open.life { Some(until) } else { None });
+        ends.chain(opens).min()
     }
 
     /// An endpoint before that of the live line would be preferred.
@@ -238,12 +263,11 @@ impl Lane {
         age: Duration,
     ) {
         self.is_opening = false;
-        for open in self.lines.iter_mut().filter(|open| open.is_live) {
-            open.is_live = false;
+        for open in self.lines.iter_mut().filter(|open| open.life == Life::Live) {
             // A connection elsewhere is no witness that this receiver lives on: the old one stays
             // open, and silent, until what it took is old enough.
             let stays = if open.endpoint == opened.endpoint { Duration::ZERO } else { age };
-            open.retire_at = now.checked_add(stays);
+            open.life = Life::Silent(now.checked_add(stays).unwrap_or(now));
         }
         if !self.lines.is_empty() {
             self.generation = self.generation.saturating_mul(2).min(LONGEST_GENERATION);
@@ -253,7 +277,8 @@ impl Lane {
             endpoint: opened.endpoint,
             line: Line::start(opened.kind, Tell { id, to }),
             link: opened.link,
-            is_live: true,
+            life: Life::Live,
+            wear: Wear::None,
             opened: now,
             waiting_since: None,
             bytes: 0,
@@ -262,11 +287,8 @@ impl Lane {
             last_sent: None,
             last_read: None,
             confirming: false,
-            is_spent: false,
             is_stalled: false,
             is_mute: false,
-            is_outdated: false,
-            retire_at: None,
         });
         self.retire_due(now);
     }
@@ -276,7 +298,7 @@ impl Lane {
         self.is_opening = false;
         self.first = 0;
         self.not_before = now.checked_add(self.backoff.after_failure());
-        match self.lines.iter_mut().find(|open| open.is_live) {
+        match self.lines.iter_mut().find(|open| open.life == Life::Live) {
             // The next look at an endpoint before it comes after as long again.
             Some(live) => {
                 live.opened = now;
@@ -288,8 +310,8 @@ impl Lane {
 
     pub(super) fn retire_due(&mut self, now: Instant) {
         for open in &mut self.lines {
-            if open.retire_at.is_some_and(|at| at <= now) {
-                open.retire_at = None;
+            if matches!(open.life, Life::Silent(until) if until <= now) {
+                open.life = Life::Retired;
                 open.line.retire();
             }
         }
@@ -297,8 +319,7 @@ impl Lane {
 
     pub(super) fn retire_all(&mut self) {
         for open in &mut self.lines {
-            open.is_live = false;
-            open.retire_at = None;
+            open.life = Life::Retired;
             open.line.retire();
         }
     }
@@ -337,14 +358,14 @@ impl Lane {
 
     pub(super) fn spent(&mut self, line: LineId) {
         if let Some(open) = self.line(line) {
-            open.is_spent = true;
+            open.wear = if open.wear < Wear::Spent { Wear::Spent } else { open.wear };
         }
     }
 
     /// The files that lines with TLS were opened with have changed: others are to take their place.
     pub(super) fn outdate(&mut self) {
         for open in self.lines.iter_mut().filter(|open| open.link.tls.is_some()) {
-            open.is_outdated = true;
+            open.wear = Wear::Outdated;
         }
     }
 
@@ -370,8 +391,7 @@ impl Lane {
         }
     }
 
-    /// A line has failed: where, whether it carried something of which nothing was confirmed, and how
-    /// many batches it had not written.
+    /// A line has failed: where, whether at once, and how many batches it had not written.
     pub(super) fn failed(&mut self, line: LineId, now: Instant) -> (Option<usize>, bool, usize) {
         let Some(open) = self.remove(line) else { return (None, false, 0) };
         self.generation = FIRST_GENERATION;
@@ -384,7 +404,8 @@ impl Lane {
         let next =
             self.endpoints.iter().position(|nth| *nth == open.endpoint).map_or(0, |at| at.saturating_add(1));
         self.first = if proven { 0 } else { next.checked_rem(self.endpoints.len()).unwrap_or(0) };
-        (Some(open.endpoint), !proven && open.last_sent.is_some(), open.queued)
+        let at_once = !proven && now.duration_since(open.opened) < AT_ONCE;
+        (Some(open.endpoint), at_once, open.queued)
     }
 
     fn line(&mut self, line: LineId) -> Option<&mut Open> {

@@ -149,8 +149,8 @@ pub enum Event {
         line: LineId,
         /// Its lane.
         lane: usize,
-        /// It carried something, and nothing of it was ever confirmed.
-        barren: bool,
+        /// It failed within seconds of being opened, with nothing confirmed.
+        at_once: bool,
         /// So many batches were not written; their buffers do not come back.
         unwritten: usize,
         /// Why.
@@ -285,7 +285,7 @@ impl Sink {
         for (nth, lane) in self.lanes.iter_mut().enumerate() {
             lane.retire_due(now);
             lane.confirm(self.hurry);
-            if let Some(tries) = lane.to_open(wanted, self.hurry, now) {
+            if let Some(tries) = lane.begin_to_open(wanted, self.hurry, now) {
                 let tries: Vec<_> = tries
                     .into_iter()
                     .filter_map(|nth| {
@@ -351,10 +351,16 @@ impl Sink {
                 Some(Event::Ended { line, lane: nth })
             }
             Told::Ended(Err(failure)) => {
-                let (place, barren, unwritten) = lane.failed(line, now);
+                let (place, at_once, unwritten) = lane.failed(line, now);
                 let at =
                     place.and_then(|nth| self.endpoints.get(nth)).map_or_else(String::new, Endpoint::place);
-                Some(Event::Failed { line, lane: nth, barren, unwritten, error: SendError::one(at, failure) })
+                Some(Event::Failed {
+                    line,
+                    lane: nth,
+                    at_once,
+                    unwritten,
+                    error: SendError::one(at, failure),
+                })
             }
         }
     }
