@@ -60,6 +60,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             return Err(Failure::new(Exit::TryLater, "it was stopped before all was read and delivered")
                 .help("run it again: it goes on where it stopped"));
         }
+        if mode == Mode::Once && finished.destinations.iter().any(|(_, forwarded)| forwarded.gave_up) {
+            let what = "a destination's `bytes_per_day` is spent before all was delivered";
+            return Err(Failure::new(Exit::TryLater, what)
+                .help("run it again after 00:00 UTC, or raise `bytes_per_day`; the rest stays in the store"));
+        }
         Ok(())
     });
     // A write to a pipe that nobody reads may never return, and nothing is owed to it by now.

@@ -129,6 +129,8 @@ const MOST_UNDER_WAY: u64 = 4096;
 const SAY_EVERY: Duration = Duration::from_secs(300);
 /// So many failures in a row end a run that is to end.
 const PATIENCE: u32 = 5;
+/// While it is looked for the one event that the receiver hangs up on: halving a batch takes nine.
+const PATIENCE_TO_ISOLATE: u32 = 16;
 /// A receiver that takes events and confirms none for so long does not confirm.
 const UNCONFIRMED: Duration = Duration::from_secs(60);
 /// How often the standing is shown anew while things move.
@@ -225,6 +227,11 @@ impl Outlet {
                 self.prepare().await?;
             }
             let held = self.pay(now);
+            if mode == Mode::Once && self.is_held_for_the_day() {
+                // The rest is for another run; what is under way is brought to its end.
+                is_enough = true;
+                self.ready = None;
+            }
             self.dispatch();
             let is_sent = self.ready.is_none() && self.book.is_sent() && self.is_dry;
             let is_done = match until {
@@ -385,6 +392,10 @@ impl Outlet {
         }
     }
 
+    fn is_held_for_the_day(&self) -> bool {
+        self.ready.as_ref().is_some_and(|ready| matches!(ready.payment, Payment::Held(_, Why::Day)))
+    }
+
     /// Gives what is ready to a connection that has room.
     fn dispatch(&mut self) {
         let Some(line) = self.sink.room() else { return };
@@ -534,7 +545,8 @@ impl Outlet {
             down.said_at = now;
         }
         self.shown_at = None;
-        if !error.again() || (mode == Mode::Once && down.failures >= PATIENCE) {
+        let patience = if self.book.is_isolating() { PATIENCE_TO_ISOLATE } else { PATIENCE };
+        if !error.again() || (mode == Mode::Once && down.failures >= patience) {
             return Err(RunError::Undelivered { destination: self.reader.name().clone(), source: error });
         }
         Ok(())

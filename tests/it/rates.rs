@@ -78,3 +78,26 @@ async fn a_backlog_is_caught_up_on_at_its_own_rate() {
     // Five of six happened more than ten minutes ago.
     assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_whose_day_is_spent_ends_and_says_when_to_go_on() {
+    const MOST: u64 = 20 * 1024;
+    let slack = slack().await;
+    let dir = tempfile::tempdir().unwrap();
+    let events = dir.path().join("events");
+    let table = format!(
+        "[destinations.file]\nrate = {{ bytes_per_day = \"20KiB\" }}\n[destinations.file.file]\npath = {:?}\n",
+        events.to_str().unwrap()
+    );
+    let forwarder = Forwarder::new(&slack, SOURCE, &table);
+    let ended = forwarder.command(&["--once"]).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(75), "{said}");
+    assert!(said.contains("run it again after 00:00 UTC"), "{said}");
+    let length = fs::metadata(&events).unwrap().len();
+    assert!((1..=MOST).contains(&length), "{length} bytes");
+    let store = store(&forwarder);
+    let backlog = store.backlog(&ReaderName::new("file")).await.unwrap().unwrap();
+    assert!(backlog.entries > 0, "the rest waits");
+    store.close().await.unwrap();
+}

@@ -141,6 +141,10 @@ impl Stream {
             self.proven = true;
             tell.tell(Told::Read(read));
         }
+        self.tell_spent(tell);
+    }
+
+    fn tell_spent(&mut self, tell: &Tell) {
         if self.asking.is_spent() && !self.said.spent {
             self.said.spent = true;
             tell.tell(Told::Spent);
@@ -173,6 +177,7 @@ impl Stream {
         let now = Instant::now();
         if self.asking.due(self.hurry).is_some_and(|due| due <= now) && self.wire.ask().is_ok() {
             self.asking.asked(now);
+            self.tell_spent(tell);
         }
         let is_mute = self.asking.is_mute(now);
         if is_mute && !self.said.mute {
