@@ -23,7 +23,7 @@ use crate::pipeline::SetupError;
 use crate::report::{Exit, Failure};
 use crate::telemetry::LogForm;
 
-/// Pulls Slack's audit log, maps every action to CEF and delivers it to a SIEM over TLS syslog.
+/// Pulls Slack's audit log, maps every action to CEF and delivers it to a SIEM by syslog.
 #[derive(Debug, Parser)]
 #[command(name = "slackcef", version, max_term_width = 110, subcommand_required = true)]
 #[command(

@@ -62,8 +62,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         if mode == Mode::Once && finished.destinations.iter().any(|(_, forwarded)| forwarded.gave_up) {
             let what = "a destination's `bytes_per_day` is spent before all was delivered";
-            return Err(Failure::new(Exit::TryLater, what)
-                .help("run it again after 00:00 UTC, or raise `bytes_per_day`; the rest stays in the store"));
+            return Err(Failure::new(Exit::TryLater, what).help(
+                "run it again after 00:00 UTC, or raise `bytes_per_day`; the rest stays in the store",
+            ));
         }
         Ok(())
     });

@@ -14,21 +14,21 @@ pub enum Transport {
     Tls(Tls),
     /// Syslog over plain TCP.
     Tcp {
-        /// Tried in this order.
+        /// Tried in this order, or all used: see [`Strategy`].
         to: Vec<Address>,
         /// How messages are told apart.
         framing: Framing,
     },
     /// RELP.
     Relp {
-        /// Tried in this order.
+        /// Tried in this order, or all used: see [`Strategy`].
         to: Vec<Address>,
         /// Whom to trust, and who we are; none: plaintext.
         tls: Option<TlsSettings>,
     },
     /// Syslog over UDP.
     Udp {
-        /// Tried in this order.
+        /// Tried in this order, or all used: see [`Strategy`].
         to: Vec<Address>,
     },
     /// A Unix socket.
@@ -63,7 +63,7 @@ impl Transport {
 /// `[destinations.NAME.tls]`.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// Tried in this order.
+    /// Tried in this order, or all used: see [`Strategy`].
     pub to: Vec<Address>,
     /// How messages are told apart.
     pub framing: Framing,

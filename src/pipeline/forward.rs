@@ -19,6 +19,7 @@ use tracing::{debug, error, info, warn};
 use super::book::{Book, Key};
 use super::convert::Converter;
 use super::dead::DeadLetters;
+use super::own::OwnEvent;
 use super::standing::{LastFault, Link, Seen, Standing, State};
 use super::tally::{Counts, Tally};
 use super::voice::Voice;
@@ -61,6 +62,8 @@ pub(super) struct Outlet {
     unconfirmed_since: Option<Instant>,
     /// Why the last delivery is not noted in the store.
     unnoted: Option<StoreError>,
+    /// Why a dead letter is not kept.
+    unburied: Option<String>,
     gave_up: bool,
 }
 
@@ -175,6 +178,7 @@ impl Outlet {
             shown_at: None,
             unconfirmed_since: None,
             unnoted: None,
+            unburied: None,
             gave_up: false,
         }
     }
@@ -290,8 +294,15 @@ impl Outlet {
             }
             let Some(mut frames) = self.spare.pop() else { return Ok(()) };
             let late = self.frame(key, entries, again, &mut frames);
+            let (events, bytes) = (count(frames.len()), count(frames.bytes().len()));
+            if again {
+                self.tally.counts.repeated += events;
+            }
             if let Some(flight) = self.book.batch(key) {
                 flight.lease.release();
+                if !again {
+                    (flight.events, flight.bytes) = (events, bytes);
+                }
             }
             if frames.is_empty() {
                 self.spare.push(frames);
@@ -358,12 +369,6 @@ impl Outlet {
                 }
                 nth = nth.saturating_add(1);
             }
-        }
-        let (events, bytes) = (count(frames.len()), count(frames.bytes().len()));
-        if again {
-            self.tally.counts.repeated += events;
-        } else {
-            (flight.events, flight.bytes) = (events, bytes);
         }
         late
     }
@@ -485,32 +490,36 @@ impl Outlet {
                 self.is_dry = false;
                 return Ok(());
             }
+            let id = flight
+                .lease
+                .entries()
+                .get(nth)
+                .map_or_else(String::new, |entry| entry.id().as_str().to_owned());
             let mut frames = Frames::new(Framing::Newline);
             self.frame(key, nth..nth.saturating_add(1), true, &mut frames);
-            self.tally.counts.repeated = self.tally.counts.repeated.saturating_sub(1);
-            let cause = self.last_fault.as_ref().map(|fault| fault.what.as_str());
-            match self
-                .dead
-                .keep(frames.bytes(), cause.unwrap_or("the receiver closes the connection on it"))
-                .await
-            {
-                Ok(()) => {
-                    error!(
-                        destination = %self.name(), file = %self.dead.path().display(),
-                        "the receiver takes other events and hangs up on this one each time: it is kept in the file of dead letters"
-                    );
-                }
-                Err(fault) => {
-                    // Better kept in the log than in the way.
-                    error!(destination = %self.name(), "a dead letter cannot be written: {fault}");
-                    return Ok(());
-                }
-            }
-            self.tally.counts.dead_letters += 1;
+            let cause =
+                self.last_fault.as_ref().map_or("it closes the connection", |fault| fault.what.as_str());
+            let kept = self.dead.keep(frames.bytes(), cause).await;
             if let Some(flight) = self.book.batch(key) {
                 flight.lease.release();
-                flight.events = flight.events.saturating_sub(1);
+                flight.events = flight.events.saturating_sub(u64::from(kept.is_ok()));
             }
+            if let Err(fault) = kept {
+                // It stays under way, and is tried again with the next look.
+                let fault = fault.to_string();
+                if self.unburied.as_ref() != Some(&fault) {
+                    error!(destination = %self.name(), "a dead letter cannot be written: {fault}");
+                    self.unburied = Some(fault);
+                }
+                return Ok(());
+            }
+            self.unburied = None;
+            error!(
+                destination = %self.reader.name(), id, file = %self.dead.path().display(),
+                "the receiver takes other events and hangs up on this one each time: it is kept in the file of dead letters"
+            );
+            self.voice.say(OwnEvent::undeliverable(self.reader.name(), &id, self.dead.path(), cause));
+            self.tally.counts.dead_letters += 1;
             let whole = self.book.buried(key);
             self.settle(whole.into_iter().collect()).await?;
         }

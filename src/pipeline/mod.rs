@@ -9,7 +9,8 @@
 //! [`Running::finish`] waits for its end and says what was done.
 //!
 //! Backpressure lies in two places, and no queue between them: `append` waits while the store is
-//! full, so that Slack itself keeps the events; a destination's task pulls one batch at a time.
+//! full, so that Slack itself keeps the events; a destination's task keeps a few batches in memory, and of
+//! the others that are under way their places alone.
 //!
 //! **Invariant:** a reader's position moves only past what the receiver has, as far as that can be
 //! known (`book`).

@@ -224,6 +224,19 @@ impl OwnEvent {
             .with("reason", "unusable")
     }
 
+    /// A receiver takes other events and hangs up on this one.
+    pub(super) fn undeliverable(destination: &ReaderName, id: &str, file: &Path, because: &str) -> Self {
+        let message = format!(
+            "the destination {destination} hangs up on the event {id} each time and takes others: it was put aside"
+        );
+        Self::new("event-undeliverable", message)
+            .help("look at it in the file of dead letters, and at the receiver's log for what it dislikes")
+            .with("destination", destination.as_str())
+            .with("entry", id)
+            .with("file", file.display().to_string())
+            .with("error", because)
+    }
+
     /// No mapping names the action of an entry.
     pub(super) fn action_unmapped(entry: &Entry) -> Self {
         let action: String = entry.action().as_str().chars().take(LONGEST_ACTION).collect();
@@ -546,6 +559,10 @@ mod tests {
                 r#"destination-down|Destination takes no events|8|start=1787680154000 act=destination-down cat=destination outcome=failure dvchost=relay-1 cn2=3 cn2Label=SlackcefCount cs2=siem cs2Label=SlackcefDestination cs5=start the receiver cs5Label=SlackcefHelp reason=down msg=the destination siem takes no events, everything is kept for it: siem.example.com:6514: connection refused cs6={"details":{"endpoint":"siem.example.com:6514"}} cs6Label=SlackcefDetails"#,
             ),
             (
+                OwnEvent::undeliverable(&siem, "Ev1", Path::new("/s/dead-letters/siem.ndjson"), "it closed"),
+                r#"event-undeliverable|Event put aside|7|start=1787680154000 act=event-undeliverable cat=destination outcome=failure dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination cs5=look at it in the file of dead letters, and at the receiver's log for what it dislikes cs5Label=SlackcefHelp filePath=/s/dead-letters/siem.ndjson msg=the destination siem hangs up on the event Ev1 each time and takes others: it was put aside cs6={"details":{"entry":"Ev1","error":"it closed"}} cs6Label=SlackcefDetails"#,
+            ),
+            (
                 OwnEvent::destination_down(&siem, None, &stalled),
                 "destination-down|Destination takes no events|8|start=1787680154000 act=destination-down cat=destination outcome=failure dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination reason=stalled msg=the destination siem lives and does not read, everything is kept for it",
             ),
@@ -580,6 +597,7 @@ mod tests {
                 "configuration-reloaded",
                 "destination-down",
                 "destination-recovered",
+                "event-undeliverable",
                 "forwarder-started",
                 "forwarder-stopped",
                 "heartbeat",

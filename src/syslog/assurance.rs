@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum Assurance {
     /// Given away; nobody will say whether it arrived: UDP, datagram sockets, standard output.
     HandedOver,
-    /// Left this machine's program on a connection that was healthy afterwards: receipts are off.
+    /// Left this machine's program on a connection that stayed healthy for the time of `age`:
+    /// receipts are off.
     Flushed,
     /// The receiver's program has read it, which shows when a connection is ended: TLS 1.2, TCP,
     /// Unix streams.

@@ -192,7 +192,7 @@ fn destination_details(destination: &DestinationStatus, now: UnixTime, style: St
         _ => {}
     }
     if let Some(limit) = &standing.held_by {
-        lines.push(format!("held back by {}", plain(limit)));
+        lines.push(plain(limit).to_string());
     }
     lines.extend(standing.connections.iter().flat_map(|link| link_lines(link, age, style)));
     let dead = standing.counts.dead_letters;
@@ -352,7 +352,7 @@ mod tests {
                             Assurance::ReadAtEnd,
                             Some("the receiver speaks TLS 1.2 only"),
                         )],
-                        held_by: Some("500 events a second".to_owned()),
+                        held_by: Some(crate::net::Why::Events.to_string()),
                         fault: Some(fault("of old")),
                         ..Standing::default()
                     },
@@ -381,7 +381,7 @@ mod tests {
             "no acme    refused  4 min ago    61 s",
             "     last fault 3 min ago, 7 times in a row: Slack \\u{1b}[2Jsays \"no\"\\nerror: forged\n     help: start the receiver",
             "ok up           delivering  1 h 1 min",
-            "     tls to siem-a:6514\n     held back by 500 events a second\n     siem-a:6514 (TLS 1.2): each event is counted as delivered when the receiver's program has read it",
+            "     tls to siem-a:6514\n     held back by `events_per_second`\n     siem-a:6514 (TLS 1.2): each event is counted as delivered when the receiver's program has read it",
             ", plus 5 s\n     less than it could be: the receiver speaks TLS 1.2 only",
             "     last fault, which is over, 3 min ago, 7 times in a row: of old\n",
             "no away         down",
