@@ -65,6 +65,8 @@ struct Part {
     again: bool,
     /// Lines that failed with nothing but this on them.
     blamed: u32,
+    /// It was blamed, or is a half of what was.
+    is_suspect: bool,
     /// How often it was refused alone while others were taken.
     rounds: u32,
 }
@@ -133,7 +135,7 @@ impl<B> Book<B> {
         let key = Key { batch: self.next_batch, first: 0 };
         self.next_batch = self.next_batch.saturating_add(1);
         self.batches.insert(key.batch, Batch { what, open: 1 });
-        self.parts.insert(key, Part { end: entries, again: false, blamed: 0, rounds: 0 });
+        self.parts.insert(key, Part { end: entries, again: false, blamed: 0, is_suspect: false, rounds: 0 });
         self.waiting.insert(key);
     }
 
@@ -175,7 +177,9 @@ impl<B> Book<B> {
     /// There is nothing of a part that has to be sent; its batch, when that was the last of it.
     pub(super) fn nothing_to_send(&mut self, key: Key) -> Option<B> {
         self.waiting.remove(&key);
-        self.done(key)
+        let whole = self.done(key);
+        self.look_at_aside();
+        whole
     }
 
     /// The receiver has read what the line carried up to that number.
@@ -216,14 +220,14 @@ impl<B> Book<B> {
     }
 
     /// The line failed: what it carried waits again, and so does what its lane had read and what is not
-    /// old enough. How many entries that are.
-    pub(super) fn failed(&mut self, line: LineId, lane: usize) -> u64 {
+    /// old enough. How many entries that are. `blames`: the receiver may have disliked what it was sent.
+    pub(super) fn failed(&mut self, line: LineId, lane: usize, blames: bool) -> u64 {
         let out = self.out.remove(&line).unwrap_or_default();
         let read = self.read.remove(&lane).unwrap_or_default();
         if !out.is_empty() {
-            self.fruitless = self.fruitless.saturating_add(1);
+            self.fruitless = self.fruitless.saturating_add(u32::from(blames));
         }
-        let blamed = self.blame(&out);
+        let blamed = if blames { self.blame(&out) } else { None };
         let mut again = 0_u64;
         for key in out.into_iter().map(|(_, key)| key).chain(read.into_iter().map(|(_, key)| key)) {
             again = again.saturating_add(self.length(key));
@@ -241,9 +245,7 @@ impl<B> Book<B> {
         if let Some(key) = blamed {
             self.halve(key);
         }
-        if self.aside.len() >= MOST_ASIDE || (self.waiting.is_empty() && !self.aside.is_empty()) {
-            self.give_up_isolation();
-        }
+        self.look_at_aside();
         again
     }
 
@@ -252,6 +254,7 @@ impl<B> Book<B> {
         let (Some(_), Some(&(_, key)), 1) = (&self.isolation, out.front(), out.len()) else { return None };
         let part = self.parts.get_mut(&key)?;
         part.blamed = part.blamed.saturating_add(1);
+        part.is_suspect = true;
         if part.blamed >= TRIES && part.end.saturating_sub(key.first) == 1 {
             self.aside.insert(key);
         }
@@ -270,10 +273,19 @@ impl<B> Book<B> {
         let end = std::mem::replace(&mut part.end, middle);
         // What is smaller is as suspicious; a single entry is tried anew.
         part.blamed = 0;
-        self.parts.insert(second, Part { end, again: true, blamed: 0, rounds: 0 });
+        self.parts.insert(second, Part { end, again: true, blamed: 0, is_suspect: true, rounds: 0 });
         self.waiting.insert(second);
         if let Some(batch) = self.batches.get_mut(&key.batch) {
             batch.open = batch.open.saturating_add(1);
+        }
+    }
+
+    /// With nothing else to send, nothing would ever be proven of what lies aside; and so many are not to
+    /// blame.
+    fn look_at_aside(&mut self) {
+        let is_alone = self.waiting.is_empty() && self.out.values().all(VecDeque::is_empty);
+        if self.aside.len() >= MOST_ASIDE || (is_alone && !self.aside.is_empty()) {
+            self.give_up_isolation();
         }
     }
 
@@ -286,6 +298,9 @@ impl<B> Book<B> {
                 part.blamed = 0;
             }
             self.waiting.insert(key);
+        }
+        for part in self.parts.values_mut() {
+            part.is_suspect = false;
         }
     }
 
@@ -335,11 +350,16 @@ impl<B> Book<B> {
         self.waiting.is_empty() && self.aside.is_empty() && self.dead.is_empty()
     }
 
-    /// Ends it when nothing is left that was suspected.
+    /// Ends it when something was made safe since the last failure, and nothing is left that was suspected.
     fn end_isolation(&mut self) {
         let Some(isolation) = &self.isolation else { return };
-        let suspected = self.parts.values().any(|part| part.again);
-        if isolation.proven && self.aside.is_empty() && self.dead.is_empty() && !suspected {
+        let suspected = self.parts.values().any(|part| part.is_suspect);
+        if isolation.proven
+            && self.fruitless == 0
+            && self.aside.is_empty()
+            && self.dead.is_empty()
+            && !suspected
+        {
             self.isolation = None;
         }
     }
@@ -444,7 +464,7 @@ mod tests {
         world.book.read(line(0), 0, 2, world.now);
         world.send();
         world.pass(Duration::from_secs(1));
-        assert_eq!(world.book.failed(line(0), 0), 20);
+        assert_eq!(world.book.failed(line(0), 0, true), 20);
         world.line = 1;
         assert_eq!(world.send(), Some((1, 0..10)));
         assert_eq!(world.send(), Some((2, 0..10)));
@@ -463,7 +483,7 @@ mod tests {
         world.send();
         world.book.read(line(0), 0, 1, world.now);
         world.book.read(line(1), 1, 2, world.now);
-        assert_eq!(world.book.failed(line(1), 1), 10);
+        assert_eq!(world.book.failed(line(1), 1, true), 10);
         world.pass(AGE);
         assert_eq!(world.given_back, [0]);
     }
@@ -484,7 +504,7 @@ mod tests {
             world.book.read(line(world.line), 0, read, world.now);
         }
         if poisoned {
-            world.book.failed(line(world.line), 0);
+            world.book.failed(line(world.line), 0, true);
         } else {
             world.book.ended(line(world.line), 0, world.now);
         }
@@ -556,7 +576,7 @@ mod tests {
                         }
                     }
                     3 => {
-                        world.book.failed(line(world.line), 0);
+                        world.book.failed(line(world.line), 0, true);
                         sent.clear();
                         let given_back = world.given_back.clone();
                         read.retain(|(batch, _), _| given_back.contains(batch));
@@ -571,7 +591,7 @@ mod tests {
                     }
                 }
             }
-            world.book.failed(line(world.line), 0);
+            world.book.failed(line(world.line), 0, true);
             for _ in 0..500 {
                 carry(&mut world, |_, _| false, true);
             }

@@ -113,15 +113,6 @@ pub struct Forwarded {
     pub gave_up: bool,
 }
 
-/// How far a destination is to be brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Until {
-    /// All that is stored was sent.
-    Sent,
-    /// And all of it is safe.
-    Safe,
-}
-
 /// Entries a batch: enough to fill the wire, little enough to send again.
 const BATCH: usize = 500;
 /// Batches in memory: one is framed, one is written, one is ready for it.
@@ -197,16 +188,25 @@ impl Outlet {
         self.age
     }
 
-    /// Sends until no poller is left and the store is empty, or until it has to give up.
+    /// Delivers until no poller is left, the store is empty and all of it is safe, or until it has to give
+    /// up.
     pub(super) async fn run(mut self, mode: Mode, ends: &Ends) -> Result<Self, RunError> {
-        self.deliver(Until::Sent, mode, ends).await?;
+        self.deliver(mode, ends).await?;
         Ok(self)
     }
 
-    /// Sends what was stored since [`Self::run`] came to its end, waits until all is safe, and says
-    /// farewell.
+    /// It ended before the store was empty.
+    pub(super) fn gave_up(&self) -> bool {
+        self.gave_up
+    }
+
+    /// Delivers what was stored since [`Self::run`] came to its end, and says farewell.
     pub(super) async fn finish(mut self, mode: Mode, ends: &Ends) -> Result<Forwarded, RunError> {
-        self.deliver(Until::Safe, mode, ends).await?;
+        self.deliver(mode, ends).await?;
+        if self.unnoted.is_some() {
+            // There may be room again.
+            self.settle_all(Vec::new()).await?;
+        }
         let farewell = self.sink.close().await;
         debug!(destination = %self.name(), ?farewell, "the connections were closed");
         self.standing.send_modify(|standing| {
@@ -219,10 +219,14 @@ impl Outlet {
         Ok(Forwarded { counts: self.tally.counts, gave_up: self.gave_up })
     }
 
-    async fn deliver(&mut self, until: Until, mode: Mode, ends: &Ends) -> Result<(), RunError> {
+    async fn deliver(&mut self, mode: Mode, ends: &Ends) -> Result<(), RunError> {
         self.is_dry = false;
-        let (mut is_drained, mut is_enough) = (false, false);
+        let (mut is_drained, mut is_enough) = (false, self.gave_up || ends.enough.is_cancelled());
         loop {
+            // What has failed by now takes back what would be old enough.
+            while let Some(event) = self.sink.news() {
+                self.note(event, mode)?;
+            }
             let now = Instant::now();
             let safe = self.book.outlived(self.age, now);
             self.settle(safe).await?;
@@ -238,12 +242,8 @@ impl Outlet {
             }
             self.dispatch();
             let is_sent = self.ready.is_none() && self.book.is_sent() && self.is_dry;
-            let is_done = match until {
-                _ if is_enough => self.book.is_still(),
-                Until::Sent => is_drained && is_sent,
-                Until::Safe => is_drained && is_sent && self.book.is_empty(),
-            };
-            if is_done {
+            let is_done = is_drained && is_sent && self.book.is_empty();
+            if is_done || (is_enough && self.book.is_still()) {
                 self.gave_up |= is_enough;
                 return Ok(());
             }
@@ -285,11 +285,8 @@ impl Outlet {
             }
             let Some(taken) = self.book.next() else { return Ok(()) };
             let (key, entries, again) = (taken.key, taken.entries, taken.again);
-            if let Err(lost) = self.reader.reload(&mut taken.batch.lease).await {
-                self.lost(lost)?;
-                // Its leases are handed out anew, in their order, and so all of them are let go.
-                self.book.clear();
-                self.is_dry = false;
+            if let Err(error) = self.reader.reload(&mut taken.batch.lease).await {
+                self.let_go(error)?;
                 continue;
             }
             let Some(mut frames) = self.spare.pop() else { return Ok(()) };
@@ -332,7 +329,7 @@ impl Outlet {
                     self.is_dry = true;
                     return Ok(false);
                 }
-                // What lies behind the damage is handed out next.
+                // Told once; what lies behind the damage is handed out next.
                 Err(error) => self.lost(error)?,
             }
         }
@@ -340,16 +337,21 @@ impl Outlet {
 
     /// Says what damage has taken; another error of the store is the end.
     fn lost(&self, error: StoreError) -> Result<(), RunError> {
-        match error {
-            // Told once; when it was met on a second reading, it is told in its place.
-            StoreError::Lost(lost) => {
-                error!(destination = %self.name(), help = lost.help(), "the store is damaged: {lost}");
-                self.voice.say_lost(&lost);
-                Ok(())
-            }
-            StoreError::Recalled => Ok(()),
-            error => Err(RunError::Store(error)),
+        let StoreError::Lost(lost) = error else { return Err(RunError::Store(error)) };
+        error!(destination = %self.name(), help = lost.help(), "the store is damaged: {lost}");
+        self.voice.say_lost(&lost);
+        Ok(())
+    }
+
+    /// What was leased cannot be read again: all that is under way is let go, and is handed out anew in
+    /// its order. Damage is told of there.
+    fn let_go(&mut self, error: StoreError) -> Result<(), RunError> {
+        if !matches!(error, StoreError::Lost(_) | StoreError::Recalled) {
+            return Err(RunError::Store(error));
         }
+        self.book.clear();
+        self.is_dry = false;
+        Ok(())
     }
 
     /// Frames some entries of a batch: all of it under the plans that it began under. How many of
@@ -427,7 +429,8 @@ impl Outlet {
                 // What the line had not written is gone with it, and the buffers are.
                 let framing = self.framing;
                 self.spare.extend((0..unwritten).map(|_| Frames::new(framing)));
-                if self.book.failed(line, lane) > 0 || (at_once && self.ready.is_some()) {
+                let blames = error.failures().iter().any(|(_, failure)| failure.may_be_the_messages());
+                if self.book.failed(line, lane, blames) > 0 || (at_once && self.ready.is_some()) {
                     self.failed(error, mode)?;
                 } else {
                     debug!(destination = %self.name(), "an idle connection ended: {}", chain(&error));
@@ -453,9 +456,11 @@ impl Outlet {
     /// Notes what is safe. A full disk is no reason to end, for every start would deliver the same
     /// batches again: what cannot be noted now is noted with the next.
     async fn settle(&mut self, safe: Vec<Flight>) -> Result<(), RunError> {
-        if safe.is_empty() {
-            return Ok(());
-        }
+        if safe.is_empty() { Ok(()) } else { self.settle_all(safe).await }
+    }
+
+    /// Notes these, and what could not be noted before.
+    async fn settle_all(&mut self, safe: Vec<Flight>) -> Result<(), RunError> {
         for flight in &safe {
             self.tally.counts.delivered += flight.events;
             self.tally.counts.bytes += flight.bytes;
@@ -484,11 +489,8 @@ impl Outlet {
     async fn bury(&mut self) -> Result<(), RunError> {
         while let Some((key, nth)) = self.book.dead() {
             let Some(flight) = self.book.batch(key) else { return Ok(()) };
-            if let Err(lost) = self.reader.reload(&mut flight.lease).await {
-                self.lost(lost)?;
-                self.book.clear();
-                self.is_dry = false;
-                return Ok(());
+            if let Err(error) = self.reader.reload(&mut flight.lease).await {
+                return self.let_go(error);
             }
             let id = flight
                 .lease

@@ -328,7 +328,10 @@ impl Running {
                     Err(error) => fail(&mut failure, error, &ends),
                 },
                 Some(ended) = tasks.forwarders.join_next() => match of_task(ended) {
-                    Ok((name, outlet)) => drained.extend(tasks.forwarded(name, outlet)),
+                    Ok((name, outlet)) => {
+                        abandoned |= outlet.gave_up();
+                        drained.extend(tasks.forwarded(name, outlet));
+                    }
                     Err(error) => {
                         abandoned = true;
                         fail(&mut failure, error, &ends);

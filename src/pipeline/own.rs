@@ -560,7 +560,7 @@ mod tests {
             ),
             (
                 OwnEvent::undeliverable(&siem, "Ev1", Path::new("/s/dead-letters/siem.ndjson"), "it closed"),
-                r#"event-undeliverable|Event put aside|7|start=1787680154000 act=event-undeliverable cat=destination outcome=failure dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination cs5=look at it in the file of dead letters, and at the receiver's log for what it dislikes cs5Label=SlackcefHelp filePath=/s/dead-letters/siem.ndjson msg=the destination siem hangs up on the event Ev1 each time and takes others: it was put aside cs6={"details":{"entry":"Ev1","error":"it closed"}} cs6Label=SlackcefDetails"#,
+                r#"event-undeliverable|Event put aside|7|act=event-undeliverable cat=destination outcome=failure dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination cs5=look at it in the file of dead letters, and at the receiver's log for what it dislikes cs5Label=SlackcefHelp filePath=/s/dead-letters/siem.ndjson msg=the destination siem hangs up on the event Ev1 each time and takes others: it was put aside cs6={"details":{"entry":"Ev1","error":"it closed"}} cs6Label=SlackcefDetails"#,
             ),
             (
                 OwnEvent::destination_down(&siem, None, &stalled),

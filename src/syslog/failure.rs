@@ -125,6 +125,15 @@ pub enum Failure {
         /// How long was waited.
         patience: Duration,
     },
+    /// It lives and reads nothing, while there are other endpoints.
+    #[error("the receiver has taken no byte for {patience:?}")]
+    Stalled {
+        /// How long was waited.
+        patience: Duration,
+    },
+    /// It ended in order while another connection to the same receiver broke.
+    #[error("the connection ended while another to the same receiver broke")]
+    Doubtful,
     /// The kernel refuses a datagram.
     #[error("cannot send a datagram of {bytes} bytes")]
     Datagram {
@@ -164,12 +173,25 @@ impl Failure {
             Self::WantsTls
             | Self::NoAnswer { .. }
             | Self::Relp(RelpError::BadFrame(_) | RelpError::NoSyslog) => Fault::Settings,
-            Self::Tls(_) | Self::Closed { .. } | Self::Unread { .. } | Self::Relp(_) | Self::Refused(_) => {
-                Fault::Receiver
-            }
+            Self::Tls(_)
+            | Self::Closed { .. }
+            | Self::Unread { .. }
+            | Self::Stalled { .. }
+            | Self::Doubtful
+            | Self::Relp(_)
+            | Self::Refused(_) => Fault::Receiver,
             Self::Stdout { .. } | Self::File { .. } | Self::Datagram { .. } | Self::Socket { .. } => {
                 Fault::Machine
             }
+        }
+    }
+
+    /// It may lie in what was sent: the receiver ended the connection by itself, or said no.
+    pub fn may_be_the_messages(&self) -> bool {
+        match self {
+            Self::Closed { .. } | Self::Broken { .. } | Self::Refused { .. } | Self::Datagram { .. } => true,
+            Self::Tls(tls) => !tls.is_ours(),
+            _ => false,
         }
     }
 
@@ -199,7 +221,7 @@ impl Failure {
                  too many sessions: compare `framing` with its settings and look into its log"
                     .to_owned(),
             ),
-            Self::Unread { .. } => Some(
+            Self::Unread { .. } | Self::Stalled { .. } => Some(
                 "the receiver is alive but does not read: look for a full disk or a full queue there"
                     .to_owned(),
             ),
@@ -225,7 +247,10 @@ impl Failure {
                 io::ErrorKind::NotFound => Some("make the folder first".to_owned()),
                 _ => None,
             },
-            Self::Closed { fresh: false } | Self::Broken { fresh: false, .. } | Self::Stdout { .. } => None,
+            Self::Doubtful
+            | Self::Closed { fresh: false }
+            | Self::Broken { fresh: false, .. }
+            | Self::Stdout { .. } => None,
         }
     }
 }

@@ -66,7 +66,7 @@ impl Asking {
     /// When to ask next; `None`: there is nothing to ask about. In a `hurry`, nothing more is written
     /// until all is confirmed.
     pub(super) fn due(&self, hurry: bool) -> Option<Instant> {
-        if self.confirmed == self.written || self.is_spent() {
+        if self.is_confirmed() || self.is_spent() {
             return None;
         }
         // One that OpenSSL will never answer, and one that it will.
@@ -102,7 +102,7 @@ impl Asking {
             match self.open.pop_front() {
                 Some(covered) => read = covered,
                 // Nobody asked.
-                None => return None,
+                None => break,
             }
         }
         if read.is_some() && read != self.confirmed {
@@ -110,6 +110,11 @@ impl Asking {
             return read;
         }
         None
+    }
+
+    /// All that was written is confirmed.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed == self.written
     }
 
     /// No more can be asked.

@@ -175,7 +175,12 @@ impl Stream {
             return;
         }
         let now = Instant::now();
-        if self.asking.due(self.hurry).is_some_and(|due| due <= now) && self.wire.ask().is_ok() {
+        if self.asking.due(self.hurry).is_some_and(|due| due <= now) {
+            if self.wire.ask().is_err() {
+                self.proof = Proof::End;
+                tell.tell(Told::Mute);
+                return;
+            }
             self.asking.asked(now);
             self.tell_spent(tell);
         }
@@ -188,10 +193,13 @@ impl Stream {
 
     /// Something is on its way: is there anybody?
     fn look_for_life(&mut self, tell: &Tell) -> Result<(), Failure> {
-        if self.last_written.is_none() && self.wire.is_free() {
+        let now = Instant::now();
+        // Nothing is on its way, or it has moved just now.
+        let moved = self.wire.stuck_since().or(self.last_written.map(|(_, at)| at));
+        let is_confirmed = self.wire.is_free() && (self.proof == Proof::Flush || self.asking.is_confirmed());
+        if is_confirmed || moved.is_none_or(|at| now.duration_since(at) < MOVING) {
             return Ok(());
         }
-        let now = Instant::now();
         let stuck = self.wire.stuck_since().filter(|since| now.duration_since(*since) >= self.patience.stall);
         self.pulse.feel(&self.wire, self.patience.dead, now)?;
         if stuck.is_some() && !self.said.stalled {
@@ -234,5 +242,7 @@ impl Stream {
 const LOOK: Duration = Duration::from_secs(1);
 /// Between the last byte and the end of a connection.
 const QUIET: Duration = Duration::from_secs(1);
+/// What has moved so lately is not looked at.
+const MOVING: Duration = Duration::from_secs(5);
 /// A reset that follows a FIN comes within the time of a round trip.
-const AFTERMATH: Duration = Duration::from_millis(50);
+const AFTERMATH: Duration = Duration::from_millis(300);

@@ -32,6 +32,10 @@ pub(super) struct Lane {
     generation: Duration,
     /// Endpoints whose TLS 1.3 gives no receipts within a connection.
     mute: BTreeSet<usize>,
+    /// When an endpoint before the one in use is tried.
+    return_at: Option<Instant>,
+    /// Successors of the live line that could not be opened, in a row.
+    unopened: u32,
     /// How many batches it has taken.
     taken: u64,
 }
@@ -59,6 +63,8 @@ struct Open {
     confirming: bool,
     is_stalled: bool,
     is_mute: bool,
+    /// Another line of the lane failed while this one was open.
+    is_tainted: bool,
 }
 
 /// Where a line is in its life.
@@ -103,6 +109,8 @@ const DEPTH: usize = 2;
 const AT_ONCE: Duration = Duration::from_secs(10);
 /// A receiver that has not taken a batch for so long is behind.
 const SLOW: Duration = Duration::from_secs(1);
+/// Successors that may fail to open until the line is ended without one.
+const MOST_UNOPENED: u32 = 3;
 /// How often an endpoint before the one in use is tried.
 const RETURN: Duration = Duration::from_secs(60);
 
@@ -148,6 +156,8 @@ impl Lane {
             not_before: None,
             generation: FIRST_GENERATION,
             mute: BTreeSet::new(),
+            return_at: None,
+            unopened: 0,
             taken: 0,
         }
     }
@@ -166,6 +176,23 @@ impl Lane {
 
     pub(super) fn is_mute(&self, endpoint: usize) -> bool {
         self.mute.contains(&endpoint)
+    }
+
+    pub(super) fn is_tainted(&self, line: LineId) -> bool {
+        self.lines.iter().any(|open| open.id == line && open.is_tainted)
+    }
+
+    /// A line on which nothing has moved for so long.
+    pub(super) fn stalled_line(&self, now: Instant, patience: Duration) -> Option<LineId> {
+        let long = |open: &&Open| {
+            let since = open.written_at.unwrap_or(open.opened);
+            open.is_stalled && now.duration_since(since) >= patience
+        };
+        self.lines.iter().find(long).map(|open| open.id)
+    }
+
+    pub(super) fn not_opening(&mut self) {
+        self.is_opening = false;
     }
 
     pub(super) fn is_stalled(&self) -> bool {
@@ -215,13 +242,17 @@ impl Lane {
             let (before, from) = self.endpoints.split_at_checked(first).unwrap_or((&[], &self.endpoints));
             from.iter().chain(before).copied().collect::<Vec<_>>()
         };
+        // A successor goes where its predecessor is, as long as that is possible.
+        let place = |live: &Open| self.endpoints.iter().position(|nth| *nth == live.endpoint).unwrap_or(0);
         let tries = match self.live() {
             None if wanted => around(self.first),
-            Some(live) if live.due(self.generation, hurry).is_some_and(|due| due <= now) => around(0),
-            Some(live) if now.duration_since(live.opened) >= RETURN && self.is_second(live) => {
+            Some(live) if live.due(self.generation, hurry).is_some_and(|due| due <= now) => {
+                around(place(live))
+            }
+            Some(live) if !hurry && self.return_at.is_some_and(|at| at <= now) => {
                 self.endpoints.iter().copied().take_while(|nth| *nth != live.endpoint).collect()
             }
-            Some(live) if live.wear == Wear::Outdated => around(0),
+            Some(live) if live.wear == Wear::Outdated => around(place(live)),
             None | Some(_) => return None,
         };
         self.is_opening = true;
@@ -235,7 +266,7 @@ impl Lane {
             _ if self.is_opening || self.lines.len() >= MOST_LINES => None,
             None => wanted.then_some(now),
             Some(live) => {
-                let returns = self.is_second(live).then(|| live.opened.checked_add(RETURN)).flatten();
+                let returns = self.return_at.filter(|_| !hurry);
                 let outdated = (live.wear == Wear::Outdated).then_some(now);
                 [live.due(self.generation, hurry), returns, outdated].into_iter().flatten().min()
             }
@@ -248,11 +279,6 @@ impl Lane {
         ends.chain(opens).min()
     }
 
-    /// An endpoint before that of the live line would be preferred.
-    fn is_second(&self, live: &Open) -> bool {
-        self.endpoints.first().is_some_and(|first| *first != live.endpoint)
-    }
-
     /// The traffic moves to a new line; the one before it is ended.
     pub(super) fn take_over(
         &mut self,
@@ -263,6 +289,11 @@ impl Lane {
         age: Duration,
     ) {
         self.is_opening = false;
+        self.unopened = 0;
+        let is_first = self.endpoints.first() == Some(&opened.endpoint);
+        let returns = self.return_at.or_else(|| now.checked_add(RETURN));
+        self.return_at =
+            if is_first { None } else { returns.filter(|at| *at > now).or_else(|| now.checked_add(RETURN)) };
         for open in self.lines.iter_mut().filter(|open| open.life == Life::Live) {
             // A connection elsewhere is no witness that this receiver lives on: the old one stays
             // open, and silent, until what it took is old enough.
@@ -289,6 +320,7 @@ impl Lane {
             confirming: false,
             is_stalled: false,
             is_mute: false,
+            is_tainted: false,
         });
         self.retire_due(now);
     }
@@ -299,9 +331,15 @@ impl Lane {
         self.first = 0;
         self.not_before = now.checked_add(self.backoff.after_failure());
         match self.lines.iter_mut().find(|open| open.life == Life::Live) {
-            // The next look at an endpoint before it comes after as long again.
             Some(live) => {
-                live.opened = now;
+                // The next look at an endpoint before it comes after as long again.
+                self.return_at = self.return_at.and_then(|_| now.checked_add(RETURN));
+                // A receiver that serves one connection at a time has no room for a successor.
+                self.unopened = self.unopened.saturating_add(1);
+                if self.unopened >= MOST_UNOPENED && live.confirms_at_end() && !live.is_confirmed() {
+                    live.life = Life::Silent(now);
+                    self.unopened = 0;
+                }
                 false
             }
             None => true,
@@ -364,6 +402,7 @@ impl Lane {
 
     /// The files that lines with TLS were opened with have changed: others are to take their place.
     pub(super) fn outdate(&mut self) {
+        self.mute.clear();
         for open in self.lines.iter_mut().filter(|open| open.link.tls.is_some()) {
             open.wear = Wear::Outdated;
         }
@@ -396,15 +435,20 @@ impl Lane {
         let Some(open) = self.remove(line) else { return (None, false, 0) };
         self.generation = FIRST_GENERATION;
         let proven = open.last_read.is_some();
+        // The live line would fail as well, but one that is being ended only sees a FIN.
+        for other in self.lines.iter_mut().filter(|other| other.life != Life::Live) {
+            other.is_tainted = true;
+        }
         // What was proven and had nothing under way is an idle connection that the receiver closed.
-        if !proven || !open.is_confirmed() {
+        let young = now.duration_since(open.opened) < AT_ONCE;
+        if !proven || !open.is_confirmed() || young {
             self.not_before = now.checked_add(self.backoff.after_failure());
         }
         // An endpoint that takes connections and no batch must not keep the others waiting.
         let next =
             self.endpoints.iter().position(|nth| *nth == open.endpoint).map_or(0, |at| at.saturating_add(1));
         self.first = if proven { 0 } else { next.checked_rem(self.endpoints.len()).unwrap_or(0) };
-        let at_once = !proven && now.duration_since(open.opened) < AT_ONCE;
+        let at_once = !proven && young;
         (Some(open.endpoint), at_once, open.queued)
     }
 

@@ -223,6 +223,16 @@ impl Sink {
         self.hurry = hurry;
     }
 
+    /// What has happened and was not told yet, without waiting.
+    pub fn news(&mut self) -> Option<Event> {
+        while let Ok((line, told)) = self.told.try_recv() {
+            if let Some(event) = self.heard(line, told) {
+                return Some(event);
+            }
+        }
+        None
+    }
+
     /// Waits for what happens next. With something `wanted` it connects where there is no connection;
     /// dropped, it loses nothing.
     pub async fn turn(&mut self, wanted: bool) -> Event {
@@ -233,6 +243,12 @@ impl Sink {
             }
             if let Some(news) = self.look_at_files(now) {
                 return news;
+            }
+            if let Some((line, patience)) =
+                self.lanes.iter().find_map(|lane| self.too_long_stalled(lane, now))
+                && let Some(event) = self.heard(line, Told::Ended(Err(Failure::Stalled { patience })))
+            {
+                return event;
             }
             self.tend(wanted, now);
             let due = self.lanes.iter().filter_map(|lane| lane.due(wanted, self.hurry, now)).min();
@@ -245,14 +261,24 @@ impl Sink {
                         return event;
                     }
                 }
-                Some(Ok((lane, opened))) = self.opening.join_next() => {
-                    if let Some(event) = self.opened(lane, opened) {
-                        return event;
+                Some(opened) = self.opening.join_next() => match opened {
+                    Ok((lane, opened)) => {
+                        if let Some(event) = self.opened(lane, opened) {
+                            return event;
+                        }
                     }
-                }
+                    // Whichever broke off: each may be tried again.
+                    Err(_) => self.lanes.iter_mut().for_each(Lane::not_opening),
+                },
                 () = sleep_until(due.into()) => {}
             }
         }
+    }
+
+    /// A line that nothing moves on while there are other endpoints. A single one is waited for.
+    fn too_long_stalled(&self, lane: &Lane, now: Instant) -> Option<(LineId, Duration)> {
+        let others = self.endpoints.len() > 1;
+        lane.stalled_line(now, STALLED).filter(|_| others).map(|line| (line, STALLED))
     }
 
     /// The TLS client of the endpoints, which share trust and identity.
@@ -345,6 +371,10 @@ impl Sink {
             Told::Spent => {
                 lane.spent(line);
                 None
+            }
+            // Its FIN may be that of the process whose other connection broke.
+            Told::Ended(Ok(())) if lane.is_tainted(line) => {
+                self.heard(line, Told::Ended(Err(Failure::Doubtful)))
             }
             Told::Ended(Ok(())) => {
                 lane.ended(line);
@@ -467,6 +497,8 @@ impl Sink {
     }
 }
 
+/// How long a receiver that lives and does not read keeps what others could take.
+const STALLED: Duration = Duration::from_secs(60);
 /// How often the files of certificates are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 /// With nothing under way there is nothing to look after.
