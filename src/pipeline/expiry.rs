@@ -1,7 +1,7 @@
 //! Certificates about to expire, told in time: ours, and those that receivers show.
 //!
 //! Told 30, 14 and 7 days before the end, on each day after that, and when it is over
-//! ([`net::expiry`]), each time to the log and to the SIEM. What was told is remembered within the
+//! ([`crate::net::expiry`]), each time to the log and to the SIEM. What was told is remembered within the
 //! process only: a restart tells anew how things are.
 //!
 //! **Invariant:** nothing is decided by it: whether a certificate is taken is TLS's business.

@@ -192,7 +192,7 @@ fn destination_details(destination: &DestinationStatus, now: UnixTime, style: St
         _ => {}
     }
     if let Some(limit) = &standing.held_by {
-        lines.push(plain(limit).to_string());
+        lines.push(plain(limit).clone());
     }
     lines.extend(standing.connections.iter().flat_map(|link| link_lines(link, age, style)));
     let dead = standing.counts.dead_letters;

@@ -63,8 +63,6 @@ struct Open {
     confirming: bool,
     is_stalled: bool,
     is_mute: bool,
-    /// Another line of the lane failed while this one was open.
-    is_tainted: bool,
 }
 
 /// Where a line is in its life.
@@ -76,6 +74,8 @@ enum Life {
     Silent(Instant),
     /// Its end was asked for.
     Retired,
+    /// And another line of the lane has failed since: its FIN may be that of a process that died.
+    Doubted,
 }
 
 /// Why another should take a line's place.
@@ -178,8 +178,8 @@ impl Lane {
         self.mute.contains(&endpoint)
     }
 
-    pub(super) fn is_tainted(&self, line: LineId) -> bool {
-        self.lines.iter().any(|open| open.id == line && open.is_tainted)
+    pub(super) fn is_doubted(&self, line: LineId) -> bool {
+        self.lines.iter().any(|open| open.id == line && open.life == Life::Doubted)
     }
 
     /// A line on which nothing has moved for so long.
@@ -320,7 +320,6 @@ impl Lane {
             confirming: false,
             is_stalled: false,
             is_mute: false,
-            is_tainted: false,
         });
         self.retire_due(now);
     }
@@ -437,7 +436,8 @@ impl Lane {
         let proven = open.last_read.is_some();
         // The live line would fail as well, but one that is being ended only sees a FIN.
         for other in self.lines.iter_mut().filter(|other| other.life != Life::Live) {
-            other.is_tainted = true;
+            other.life = Life::Doubted;
+            other.line.retire();
         }
         // What was proven and had nothing under way is an idle connection that the receiver closed.
         let young = now.duration_since(open.opened) < AT_ONCE;

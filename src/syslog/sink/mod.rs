@@ -373,7 +373,7 @@ impl Sink {
                 None
             }
             // Its FIN may be that of the process whose other connection broke.
-            Told::Ended(Ok(())) if lane.is_tainted(line) => {
+            Told::Ended(Ok(())) if lane.is_doubted(line) => {
                 self.heard(line, Told::Ended(Err(Failure::Doubtful)))
             }
             Told::Ended(Ok(())) => {
