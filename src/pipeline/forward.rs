@@ -209,7 +209,9 @@ impl Outlet {
         }
         let farewell = self.sink.close().await;
         debug!(destination = %self.name(), ?farewell, "the connections were closed");
+        let (unconfirmed, counts) = (self.book.unconfirmed(), self.tally.counts);
         self.standing.send_modify(|standing| {
+            (standing.unconfirmed, standing.counts) = (unconfirmed, counts);
             standing.state = State::Ended;
             standing.connections.clear();
         });

@@ -502,7 +502,9 @@ async fn the_reason_of_a_refusal_is_not_lost_under_the_reset_that_follows_it() {
     let server =
         ServerTls { clients_of: Some(certificates.authority.pem()), ..ServerTls::new(certificates.server()) };
     let receiver = receiver(Some(server), &[]).await;
-    let mut sink = sink(certificates.endpoint(receiver.address()));
+    let retry = (Duration::from_millis(5), Duration::from_millis(20));
+    let timeouts = Timeouts { retry, ..Timeouts::default() };
+    let mut sink = sink_to(vec![certificates.endpoint(receiver.address())], timeouts);
     for messages in [1, 100, 1000, 10_000, 100_000] {
         for _ in 0..5 {
             let error = sink.deliver(batch(Framing::OctetCounting, messages)).await.unwrap_err();

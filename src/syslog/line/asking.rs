@@ -36,8 +36,6 @@ const BYTES: usize = 4 << 20;
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Questions follow each other so soon when nothing but their answers is waited for.
 const HURRY: Duration = Duration::from_millis(20);
-/// A question that was lost in another's answer is not waited for longer than this.
-const OVERDUE: Duration = Duration::from_secs(2);
 /// A peer that has answered none of two questions by now does not answer.
 const MUTE: Duration = Duration::from_secs(5);
 /// rustls 0.23 ends a connection on the 33rd `KeyUpdate` without data from the peer in between.
@@ -66,13 +64,12 @@ impl Asking {
     /// When to ask next; `None`: there is nothing to ask about. In a `hurry`, nothing more is written
     /// until all is confirmed.
     pub(super) fn due(&self, hurry: bool) -> Option<Instant> {
-        if self.is_confirmed() || self.is_spent() {
+        // Two are open at most: one that OpenSSL will never answer, or that is lost in the other's answer,
+        // and one that will be answered.
+        if self.is_confirmed() || self.is_spent() || self.open.len() > 1 {
             return None;
         }
-        // One that OpenSSL will never answer, and one that it will.
-        let wait = if self.open.len() > 1 {
-            OVERDUE
-        } else if self.bytes >= BYTES {
+        let wait = if self.bytes >= BYTES {
             Duration::ZERO
         } else if hurry {
             HURRY
@@ -186,7 +183,7 @@ mod tests {
         assert_eq!(asking.due(false), Some(now));
         asking.asked(now);
         asking.asked(now);
-        assert_eq!(asking.due(false), now.checked_add(OVERDUE), "two are open");
+        assert_eq!(asking.due(false), None, "two are open");
         // One answer for both.
         assert_eq!(asking.answered(1), Some(1));
         assert_eq!(asking.due(false), None);
