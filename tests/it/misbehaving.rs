@@ -250,7 +250,7 @@ async fn a_stalled_receiver_is_waited_for() {
         let to = receiver.address();
         let seen = Seen::default();
         let watching = seen.watch(receiver);
-        let mut path = Path::start(slack(MANY).await, over, to, &certificates).await;
+        let path = Path::start(slack(MANY).await, over, to, &certificates).await;
         // How much of it the kernels hold is theirs to say, and so whether it shows as stalled.
         let standing = path.finish(&seen, MANY).await;
         assert_eq!((seen.repeats(), standing.counts.failures), (0, 0), "{over:?}: {standing:?}");
