@@ -560,6 +560,22 @@ async fn reach(
     Ok((kind, shown))
 }
 
+/// Reaches a real receiver. rsyslog with OpenSSL closes the descriptor of a connection twice (its pull
+/// request 6375 mends it), and so may cut off the one that comes next: that one is tried once more and
+/// not counted.
+async fn reach_real(
+    client: &TlsClient,
+    address: SocketAddr,
+    opened: &AtomicUsize,
+) -> Result<(HandshakeKind, Certificate), HandshakeError> {
+    let outcome = reach(client, address, opened).await;
+    if !matches!(outcome, Err(HandshakeError::Cut { .. })) {
+        return outcome;
+    }
+    opened.fetch_sub(1, Ordering::Relaxed);
+    reach(client, address, opened).await
+}
+
 /// rsyslog resumes, and refuses to where it asks for client certificates; syslog-ng resumes with TLS
 /// 1.2 and gives no tickets with 1.3.
 #[tokio::test]
@@ -577,7 +593,7 @@ async fn real_receivers_are_pinned_and_resumed_where_they_let_us() {
             ] {
                 let opened = AtomicUsize::new(0);
                 let learning = client(&files.settings(), &format!("localhost:{}", address.port()));
-                let (kind, shown) = reach(&learning, address, &opened).await.unwrap();
+                let (kind, shown) = reach_real(&learning, address, &opened).await.unwrap();
                 assert_eq!(kind, Full);
 
                 let pinned_by =
@@ -598,7 +614,7 @@ async fn real_receivers_are_pinned_and_resumed_where_they_let_us() {
                 );
 
                 let wrong = pinned_by(Trust::Pinned(vec![pin(&appliance())]));
-                let error = reach(&wrong, address, &opened).await.unwrap_err();
+                let error = reach_real(&wrong, address, &opened).await.unwrap_err();
                 assert!(matches!(error, HandshakeError::NotPinned { .. }), "{error:?}");
             }
         }
