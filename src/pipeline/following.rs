@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
@@ -174,8 +173,8 @@ impl Following {
     fn changes(&self, config: &Config, prepared: &Prepared) -> Changes {
         let mut changes = Changes::between(&self.in_force, config);
         for ReadySource { id, polling } in &prepared.sources {
-            let token = polling.token.expose_secret();
-            if self.polling.get(id).is_some_and(|before| before.token.expose_secret() != token) {
+            let token = &polling.account().token;
+            if self.polling.get(id).is_some_and(|before| before.account().token != *token) {
                 changes.sources.changed.insert(id.as_str().to_owned());
             }
         }
@@ -189,7 +188,7 @@ impl Following {
         if share(&self.in_force) == share(config)
             && let Some(before) = self.polling.get(&ready.id)
         {
-            ready.polling.budget = before.budget.clone();
+            ready.polling.account_mut().budget = before.account().budget.clone();
         }
     }
 

@@ -12,7 +12,7 @@ use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, T
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
 use crate::problem::Problem;
-use crate::slack::{self, Budget, CannotPoll, Clock, Poller};
+use crate::slack::{self, Account, Budget, CannotPoll, Clock, Poller, Token};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 
@@ -194,20 +194,25 @@ pub(super) fn poller_of(
 pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
     let token =
         source.token.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
+    let token = Token::fixed(&token)
+        .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })?;
     // Without any root only a Slack on this very machine can be asked.
     let tls = if source.base_url.is_loopback() { None } else { Some(slack_tls()?) };
-    Ok(slack::Settings {
+    let account = Account {
         base_url: source.base_url.clone(),
         token,
         tls,
         budget: Arc::new(Budget::per_minute(source.requests_per_minute)),
         clock: Clock::system(),
+    };
+    Ok(slack::Settings::Audit(slack::audit::Settings {
+        account,
         start: source.start,
         settle: source.settle,
         verify_after: source.verify_after,
         poll_every: source.poll_every,
         only: source.only.clone(),
-    })
+    }))
 }
 
 fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {

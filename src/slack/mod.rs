@@ -1,44 +1,34 @@
-//! Slack's audit log, polled: forward in time, gently, and without a gap.
-//!
-//! A [`Poller`] asks for closed windows of whole seconds. A window's end is frozen and lies `settle`
-//! behind the earlier of our clock and Slack's; the windows of a catch-up touch each other; a new
-//! cycle begins `settle` seconds before the point that the last one reached, and `verify_after` later
-//! all seconds are read once more, for Slack makes no promise on when an entry becomes readable.
-//! Entries that come twice are dropped by the store, by their ids.
+//! Slack's logs, polled; each log by a poller of its own.
 //!
 //! ```text
-//!  settings ─▶ poller ──▶ walk ──▶ client ──▶ Slack         poller   which request next, what it means
-//!  bookmark ─▶   │          windows   budget                walk     windows, pages, oldest first
-//!                ▼                    audit, error          client   HTTP, status and body
-//!              Step::{Page, CaughtUp, Failed}
+//!  poller ──▶ audit ──┬─▶ reply ─▶ http ──▶ Slack      http    budget, token, bounded bodies, clocks
+//!             …    ───┴─▶ web ──────┘                  web     methods of the Web API
+//!    ▼                                                 reply   a list in an answer, or what it refuses
+//!  Step::{Page, CaughtUp, Failed}
 //! ```
 //!
 //! **Invariant:** nothing is stored, logged or printed here; a [`Step`] says what happened.
-//! **Invariant:** a bookmark leaves here only with the entries that it covers.
-//! **Invariant:** an entry is never left out: not for its shape, its id, its time or its action.
 
-mod actions;
-mod audit;
-mod bookmark;
+pub mod audit;
 mod budget;
-mod client;
 mod clock;
 mod error;
+mod http;
 mod poller;
 mod refusal;
+mod reply;
 mod settings;
 mod step;
-mod walk;
-mod window;
+mod token;
+#[expect(dead_code, reason = "the other logs come next")]
+mod web;
 
-pub use actions::ActionList;
-pub use bookmark::{BadBookmark, read_up_to};
+pub use audit::ActionList;
 pub use budget::Budget;
 pub use clock::Clock;
 pub use error::{Class, SlackError};
-pub use poller::{CannotPoll, Poller};
+pub use poller::{CannotPoll, Poller, Settings};
 pub use refusal::{Code, Refusal, Refused, Said};
-pub use settings::{BadBaseUrl, BadSettings, BaseUrl, Only, Settings, Start};
+pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
 pub use step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
-pub use walk::Counts;
-pub use window::Window;
+pub use token::Token;

@@ -1,82 +1,42 @@
-//! One source, step by step: which request comes next, and what its answer means.
+//! A source of any of the logs, step by step.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-use super::Clock;
-use super::actions::ActionList;
-use super::bookmark::{BadBookmark, Bookmark};
-use super::client::{Client, Clocks, Query};
-use super::error::{Class, SlackError};
-use super::settings::{BadSettings, Settings, Start};
-use super::step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
-use super::walk::{Counts, Part, Walker};
-use super::window::Window;
+use super::audit::{self, ActionList, BadBookmark};
+use super::error::SlackError;
+use super::settings::{Account, BadSettings};
+use super::step::{Probed, Step};
 use crate::event::UnixTime;
-use crate::net::Backoff;
 
-/// The second in which Slack's audit log begins: 2018-03-01T00:00:00Z.
-const FIRST_SECOND: UnixTime = UnixTime::from_seconds(1_519_862_400);
+/// What a poller is told, by its log.
+#[derive(Debug, Clone)]
+pub enum Settings {
+    /// The audit log.
+    Audit(audit::Settings),
+}
 
-/// Below this, "settled" would mean nothing: clocks are read in whole seconds.
-const LEAST_SETTLE: Duration = Duration::from_secs(2);
+impl Settings {
+    /// Whose log it is, and how it is reached.
+    pub fn account(&self) -> &Account {
+        match self {
+            Self::Audit(settings) => &settings.account,
+        }
+    }
 
-/// How far behind its goal a cycle may be when it reaches it and still counts as caught up.
-const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+    /// The same, to be changed.
+    pub fn account_mut(&mut self) -> &mut Account {
+        match self {
+            Self::Audit(settings) => &mut settings.account,
+        }
+    }
+}
 
-/// A first "now" is corrected by Slack's clock when ours differs by more seconds than this.
-const TOLERATED_SKEW: u64 = 5;
-
-/// The wait after a refusal that only the operator can undo.
-const SLOWLY: Duration = Duration::from_secs(300);
-
-/// The part of `verify_after` for which seconds are gathered before they are verified.
-const VERIFY_AT_LEAST_EVERY: i64 = 4;
-
-/// Polls one organization's audit log.
+/// Polls one log of one organization.
 ///
 /// [`Poller::next`] yields what happened; what it yields is to be stored, with the bookmark, before it
 /// is called again. After a failure to store, a new poller is made from the bookmark that is stored.
 #[derive(Debug)]
-pub struct Poller {
-    client: Client,
-    clock: Clock,
-    settle: i64,
-    verify_after: Option<i64>,
-    poll_every: Duration,
-
-    bookmark: Bookmark,
-    /// The bookmark is new, and nobody was told.
-    untold: bool,
-    /// The first second by our own clock, until Slack has shown its clock.
-    unchecked: Option<UnixTime>,
-    /// Slack's clock less ours, in seconds, as its last answer showed it.
-    slack_ahead: Option<i64>,
-
-    front: Track,
-    verify: Track,
-    cycle: Option<Cycle>,
-    next_poll: Instant,
-    /// Where the verification that is under way ends.
-    verify_goal: Option<UnixTime>,
-    /// Verification is owed a request before the next cycle.
-    verify_first: bool,
-}
-
-/// A reader's progress: its walk, and its patience.
-#[derive(Debug)]
-struct Track {
-    walker: Walker,
-    backoff: Backoff,
-    blocked_until: Option<Instant>,
-}
-
-/// From one poll to being caught up.
-#[derive(Debug, Clone, Copy)]
-struct Cycle {
-    begun: Instant,
-    goal: UnixTime,
+pub enum Poller {
+    /// The audit log.
+    Audit(audit::Poller),
 }
 
 /// A poller can't begin.
@@ -94,71 +54,27 @@ pub enum CannotPoll {
 }
 
 impl Poller {
-    /// A poller that goes on from `bookmark`, or begins at the settings' start where there is none.
+    /// A poller that goes on from `bookmark`, or begins anew where there is none.
     pub fn new(settings: &Settings, bookmark: Option<&[u8]>) -> Result<Self, CannotPoll> {
-        let client = Client::new(settings)?;
-        let now = settings.clock.now();
-        let stored = bookmark.map(Bookmark::from_bytes).transpose()?;
-        let (bookmark, unchecked) = match (stored, settings.start) {
-            // Nothing was read yet: the operator may still choose another beginning.
-            (Some(stored), Start::At(at)) if stored.next == stored.start => (Bookmark::at(floor(at)), None),
-            (Some(stored), _) => (stored, None),
-            (None, Start::At(at)) => (Bookmark::at(floor(at)), None),
-            (None, Start::Now | Start::Ago(_)) if now < FIRST_SECOND => {
-                return Err(CannotPoll::ClockUnset(now));
-            }
-            (None, Start::Now) => (Bookmark::at(now), Some(now)),
-            (None, Start::Ago(ago)) => {
-                let start = now.plus(-seconds(ago));
-                (Bookmark::at(floor(start)), Some(start))
-            }
-        };
-        Ok(Self {
-            client,
-            clock: settings.clock.clone(),
-            settle: seconds(settings.settle.max(LEAST_SETTLE)),
-            verify_after: settings.verify_after.map(seconds),
-            poll_every: settings.poll_every,
-            untold: stored != Some(bookmark),
-            unchecked,
-            slack_ahead: None,
-            front: Track::new(bookmark.next),
-            verify: Track::new(bookmark.verified),
-            bookmark,
-            cycle: None,
-            next_poll: Instant::now(),
-            verify_goal: None,
-            verify_first: false,
-        })
+        match settings {
+            Settings::Audit(settings) => audit::Poller::new(settings, bookmark).map(Self::Audit),
+        }
     }
 
     /// What happens next, waiting for it as long as it takes.
     ///
-    /// The very first step of a new source is an empty page, so that its beginning is stored before
-    /// anything else. Dropped at any point, a call has lost nothing: the same question is asked again.
+    /// Dropped at any point, a call has lost nothing: the same question is asked again.
     pub async fn next(&mut self) -> Step {
-        if std::mem::take(&mut self.untold) {
-            return self.beginning();
-        }
-        loop {
-            match self.turn() {
-                Turn::Wait(until) => tokio::time::sleep_until(until).await,
-                Turn::CaughtUp(caught_up) => return Step::CaughtUp(caught_up),
-                Turn::Ask(pass, goal) => {
-                    if let Some(step) = self.ask(pass, goal).await {
-                        return step;
-                    }
-                }
-            }
+        match self {
+            Self::Audit(poller) => poller.next().await,
         }
     }
 
-    /// Asks for one entry of the last hour: does the token work?
+    /// Makes one cheap request: does the token work?
     pub async fn probe(&self) -> Probed {
-        let latest = self.clock.now().plus(-self.settle);
-        let window = Window { oldest: latest.plus(-3_600), latest };
-        let answer = self.client.ask(&Query { window, limit: 1, cursor: None }).await;
-        Probed { outcome: answer.reply.map(|_| ()), slack_ahead: answer.clocks.map(Clocks::slack_ahead) }
+        match self {
+            Self::Audit(poller) => poller.probe().await,
+        }
     }
 
     /// Slack's own list of actions, as it is now.
@@ -166,271 +82,15 @@ impl Poller {
     /// # Errors
     /// Slack cannot be asked, or answers something else.
     pub async fn actions(&self) -> Result<ActionList, SlackError> {
-        self.client.actions().await
+        match self {
+            Self::Audit(poller) => poller.actions().await,
+        }
     }
 
-    /// What has been seen since the poller was made, both passes together.
-    pub fn counts(&self) -> Counts {
-        self.front.walker.counts() + self.verify.walker.counts()
-    }
-
-    /// Whether seconds wait by now to be read a second time.
+    /// Whether something waits by now to be read a second time.
     pub fn has_to_verify(&mut self) -> bool {
-        matches!(self.verification(Instant::now()), Verification::Due(_))
-    }
-
-    fn beginning(&self) -> Step {
-        let window = Window { oldest: self.bookmark.start, latest: self.bookmark.start.plus(-1) };
-        let goal = self.horizon();
-        let progress = self.progress(Pass::Front, window, true, goal);
-        Step::Page(Page { entries: Vec::new(), bookmark: self.bookmark.to_bytes(), not_entries: 0, progress })
-    }
-
-    /// Decides what to do, from the clocks and from how far things are.
-    fn turn(&mut self) -> Turn {
-        let now = Instant::now();
-        if let Some(until) = self.front.blocked_until.filter(|until| *until > now) {
-            return Turn::Wait(until);
-        }
-        if std::mem::take(&mut self.verify_first)
-            && let Verification::Due(goal) = self.verification(now)
-        {
-            return Turn::Ask(Pass::Verify, goal);
-        }
-        let due = self.next_poll <= now;
-        if let Some(cycle) = self.cycle.or_else(|| due.then(|| self.begin_cycle(now))) {
-            return self.follow(cycle, now);
-        }
-        match self.verification(now) {
-            Verification::Due(goal) => Turn::Ask(Pass::Verify, goal),
-            Verification::Later(until) => Turn::Wait(until.min(self.next_poll)),
-            Verification::Never => Turn::Wait(self.next_poll),
+        match self {
+            Self::Audit(poller) => poller.has_to_verify(),
         }
     }
-
-    fn begin_cycle(&mut self, now: Instant) -> Cycle {
-        self.go_back();
-        Cycle { begun: now, goal: self.horizon() }
-    }
-
-    /// Begins `settle` seconds before what was reached, at every new goal: so each second is read at
-    /// least once when it is twice `settle` old.
-    fn go_back(&mut self) {
-        self.front.walker.begin(self.bookmark.next.plus(-self.settle).max(self.bookmark.start));
-    }
-
-    fn follow(&mut self, mut cycle: Cycle, now: Instant) -> Turn {
-        if self.front.walker.at() > cycle.goal {
-            let horizon = self.horizon();
-            let behind = seconds(self.poll_every.max(CAUGHT_UP_WITHIN));
-            if cycle.goal.plus(behind) > horizon {
-                return self.end_cycle(cycle, now);
-            }
-            self.go_back();
-            cycle.goal = horizon;
-        }
-        self.cycle = Some(cycle);
-        Turn::Ask(Pass::Front, cycle.goal)
-    }
-
-    fn end_cycle(&mut self, cycle: Cycle, now: Instant) -> Turn {
-        self.cycle = None;
-        self.next_poll = now.max(cycle.begun + self.poll_every);
-        self.verify_first = true;
-        let up_to = self.bookmark.next.plus(-1);
-        let read_some = self.bookmark.next > self.bookmark.start;
-        let behind = if read_some { up_to.seconds().saturating_sub(cycle.goal.seconds()) } else { 0 };
-        Turn::CaughtUp(CaughtUp {
-            up_to,
-            next_poll_in: self.next_poll - now,
-            slack_ahead: self.slack_ahead,
-            clock_behind: Duration::from_secs(u64::try_from(behind).unwrap_or(0)),
-        })
-    }
-
-    /// Whether there is something to verify now, or when there will be.
-    fn verification(&mut self, now: Instant) -> Verification {
-        let Some(after) = self.verify_after else { return Verification::Never };
-        if let Some(until) = self.verify.blocked_until.filter(|until| *until > now) {
-            return Verification::Later(until);
-        }
-        if let Some(goal) = self.verify_goal.filter(|goal| self.verify.walker.at() <= *goal) {
-            return Verification::Due(goal);
-        }
-        let edge = self.now().plus(-after).min(self.bookmark.next.plus(-1));
-        let waiting = edge.seconds() - self.bookmark.verified.seconds() + 1;
-        // A window of verification is as long as fits a page, within a part of the age it is for.
-        let least = seconds(self.poll_every).max(1);
-        let wanted = self.verify.walker.span().min(after / VERIFY_AT_LEAST_EVERY).max(least);
-        if waiting < wanted {
-            let until = now + Duration::from_secs(u64::try_from(wanted - waiting).unwrap_or(1));
-            return Verification::Later(until);
-        }
-        self.verify.walker.begin(self.bookmark.verified);
-        self.verify_goal = Some(edge);
-        Verification::Due(edge)
-    }
-
-    /// Makes one request. State changes only after the answer is there, so a drop changes nothing.
-    async fn ask(&mut self, pass: Pass, goal: UnixTime) -> Option<Step> {
-        let now = self.now();
-        let query = self.track(pass).walker.ask(goal, now)?;
-        let answer = self.client.ask(&query).await;
-        let moved = answer.clocks.is_some_and(|clocks| self.show_clocks(clocks));
-        match answer.reply {
-            Ok(_) if moved => None,
-            Ok(reply) => match self.track(pass).walker.take(reply) {
-                Ok(None) => None,
-                Ok(Some(part)) => Some(self.page(pass, goal, part)),
-                Err(stuck) => {
-                    let Window { oldest, latest } = stuck.window;
-                    self.fail(pass, SlackError::Endless { oldest, latest })
-                }
-            },
-            Err(error) if moved && error.class() == Class::Narrow => None,
-            Err(error) => self.fail(pass, error),
-        }
-    }
-
-    /// Learns from Slack's clock; returns whether the window asked for was dropped because of it.
-    fn show_clocks(&mut self, clocks: Clocks) -> bool {
-        let ahead = clocks.slack_ahead();
-        self.slack_ahead = Some(ahead);
-        if let Some(ours) = self.unchecked.take()
-            && ahead.unsigned_abs() > TOLERATED_SKEW
-        {
-            self.bookmark = Bookmark::at(floor(ours.plus(ahead)));
-            self.front.walker.begin(self.bookmark.start);
-            self.clip_goal();
-            return true;
-        }
-        // One second's grace, for both clocks are cut to seconds.
-        let settled = clocks.slack.plus(1 - self.settle);
-        let cut = self.front.walker.cut(settled);
-        if cut {
-            self.clip_goal();
-        }
-        cut
-    }
-
-    fn clip_goal(&mut self) {
-        let horizon = self.horizon();
-        if let Some(cycle) = &mut self.cycle {
-            cycle.goal = cycle.goal.min(horizon);
-        }
-    }
-
-    fn page(&mut self, pass: Pass, goal: UnixTime, part: Part) -> Step {
-        let track = self.track(pass);
-        track.backoff.reset();
-        track.blocked_until = None;
-        if part.complete {
-            self.pass_by(pass, part.window, part.asked_at);
-        }
-        Step::Page(Page {
-            entries: part.entries,
-            bookmark: self.bookmark.to_bytes(),
-            not_entries: part.not_entries,
-            progress: self.progress(pass, part.window, part.complete, goal),
-        })
-    }
-
-    /// Moves the marks over a window that is done.
-    fn pass_by(&mut self, pass: Pass, window: Window, asked_at: UnixTime) {
-        let Bookmark { next, verified, .. } = &mut self.bookmark;
-        if pass == Pass::Front {
-            *next = (*next).max(window.latest.plus(1));
-        }
-        let good_until = match (pass, self.verify_after) {
-            (_, None) => next.plus(-1),
-            (Pass::Verify, Some(_)) => window.latest,
-            // A backfill's seconds are old when they are read first: once is enough.
-            (Pass::Front, Some(after)) => window.latest.min(asked_at.plus(-after)),
-        };
-        if self.verify_after.is_none() || window.contains(*verified) {
-            *verified = (*verified).max(good_until.plus(1));
-        }
-    }
-
-    /// Decides what an error means: nothing more than another question, or a failure to tell of.
-    fn fail(&mut self, pass: Pass, error: SlackError) -> Option<Step> {
-        let track = self.track(pass);
-        let retry_in = match error.class() {
-            Class::Reread => match track.walker.reject_cursor() {
-                Ok(()) => return None,
-                Err(_stuck) => track.backoff.after_failure(),
-            },
-            Class::Narrow => {
-                let too_large = matches!(error, SlackError::TooLarge { .. });
-                if track.walker.narrow() || (too_large && track.walker.ask_for_fewer()) {
-                    return None;
-                }
-                SLOWLY
-            }
-            Class::Token | Class::Install | Class::Setting => SLOWLY,
-            Class::Retry => error.retry_after().unwrap_or_else(|| track.backoff.after_failure()),
-        };
-        track.blocked_until = Some(Instant::now() + retry_in);
-        Some(Step::Failed(Failed { error, retry_in, pass }))
-    }
-
-    fn progress(&self, pass: Pass, window: Window, complete: bool, goal: UnixTime) -> Progress {
-        let Bookmark { start, next, .. } = self.bookmark;
-        Progress { pass, window, complete, start, next, goal, slack_ahead: self.slack_ahead }
-    }
-
-    fn track(&mut self, pass: Pass) -> &mut Track {
-        match pass {
-            Pass::Front => &mut self.front,
-            Pass::Verify => &mut self.verify,
-        }
-    }
-
-    /// The earlier of our clock and Slack's: a second is over when it is over by both.
-    fn now(&self) -> UnixTime {
-        self.clock.now().plus(self.slack_ahead.unwrap_or(0).min(0))
-    }
-
-    /// The last second that has settled.
-    fn horizon(&self) -> UnixTime {
-        self.now().plus(-self.settle)
-    }
-}
-
-impl Track {
-    fn new(at: UnixTime) -> Self {
-        Self {
-            walker: Walker::new(at),
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
-            blocked_until: None,
-        }
-    }
-}
-
-enum Turn {
-    Wait(Instant),
-    CaughtUp(CaughtUp),
-    Ask(Pass, UnixTime),
-}
-
-enum Verification {
-    Due(UnixTime),
-    Later(Instant),
-    Never,
-}
-
-impl Clocks {
-    fn slack_ahead(self) -> i64 {
-        self.slack.seconds().saturating_sub(self.ours.seconds())
-    }
-}
-
-fn floor(start: UnixTime) -> UnixTime {
-    start.max(FIRST_SECOND)
-}
-
-/// Whole seconds, rounded up.
-fn seconds(duration: Duration) -> i64 {
-    let up = u64::from(duration.subsec_nanos() > 0);
-    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
 }

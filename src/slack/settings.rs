@@ -1,67 +1,28 @@
-//! What a poller is told: where, with which token, from when on, how often.
+//! Where Slack is, and how it is reached.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::Url;
-use secrecy::SecretString;
 
-use super::{Budget, Clock};
-use crate::event::UnixTime;
+use super::audit::Only;
+use super::{Budget, Clock, Token};
 
-/// What a poller of one organization's audit log needs to know.
+/// One organization's Slack, and how it is reached.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct Account {
     /// Where Slack is.
     pub base_url: BaseUrl,
-    /// An organization owner's user token with the scope `auditlogs:read`.
-    pub token: SecretString,
+    /// The token that requests bear.
+    pub token: Token,
     /// Roots and provider of TLS; the HTTP client's own when `None`.
     pub tls: Option<rustls::ClientConfig>,
     /// The organization's budget of requests, shared by its sources.
     pub budget: Arc<Budget>,
     /// The time of day.
     pub clock: Clock,
-    /// How far the first run reaches back. A bookmark takes its place, unless nothing was read yet.
-    pub start: Start,
-    /// The age below which seconds are left alone, and by which cycles overlap; at least two seconds.
-    pub settle: Duration,
-    /// The age at which seconds are read once more, if they are.
-    pub verify_after: Option<Duration>,
-    /// From the beginning of one cycle to the beginning of the next.
-    pub poll_every: Duration,
-    /// What is asked of Slack in the first place.
-    pub only: Only,
-}
-
-/// How far the first run reaches back; never before March 2018, where Slack's log begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// From the present second on.
-    Now,
-    /// From so long ago on.
-    Ago(Duration),
-    /// From that second on.
-    At(UnixTime),
-}
-
-/// Filters that Slack applies; all of them must match.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Only {
-    /// Names of actions, up to 30; all actions when empty.
-    pub actions: Vec<String>,
-    /// The id of who acted.
-    pub actor: Option<String>,
-    /// The id of what was acted upon.
-    pub entity: Option<String>,
-}
-
-impl Only {
-    /// The most actions that Slack takes in one request.
-    pub const MOST_ACTIONS: usize = 30;
 }
 
 /// The root of Slack's API: https, or http to this very machine.
@@ -74,6 +35,17 @@ impl BaseUrl {
         let mut url = self.0.clone();
         let root = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{root}/{path}"));
+        url
+    }
+
+    /// The address of that method of the Web API: `api.slack.com` serves the audit log, `slack.com`
+    /// the Web API, and GovSlack's pair differs in the same way.
+    pub(super) fn method(&self, name: &str) -> Url {
+        let mut url = self.join(&format!("api/{name}"));
+        if let Some(host) = self.0.host_str().and_then(|host| host.strip_prefix("api.")) {
+            // A host less its first label is a host.
+            url.set_host(Some(host)).unwrap_or_default();
+        }
         url
     }
 
@@ -196,6 +168,18 @@ mod tests {
             ("https://api.slack.com/?a=b", BadBaseUrl::NotARoot),
         ] {
             assert_eq!(bad.parse::<BaseUrl>(), Err(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_web_api_lives_beside_the_audit_log() {
+        for (root, method) in [
+            ("https://api.slack.com", "https://slack.com/api/auth.test"),
+            ("https://api.slack-gov.com", "https://slack-gov.com/api/auth.test"),
+            ("https://slack.com", "https://slack.com/api/auth.test"),
+            ("http://127.0.0.1:9000", "http://127.0.0.1:9000/api/auth.test"),
+        ] {
+            assert_eq!(root.parse::<BaseUrl>().unwrap().method("auth.test").as_str(), method);
         }
     }
 

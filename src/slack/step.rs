@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::audit::Window;
 use super::error::SlackError;
-use super::window::Window;
 use crate::event::{Entry, UnixTime};
 
 /// What happened.
@@ -31,7 +31,7 @@ pub struct Page {
     pub progress: Progress,
 }
 
-/// How far a source has been read.
+/// How far an audit log has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Whether these seconds are read for the first time, or once more.

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use slackcef::event::UnixTime;
 use slackcef::simulate::slack::{
-    Clock as SlackClock, End, Fault, Generated, Late, Pace, Pages, Pick, Plan, Slack, Trouble, Until, When,
+    Clock as SlackClock, End, Fault, Generated, Late, Pace, Pages, Pick, Plan, Slack, TOKEN, Trouble, Until,
+    When,
 };
+use slackcef::slack::audit::{Only, Poller, Settings, Start};
 use slackcef::slack::{
-    Budget, CannotPoll, CaughtUp, Class, Clock, Failed, Only, Page, Pass, Poller, Settings, SlackError,
-    Start, Step,
+    Account, Budget, CannotPoll, CaughtUp, Class, Clock, Failed, Page, Pass, SlackError, Step, Token,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -48,11 +49,13 @@ async fn start(plan: Plan) -> Arc<Slack> {
 
 fn settings_for(base_url: &str, clock: Clock) -> Settings {
     Settings {
-        base_url: base_url.parse().unwrap(),
-        token: slackcef::simulate::slack::TOKEN.into(),
-        tls: None,
-        budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
-        clock,
+        account: Account {
+            base_url: base_url.parse().unwrap(),
+            token: Token::fixed(&TOKEN.into()).unwrap(),
+            tls: None,
+            budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
+            clock,
+        },
         start: Start::Ago(Duration::from_secs(30 * 86_400)),
         settle: Duration::from_secs(60),
         verify_after: None,
@@ -525,7 +528,8 @@ async fn a_clock_that_steps_back_waits_and_says_so() {
 #[tokio::test]
 async fn a_clock_that_was_never_set_is_refused() {
     let slack = start(plan()).await;
-    let settings = Settings { clock: Clock::new(|| UnixTime::from_seconds(7)), ..settings(&slack) };
+    let mut settings = settings(&slack);
+    settings.account.clock = Clock::new(|| UnixTime::from_seconds(7));
     assert!(matches!(Poller::new(&settings, None), Err(CannotPoll::ClockUnset(_))));
 }
 
@@ -566,11 +570,11 @@ async fn a_range_that_slack_never_accepts_is_reported_and_not_skipped() {
 #[tokio::test]
 async fn a_probe_tells_a_good_token_from_a_bad_one() {
     let slack = start(plan()).await;
-    let settings = settings_ahead(&slack, 30);
+    let mut settings = settings_ahead(&slack, 30);
     let probed = Poller::new(&settings, None).unwrap().probe().await;
     assert!(probed.outcome.is_ok());
     assert_eq!(probed.slack_ahead, Some(-30));
-    let settings = Settings { token: "xoxp-another".into(), ..settings };
+    settings.account.token = Token::fixed(&"xoxp-another".into()).unwrap();
     let refused = Poller::new(&settings, None).unwrap().probe().await.outcome.unwrap_err();
     assert_eq!(refused.class(), Class::Token);
     assert!(!format!("{refused} {refused:?}").contains("xoxp-another"));

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::error::SlackError;
+use crate::slack::error::SlackError;
 
 /// Actions by name, each with the groups under which Slack lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,7 +21,7 @@ impl ActionList {
     pub fn shipped() -> Self {
         let mut list = Self::default();
         // A heading, then action, groups and entity types with tabs between.
-        for line in include_str!("../../mappings/actions.tsv").lines().skip(1) {
+        for line in include_str!("../../../mappings/actions.tsv").lines().skip(1) {
             let mut columns = line.split('\t');
             if let (Some(action), Some(groups)) = (columns.next(), columns.next()) {
                 groups.split('|').for_each(|group| list.add(action, group));

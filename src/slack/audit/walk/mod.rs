@@ -24,10 +24,10 @@ mod reading;
 
 use std::ops::Add;
 
-use super::audit::Reply;
 use super::client::Query;
 use super::window::Window;
 use crate::event::{Entry, UnixTime};
+use crate::slack::reply::Reply;
 use reading::Reading;
 
 /// The most entries asked for at once.

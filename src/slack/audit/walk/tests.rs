@@ -73,7 +73,11 @@ impl Log {
         }
         let to = to.min(end);
         let cursor = (to < end).then(|| Text::from(format!("{to}.{}", self.asked)));
-        Some(Reply { elements: self.entries[from..to].iter().map(|(_, raw)| raw.clone()).collect(), cursor })
+        Some(Reply {
+            elements: self.entries[from..to].iter().map(|(_, raw)| raw.clone()).collect(),
+            cursor,
+            paging: None,
+        })
     }
 
     /// The fewest requests that could have read all of it, oldest first, a page at a time.
@@ -211,7 +215,7 @@ fn a_cursor_that_leads_to_itself_comes_to_an_end() {
             asked += 1;
             assert!(asked < 100, "does not come to an end");
             walker.ask(goal, goal).unwrap();
-            let reply = Reply { elements: Vec::new(), cursor: Some(Text::from("MTI=")) };
+            let reply = Reply { elements: Vec::new(), cursor: Some(Text::from("MTI=")), paging: None };
             match walker.take(reply) {
                 Ok(part) => assert_eq!(part, None),
                 Err(stuck) => break stuck,
@@ -227,7 +231,7 @@ fn pages_without_end_come_to_an_end() {
     let mut walker = Walker::new(second(START));
     for n in 0..=2 * MOST_PAGES_OF_A_SECOND {
         walker.ask(second(START + 60), second(START + 60)).unwrap();
-        let reply = Reply { elements: Vec::new(), cursor: Some(Text::from(n.to_string())) };
+        let reply = Reply { elements: Vec::new(), cursor: Some(Text::from(n.to_string())), paging: None };
         if walker.take(reply)
             == Err(Stuck { window: Window { oldest: second(START), latest: second(START) } })
         {
@@ -315,7 +319,7 @@ fn elements_that_are_no_entries_are_counted_and_an_undated_one_is_kept() {
         ["3", "[]", "null", r#"{"id":"x"}"#].map(|text| Bytes::from_static(text.as_bytes())).to_vec();
     let mut walker = Walker::new(second(START));
     walker.ask(second(START + 9), second(START + 9)).unwrap();
-    let part = walker.take(Reply { elements, cursor: None }).unwrap().unwrap();
+    let part = walker.take(Reply { elements, cursor: None, paging: None }).unwrap().unwrap();
     assert_eq!(part.not_entries, 3);
     assert_eq!(
         part.entries[0].at(),

@@ -1,7 +1,7 @@
-//! One answer of the Audit Logs API, taken apart as far as paging needs it.
+//! One answer of Slack's, taken apart as far as paging needs it.
 //!
-//! The body stays one buffer; an element of `entries` is a slice of it, and nothing in it is
-//! interpreted here.
+//! The body stays one buffer; an element of its list (`entries`, `logins`, `logs`) is a slice of it,
+//! and nothing in it is interpreted here.
 //!
 //! **Invariant:** unknown keys, twin keys and unexpected order are tolerated, but an answer without a
 //! readable list of entries is an error: it is never taken for the end of the log.
@@ -10,44 +10,74 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::error::SlackError;
+use super::http::Received;
 use super::refusal::{Code, Said};
 use crate::event::Text;
 
-/// A page of the log: its elements as text, newest first, and the way to the next page.
+/// A page of a log: its elements as text, in Slack's order, and the way to the next page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Reply {
-    /// Each element of `entries`, whatever it is.
+    /// Each element of the list, whatever it is.
     pub(super) elements: Vec<Bytes>,
-    /// Where the next page begins; `None` at the end of the window.
+    /// Where the next page begins; `None` at the end, and where pages are counted.
     pub(super) cursor: Option<Text>,
+    /// Which page this is, where pages are counted.
+    pub(super) paging: Option<Paging>,
+}
+
+/// Classic paging, as an answer tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Paging {
+    /// This page, from 1.
+    pub(super) page: u64,
+    /// The last page.
+    pub(super) pages: u64,
 }
 
 impl Reply {
-    /// Reads the body of an answer with a status of success.
-    pub(super) fn read(status: u16, body: Bytes, retry_after: Option<Duration>) -> Result<Self, SlackError> {
+    /// Reads the body of an answer with a status of success, whose list bears that name.
+    pub(super) fn read(list: &str, received: Received) -> Result<Self, SlackError> {
+        let Received { status, body, retry_after } = received;
         let body = repaired(body);
-        let text = std::str::from_utf8(&body).unwrap_or_default();
-        let top: Top<'_> = serde_json::from_str(text)
-            .map_err(|error| SlackError::NotAPage { line: error.line(), column: error.column() })?;
-        if top.refused {
-            return Err(SlackError::of_answer(status, top.said, retry_after));
-        }
-        let elements = top.entries.ok_or(SlackError::NoEntries)?;
+        let top = Top::accepted(list, status, &body, retry_after)?;
+        let elements = top.list.ok_or(SlackError::NoEntries)?;
         Ok(Self {
             elements: elements.into_iter().map(|json| body.slice_ref(json.get().as_bytes())).collect(),
             cursor: cursor(&body, top.metadata)?,
+            paging: top.paging.and_then(Paging::read),
         })
     }
 }
 
+impl Paging {
+    /// Numbers, or texts that hold one; `None` where it does not say how many pages there are.
+    fn read(json: &RawValue) -> Option<Self> {
+        let paging: serde_json::Value = serde_json::from_str(json.get()).ok()?;
+        let number = |key: &str| {
+            let value = paging.get(key)?;
+            value.as_u64().or_else(|| value.as_str()?.parse().ok())
+        };
+        Some(Self { page: number("page")?, pages: number("pages")? })
+    }
+}
+
+/// The body of an answer with a status of success, where it does not say that the request is refused.
+pub(super) fn accepted(received: Received) -> Result<Bytes, SlackError> {
+    let Received { status, body, retry_after } = received;
+    let body = repaired(body);
+    Top::accepted("", status, &body, retry_after)?;
+    Ok(body)
+}
+
 /// What the body of a refusal says, if it is JSON at all.
 pub(super) fn said(body: &Bytes) -> Said {
-    serde_json::from_slice::<Top<'_>>(body).map(|top| top.said).unwrap_or_default()
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    Top::read("", text).map(|top| top.said).unwrap_or_default()
 }
 
 /// The body itself where it is UTF-8; else a copy with U+FFFD in place of what is not.
@@ -78,44 +108,62 @@ fn cursor(body: &Bytes, metadata: Option<&RawValue>) -> Result<Option<Text>, Sla
 /// The keys of the top object that mean something to us.
 #[derive(Default)]
 struct Top<'a> {
-    entries: Option<Vec<&'a RawValue>>,
+    list: Option<Vec<&'a RawValue>>,
     metadata: Option<&'a RawValue>,
+    paging: Option<&'a RawValue>,
     refused: bool,
     said: Said,
 }
 
-impl<'de> Deserialize<'de> for Top<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(TopVisitor)
+impl<'a> Top<'a> {
+    fn read(list: &str, text: &'a str) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let top = json.deserialize_map(TopVisitor { list })?;
+        json.end().map(|()| top)
+    }
+
+    fn accepted(
+        list: &str,
+        status: u16,
+        body: &'a Bytes,
+        retry_after: Option<Duration>,
+    ) -> Result<Self, SlackError> {
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        let top = Self::read(list, text)
+            .map_err(|error| SlackError::NotAPage { line: error.line(), column: error.column() })?;
+        if top.refused { Err(SlackError::of_answer(status, top.said, retry_after)) } else { Ok(top) }
     }
 }
 
-/// By hand, for a derived one refuses twin keys.
-struct TopVisitor;
+/// By hand, for a derived one refuses twin keys; and the list's name is not always the same.
+struct TopVisitor<'l> {
+    list: &'l str,
+}
 
-impl<'de> Visitor<'de> for TopVisitor {
+impl<'de> Visitor<'de> for TopVisitor<'_> {
     type Value = Top<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an answer of the Audit Logs API")
+        f.write_str("an answer of Slack's")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut top = Top::default();
-        while let Some(Key(key)) = map.next_key()? {
-            match key {
-                Name::Entries => {
+        while let Some(name) = map.next_key_seed(Name { list: self.list })? {
+            match name {
+                Key::List => {
                     if let Elements(Some(more)) = map.next_value()? {
                         // Of two lists, both: an entry too many is dropped by its id.
-                        top.entries.get_or_insert_default().extend(more);
+                        top.list.get_or_insert_default().extend(more);
                     }
                 }
-                Name::Metadata => top.metadata = Some(map.next_value()?),
-                Name::Ok => top.refused = map.next_value::<&RawValue>()?.get() == "false",
-                Name::Error => top.said.code = word(map.next_value()?),
-                Name::Needed => top.said.needed = word(map.next_value()?),
-                Name::Provided => top.said.provided = word(map.next_value()?),
-                Name::Other => {
+                Key::Metadata => top.metadata = Some(map.next_value()?),
+                Key::Paging => top.paging = Some(map.next_value()?),
+                Key::Ok => top.refused = map.next_value::<&RawValue>()?.get() == "false",
+                Key::Error => top.said.code = word(map.next_value()?),
+                Key::Needed => top.said.needed = word(map.next_value()?),
+                Key::Provided => top.said.provided = word(map.next_value()?),
+                Key::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -182,9 +230,10 @@ impl<'de> Deserialize<'de> for Metadata<'de> {
     }
 }
 
-enum Name {
-    Entries,
+enum Key {
+    List,
     Metadata,
+    Paging,
     Ok,
     Error,
     Needed,
@@ -192,20 +241,24 @@ enum Name {
     Other,
 }
 
-struct Key(Name);
+/// Reads a key of the top object.
+struct Name<'l> {
+    list: &'l str,
+}
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(KeyBytes(|key| {
-            Self(match key {
-                b"entries" => Name::Entries,
-                b"response_metadata" => Name::Metadata,
-                b"ok" => Name::Ok,
-                b"error" => Name::Error,
-                b"needed" => Name::Needed,
-                b"provided" => Name::Provided,
-                _ => Name::Other,
-            })
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_bytes(KeyBytes(|key: &[u8]| match key {
+            list if list == self.list.as_bytes() => Key::List,
+            b"response_metadata" => Key::Metadata,
+            b"paging" => Key::Paging,
+            b"ok" => Key::Ok,
+            b"error" => Key::Error,
+            b"needed" => Key::Needed,
+            b"provided" => Key::Provided,
+            _ => Key::Other,
         }))
     }
 }
@@ -214,14 +267,14 @@ struct CursorKey(bool);
 
 impl<'de> Deserialize<'de> for CursorKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(KeyBytes(|key| Self(key == b"next_cursor")))
+        deserializer.deserialize_bytes(KeyBytes(|key: &[u8]| Self(key == b"next_cursor")))
     }
 }
 
 /// A key as bytes: one with a lone surrogate is no string, and no reason to lose a page.
-struct KeyBytes<T>(fn(&[u8]) -> T);
+struct KeyBytes<F>(F);
 
-impl<T> Visitor<'_> for KeyBytes<T> {
+impl<T, F: FnOnce(&[u8]) -> T> Visitor<'_> for KeyBytes<F> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,8 +293,12 @@ mod tests {
     use super::super::error::Class;
     use super::*;
 
+    fn received(body: Bytes) -> Received {
+        Received { status: 200, body, retry_after: None }
+    }
+
     fn read(body: &[u8]) -> Result<Reply, SlackError> {
-        Reply::read(200, Bytes::copy_from_slice(body), None)
+        Reply::read("entries", received(Bytes::copy_from_slice(body)))
     }
 
     fn elements(reply: &Reply) -> Vec<&str> {
@@ -253,7 +310,7 @@ mod tests {
         let body = Bytes::from_static(
             br#"{"entries":[{"id":"a","x":"\/"}, {"id":"b"}],"response_metadata":{"next_cursor":"MTI="}}"#,
         );
-        let reply = Reply::read(200, body.clone(), None).unwrap();
+        let reply = Reply::read("entries", received(body.clone())).unwrap();
         assert_eq!(elements(&reply), [r#"{"id":"a","x":"\/"}"#, r#"{"id":"b"}"#]);
         assert!(body.as_ptr_range().contains(&reply.elements[1].as_ptr()));
         assert_eq!(reply.cursor.unwrap().as_str(), "MTI=");
@@ -272,6 +329,28 @@ mod tests {
             let reply = read(format!(r#"{{"entries":[]{tail}}}"#).as_bytes()).unwrap();
             assert_eq!(reply, Reply::default(), "{tail}");
         }
+    }
+
+    #[test]
+    fn each_list_has_its_name_and_pages_may_be_counted() {
+        let body = br#"{"ok":true,"logins":[{"a":1}],"entries":[2],"paging":{"count":1,"total":7,"page":"2","pages":7}}"#;
+        let reply = Reply::read("logins", received(Bytes::from_static(body))).unwrap();
+        assert_eq!(elements(&reply), [r#"{"a":1}"#]);
+        assert_eq!(reply.paging, Some(Paging { page: 2, pages: 7 }));
+        assert_eq!(read(body).unwrap().elements, ["2"]);
+        for paging in ["null", "[]", "{}", r#"{"page":1}"#, r#"{"page":1,"pages":-1}"#] {
+            let body = format!(r#"{{"entries":[],"paging":{paging}}}"#);
+            assert_eq!(read(body.as_bytes()).unwrap(), Reply::default(), "{paging}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_list_is_accepted_unless_it_says_no() {
+        let answer = |body: &'static str| accepted(received(Bytes::from_static(body.as_bytes())));
+        assert_eq!(answer(r#"{"ok":true,"team":"T1"}"#).unwrap(), r#"{"ok":true,"team":"T1"}"#);
+        let error = answer(r#"{"ok":false,"error":"token_revoked"}"#).unwrap_err();
+        assert_eq!(error.class(), Class::Token);
+        assert!(matches!(answer("<html>"), Err(SlackError::NotAPage { .. })));
     }
 
     #[test]

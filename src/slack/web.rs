@@ -1,0 +1,45 @@
+//! Methods of the Web API: status 200 whatever happens, and `"ok": false` where it went wrong.
+
+use bytes::Bytes;
+
+use super::error::SlackError;
+use super::http::{Answer, Http};
+use super::reply::{self, Reply};
+use super::settings::{Account, BadSettings, BaseUrl};
+
+/// The Web API of one organization.
+#[derive(Debug)]
+pub(super) struct Web {
+    http: Http,
+    base_url: BaseUrl,
+}
+
+impl Web {
+    pub(super) fn new(account: &Account) -> Result<Self, BadSettings> {
+        Ok(Self { http: Http::new(account)?, base_url: account.base_url.clone() })
+    }
+
+    /// One page of what a method lists under that name.
+    pub(super) async fn page(
+        &self,
+        method: &str,
+        list: &str,
+        arguments: &[(&'static str, String)],
+    ) -> Answer<Reply> {
+        let answer = self.http.get(&self.base_url.method(method), arguments).await;
+        self.http.read(answer, |received| Reply::read(list, received))
+    }
+
+    /// What a method answers, as JSON.
+    ///
+    /// # Errors
+    /// Slack cannot be asked, or refuses.
+    pub(super) async fn call(
+        &self,
+        method: &str,
+        arguments: &[(&'static str, String)],
+    ) -> Result<Bytes, SlackError> {
+        let answer = self.http.get(&self.base_url.method(method), arguments).await;
+        self.http.read(answer, reply::accepted).reply
+    }
+}
