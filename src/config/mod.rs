@@ -7,6 +7,7 @@
 //! one transport, every rate is above nothing.
 
 mod destination;
+mod quiet;
 mod rate;
 mod reader;
 mod secret;
@@ -26,6 +27,7 @@ use crate::store::SourceId;
 use reader::{Reader, Section};
 
 pub use destination::Destination;
+pub use quiet::Quiet;
 pub use secret::{SecretError, SecretFrom};
 pub use source::Source;
 pub use telemetry::Telemetry;
@@ -119,6 +121,9 @@ fn read(top: &Section<'_, '_>) -> Config {
     let mut remarks = Vec::new();
     let state = top.section("state").map_or_else(State::default, |section| read_state(&section));
     let mappings = read_mappings(top);
+    let telemetry = top
+        .section("telemetry")
+        .map_or_else(Telemetry::default, |given| telemetry::read(&given, &mut remarks));
     let given = top.sections("sources");
     let no_sources = given.is_empty();
     let sources: BTreeMap<_, _> = given
@@ -128,7 +133,7 @@ fn read(top: &Section<'_, '_>) -> Config {
                 let what = format!("`{}` is the source of the forwarder's own events", name.text);
                 top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
             }
-            Some((checked_name(top, &name)?, source::read(&section)?))
+            Some((checked_name(top, &name)?, source::read(&section, telemetry.quiet)?))
         })
         .collect();
     let given = top.sections("destinations");
@@ -149,9 +154,6 @@ fn read(top: &Section<'_, '_>) -> Config {
             Some((checked, destination))
         })
         .collect();
-    let telemetry = top
-        .section("telemetry")
-        .map_or_else(Telemetry::default, |given| telemetry::read(&given, &mut remarks));
     if top.skip("notify") {
         remarks.push("[notify] is not acted on: this version has no notices into Slack yet".to_owned());
     }

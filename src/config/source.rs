@@ -3,8 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::quiet::{self, Quiet};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
+use super::units::at_least;
 use super::{duration, not_yet};
 use crate::event::{Log, UnixTime};
 use crate::slack::BaseUrl;
@@ -31,9 +33,19 @@ pub struct Source {
     pub only: Only,
     /// Where the API lives.
     pub base_url: BaseUrl,
+    /// When it counts as gone quiet.
+    pub quiet: Quiet,
 }
 
-pub(super) fn read(section: &Section<'_, '_>) -> Option<Source> {
+impl Source {
+    /// What it is asked for, in a form by which another question is told apart.
+    pub fn reads(&self) -> String {
+        let Only { actions, actor, entity } = &self.only;
+        serde_json::json!([self.log.name(), actions, actor, entity]).to_string()
+    }
+}
+
+pub(super) fn read(section: &Section<'_, '_>, usual: Quiet) -> Option<Source> {
     let log = read_log(section);
     let token = read_token(section);
     let source = Source {
@@ -49,6 +61,7 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Source> {
             .unwrap_or(USUAL_REQUESTS),
         only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
         base_url: section.parsed("base_url", base_url).unwrap_or_default(),
+        quiet: quiet::read(section, usual),
     };
     section.finish();
     log?;
@@ -126,13 +139,6 @@ fn read_only(section: &Section<'_, '_>) -> Only {
     }
     section.finish();
     only
-}
-
-fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
-    move |text| {
-        let given = duration(text)?;
-        if given < least { Err(format!("write at least {} s", least.as_secs())) } else { Ok(given) }
-    }
 }
 
 /// The store knows an entry again by its id, and keeps ids for three days at least: verified later

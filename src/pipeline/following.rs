@@ -142,7 +142,7 @@ impl Following {
             self.hand_on_budget(ready, &config);
             if changes.sources.begins(ready.id.as_str()) {
                 // Tried before anything is given up for it.
-                ready.open(&self.store).await?;
+                ready.poller(&self.store).await?;
             }
         }
         for remark in config.remarks.iter().filter(|remark| !self.in_force.remarks.contains(remark)) {
@@ -172,7 +172,7 @@ impl Following {
     /// What is other than what is in force; a source with another token too.
     fn changes(&self, config: &Config, prepared: &Prepared) -> Changes {
         let mut changes = Changes::between(&self.in_force, config);
-        for ReadySource { id, polling } in &prepared.sources {
+        for ReadySource { id, polling, .. } in &prepared.sources {
             let token = &polling.account().token;
             if self.polling.get(id).is_some_and(|before| before.account().token != *token) {
                 changes.sources.changed.insert(id.as_str().to_owned());

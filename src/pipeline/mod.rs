@@ -16,7 +16,7 @@
 //! known (`book`).
 //!
 //! Beside these tasks, `reload` looks at the configuration and the mapping folders, `outage` and
-//! `expiry` at the destinations, `own` stores what the forwarder has to say of itself as entries like
+//! `expiry` at the destinations, `silence` listens whether a source still has entries, `own` stores what the forwarder has to say of itself as entries like
 //! Slack's, and `status` shows how it is to those who ask. What changes in the configuration
 //! `following` makes ready and `tasks` carries out.
 //!
@@ -37,6 +37,7 @@ mod prepared;
 mod reload;
 mod settling;
 mod setup;
+mod silence;
 mod standing;
 mod status;
 mod tally;
@@ -65,6 +66,7 @@ pub use convert::Converter;
 pub use forward::Forwarded;
 pub use poll::{Phase, Polled, Reading, Way};
 pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
+pub use silence::{Because, Quiet};
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};
 pub use tally::Counts;
@@ -203,7 +205,7 @@ impl App {
         setup::tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
         let mut sources = Vec::new();
         for ready in &prepared.sources {
-            sources.push(ready.open(&store).await?);
+            sources.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
         let names: Vec<_> = prepared.destinations.iter().map(|ready| ready.name.clone()).collect();
         store.retain_readers(&names).await.map_err(SetupError::Store)?;

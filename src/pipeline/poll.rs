@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::silence::{Quiet, Silence, Standpoint};
 use super::standing::LastFault;
 use super::{Mode, RunError};
 use crate::event::{Entry, UnixTime};
@@ -28,6 +29,8 @@ pub(super) struct Source {
     /// What was said of the last failure.
     failing: Option<String>,
     failures: u32,
+    /// Listens whether there are entries; none where that is off.
+    silence: Option<Silence>,
 }
 
 /// What was read from a source.
@@ -56,8 +59,10 @@ pub struct Reading {
     pub read_up_to: Option<UnixTime>,
     /// When Slack last answered with entries, or with the news that there are none.
     pub answered_at: Option<UnixTime>,
-    /// When the newest entry read since the start happened.
+    /// When the newest entry that was read happened.
     pub newest_entry: Option<UnixTime>,
+    /// The silence that was told and is not over.
+    pub quiet: Option<Quiet>,
     /// The last failure, also when it is over.
     pub fault: Option<LastFault>,
 }
@@ -96,9 +101,12 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 const PATIENCE: u32 = 5;
 
 impl Source {
-    /// A source that was read up to, and with, that second before.
-    pub(super) fn new(name: SourceId, poller: Poller, read_up_to: Option<UnixTime>) -> Self {
-        let (reading, _) = watch::channel(Reading { read_up_to, ..Reading::default() });
+    /// A source that stands there in the store.
+    pub(super) fn new(name: SourceId, poller: Poller, at: Standpoint, silence: Option<Silence>) -> Self {
+        let Standpoint { newest, read_up_to } = at;
+        let quiet = silence.as_ref().and_then(Silence::quiet);
+        let known = Reading { read_up_to, newest_entry: newest, quiet, ..Reading::default() };
+        let (reading, _) = watch::channel(known);
         let polled = Polled::default();
         Self {
             name,
@@ -109,6 +117,7 @@ impl Source {
             current: false,
             failing: None,
             failures: 0,
+            silence,
         }
     }
 
@@ -127,6 +136,10 @@ impl Source {
         mode: Mode,
         stop: CancellationToken,
     ) -> Result<Polled, RunError> {
+        // By cron it would be the same event again and again.
+        if mode == Mode::Once {
+            self.silence = None;
+        }
         let polling = async {
             // With `start = "now"` there is nothing to ask for at first, and a token that is refused
             // must not take minutes to show.
@@ -141,6 +154,7 @@ impl Source {
                     Step::Page(page) => self.store(&store, page).await?,
                     Step::CaughtUp(how) => {
                         self.caught_up(&how);
+                        self.listen(how.up_to).await;
                         caught_up = true;
                     }
                     Step::Failed(Failed { error, retry_in, pass: _ }) => {
@@ -155,7 +169,11 @@ impl Source {
             }
         };
         // Cut off anywhere, nothing is lost: the bookmark moves only with what it covers.
-        match stop.run_until_cancelled(polling).await {
+        let ended = stop.run_until_cancelled(polling).await;
+        if let Some(silence) = &mut self.silence {
+            silence.keep().await;
+        }
+        match ended {
             Some(Err(error)) => Err(error),
             Some(Ok(())) | None => Ok(self.polled),
         }
@@ -163,7 +181,7 @@ impl Source {
 
     async fn store(&mut self, store: &Store, page: Page) -> Result<(), RunError> {
         let Page { entries, bookmark, not_entries, progress } = page;
-        let newest = entries.iter().map(Entry::at).max();
+        let times: Vec<_> = entries.iter().map(Entry::at).collect();
         let batch = Batch { source: self.name.clone(), entries, bookmark: Bookmark::new(bookmark) };
         let appended = store.append(batch).await.map_err(RunError::Store)?;
         let (fresh, seen) = (appended.fresh as u64, appended.seen as u64);
@@ -177,6 +195,10 @@ impl Source {
             self.polled.late += fresh;
             info!(source = %self.name, late = fresh, window = %progress.window, "entries had come late; they are delivered now");
         }
+        if let Some(silence) = &mut self.silence {
+            silence.begin(progress.start);
+            silence.read(&times, if progress.pass == Pass::Front { appended.fresh } else { 0 });
+        }
         // The page that only notes where a source begins was not asked for.
         if progress.window.seconds() > 0 {
             self.recovered();
@@ -184,7 +206,7 @@ impl Source {
         }
         self.reading.send_modify(|reading| {
             reading.polled = self.polled;
-            reading.newest_entry = reading.newest_entry.max(newest);
+            reading.newest_entry = reading.newest_entry.max(times.iter().max().copied());
             if progress.pass == Pass::Front {
                 let slack::Progress { start, next, goal, .. } = progress;
                 reading.way = Some(Way { start, next, goal });
@@ -220,6 +242,17 @@ impl Source {
                 source = %self.name, seconds = caught_up.clock_behind.as_secs(),
                 "this machine's clock stands before what has been read already; nothing is read until it has passed that"
             );
+        }
+    }
+
+    /// Asks whether the source is quiet, now that all is read up to that second.
+    async fn listen(&mut self, up_to: UnixTime) {
+        if self.failing.is_none()
+            && let Some(silence) = &mut self.silence
+        {
+            silence.look(up_to).await;
+            let quiet = silence.quiet();
+            self.reading.send_if_modified(|reading| std::mem::replace(&mut reading.quiet, quiet) != quiet);
         }
     }
 

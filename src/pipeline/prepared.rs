@@ -18,12 +18,14 @@ use super::forward::Outlet;
 use super::poll::Source;
 use super::reload::Folder;
 use super::setup::{self, SetupError};
+use super::silence::{Silence, Standpoint};
 use super::status::Route;
 use super::voice::Voice;
 use crate::config::{self, Config};
+use crate::event::UnixTime;
 use crate::mapping::{MappingFile, Plans};
 use crate::net::{ClientTls, Rate};
-use crate::slack;
+use crate::slack::{self, Poller};
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
 
@@ -40,6 +42,10 @@ pub(super) struct Prepared {
 pub(super) struct ReadySource {
     pub(super) id: SourceId,
     pub(super) polling: slack::Settings,
+    /// When its silence is told.
+    quiet: config::Quiet,
+    /// What it is asked for.
+    reads: String,
 }
 
 /// A destination that can begin as soon as it has its reader.
@@ -82,7 +88,8 @@ impl Prepared {
             destinations.push(ReadyDestination { name, settings, plans, sink, framing, beside });
         }
         let ready = |(name, source): (&String, &config::Source)| {
-            Ok(ReadySource { id: SourceId::new(name.as_str()), polling: setup::polling(name, source)? })
+            let (id, polling) = (SourceId::new(name.as_str()), setup::polling(name, source)?);
+            Ok(ReadySource { id, polling, quiet: source.quiet, reads: source.reads() })
         };
         let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;
         Ok(Self { sources, destinations, mappings })
@@ -102,13 +109,29 @@ impl Prepared {
 }
 
 impl ReadySource {
-    /// The source at its bookmark.
-    pub(super) async fn open(&self, store: &Store) -> Result<Source, SetupError> {
+    /// The source at its bookmark; what is usual for it is remembered in the folder `state`.
+    pub(super) async fn open(
+        &self,
+        store: &Store,
+        state: &Path,
+        voice: &Voice,
+    ) -> Result<Source, SetupError> {
+        let (poller, read_up_to) = self.poller(store).await?;
+        let newest = store.newest(&self.id).await.map_err(SetupError::Store)?;
+        let (id, at) = (self.id.clone(), Standpoint { newest, read_up_to });
+        let silence = match self.quiet.after {
+            Some(_) => Some(Silence::open(id, self.quiet, &self.reads, at, state, voice.clone()).await),
+            None => None,
+        };
+        Ok(Source::new(self.id.clone(), poller, at, silence))
+    }
+
+    /// Its poller at its bookmark, and the last second that was read.
+    pub(super) async fn poller(&self, store: &Store) -> Result<(Poller, Option<UnixTime>), SetupError> {
         let bookmark = store.bookmark(&self.id).await.map_err(SetupError::Store)?;
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
         let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
-        let read_up_to = bookmark.and_then(|bookmark| slack::audit::read_up_to(bookmark).ok());
-        Ok(Source::new(self.id.clone(), poller, read_up_to))
+        Ok((poller, bookmark.and_then(|bookmark| slack::audit::read_up_to(bookmark).ok())))
     }
 }
 

@@ -69,6 +69,8 @@ mod relp_session;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod silence;
+#[cfg(test)]
 mod simulate_receiver;
 #[cfg(test)]
 mod simulate_slack;
