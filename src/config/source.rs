@@ -35,6 +35,10 @@ pub struct Source {
     pub base_url: BaseUrl,
     /// When it counts as gone quiet.
     pub quiet: Quiet,
+    /// Whether Slack's allow list of the organization is read for the mappings.
+    pub trusted: bool,
+    /// Where the token is that the allow list wants, if it is another one.
+    pub admin_token: Option<SecretFrom>,
 }
 
 impl Source {
@@ -62,6 +66,8 @@ pub(super) fn read(section: &Section<'_, '_>, usual: Quiet) -> Option<Source> {
         only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
         base_url: section.parsed("base_url", base_url).unwrap_or_default(),
         quiet: quiet::read(section, usual),
+        trusted: section.flag("trusted").unwrap_or(false),
+        admin_token: read_admin_token(section),
     };
     section.finish();
     log?;
@@ -113,6 +119,13 @@ fn read_token(section: &Section<'_, '_>) -> Option<SecretFrom> {
         return None;
     }
     secret::read(section, "token", &place, &token, HELP)
+}
+
+fn read_admin_token(section: &Section<'_, '_>) -> Option<SecretFrom> {
+    const HELP: &str = "write `admin_token = { env = \"SLACK_ADMIN_TOKEN\" }`, `{ file = \"…\" }` or `{ credential = \"…\" }`";
+    let place = section.place("admin_token")?;
+    let token = section.section("admin_token")?;
+    secret::read(section, "admin_token", &place, &token, HELP)
 }
 
 fn read_only(section: &Section<'_, '_>) -> Only {

@@ -42,6 +42,7 @@ mod standing;
 mod status;
 mod tally;
 mod tasks;
+mod trust;
 mod voice;
 
 use std::path::PathBuf;
@@ -65,7 +66,7 @@ use tasks::{Change, Tasks};
 pub use convert::Converter;
 pub use forward::Forwarded;
 pub use poll::{Phase, Polled, Reading, Way};
-pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
+pub use setup::{SetupError, allowlist, keyed, line_budget, plans, plans_of, poller, sink};
 pub use silence::{Because, Quiet};
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};
@@ -85,6 +86,7 @@ pub struct App {
     follows: Option<PathBuf>,
     voice: voice::Voice,
     recorder: voice::Recorder,
+    trust: trust::Trust,
 }
 
 /// How long it runs.
@@ -198,6 +200,7 @@ impl App {
         // What is refused without touching anything comes first.
         let prepared = Prepared::of(config)?;
         let (voice, recorder) = voice::voice();
+        let trust = trust::Trust::default();
         let (store, repairs) = setup::open(config)?;
         for repair in &repairs {
             voice.say(OwnEvent::store_repaired(repair));
@@ -212,10 +215,21 @@ impl App {
         let mut destinations = Vec::new();
         let Prepared { sources: ready, destinations: ready_destinations, mappings } = prepared;
         for ready in ready_destinations {
-            destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
+            destinations.push(ready.open(&store, &config.state.dir, &voice, &trust).await?);
         }
         let config = config.clone();
-        Ok(Self { store, sources, destinations, mappings, config, ready, follows: None, voice, recorder })
+        Ok(Self {
+            store,
+            sources,
+            destinations,
+            mappings,
+            config,
+            ready,
+            follows: None,
+            voice,
+            recorder,
+            trust,
+        })
     }
 
     /// Has the configuration read again whenever its file changes, and when [`Running::reloader`]
@@ -227,7 +241,8 @@ impl App {
 
     /// Starts all tasks.
     pub fn start(self, mode: Mode) -> Running {
-        let Self { store, sources, destinations, mappings, config, ready, follows, voice, recorder } = self;
+        let Self { store, sources, destinations, mappings, config, ready, follows, voice, recorder, trust } =
+            self;
         // A single pass is no news, and by cron it would be the same two events again and again.
         if mode == Mode::Forever {
             let sources = sources.iter().map(|source| source.name().as_str());
@@ -243,7 +258,7 @@ impl App {
             .filter(|_| mode == Mode::Forever)
             .map(|file| Following::new(file, config, ready, store.clone(), to));
         reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
-        let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone());
+        let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone(), trust);
         for source in sources {
             tasks.poll(source);
         }

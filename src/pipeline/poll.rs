@@ -1,5 +1,6 @@
 //! Slack → store: one task a source.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use super::silence::{Quiet, Silence, Standpoint};
 use super::standing::LastFault;
 use super::{Mode, RunError};
 use crate::event::{Entry, UnixTime};
+use crate::slack::allowlist::Api;
 use crate::slack::{self, Class, Clock, Failed, Page, Pass, Poller, SlackError, Step};
 use crate::store::{Batch, Bookmark, SourceId, Store};
 use crate::telemetry::chain;
@@ -31,6 +33,8 @@ pub(super) struct Source {
     failures: u32,
     /// Listens whether there are entries; none where that is off.
     silence: Option<Silence>,
+    /// Where its organization's own allow list is read, if it is.
+    allowlist: Option<Arc<Api>>,
 }
 
 /// What was read from a source.
@@ -102,7 +106,13 @@ const PATIENCE: u32 = 5;
 
 impl Source {
     /// A source that stands there in the store.
-    pub(super) fn new(name: SourceId, poller: Poller, at: Standpoint, silence: Option<Silence>) -> Self {
+    pub(super) fn new(
+        name: SourceId,
+        poller: Poller,
+        at: Standpoint,
+        silence: Option<Silence>,
+        allowlist: Option<Arc<Api>>,
+    ) -> Self {
         let Standpoint { newest, read_up_to } = at;
         let quiet = silence.as_ref().and_then(Silence::quiet);
         let known = Reading { read_up_to, newest_entry: newest, quiet, ..Reading::default() };
@@ -118,11 +128,16 @@ impl Source {
             failing: None,
             failures: 0,
             silence,
+            allowlist,
         }
     }
 
     pub(super) fn name(&self) -> &SourceId {
         &self.name
+    }
+
+    pub(super) fn allowlist(&self) -> Option<Arc<Api>> {
+        self.allowlist.clone()
     }
 
     pub(super) fn reading(&self) -> watch::Receiver<Reading> {

@@ -20,11 +20,13 @@ use super::reload::Folder;
 use super::setup::{self, SetupError};
 use super::silence::{Silence, Standpoint};
 use super::status::Route;
+use super::trust::Trust;
 use super::voice::Voice;
 use crate::config::{self, Config};
 use crate::event::UnixTime;
 use crate::mapping::{MappingFile, Plans};
 use crate::net::{ClientTls, Rate};
+use crate::slack::allowlist::Api;
 use crate::slack::{self, Poller};
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
@@ -46,6 +48,8 @@ pub(super) struct ReadySource {
     quiet: config::Quiet,
     /// What it is asked for.
     reads: String,
+    /// Where its organization's own allow list is read, for the mappings.
+    allowlist: Option<Arc<Api>>,
 }
 
 /// A destination that can begin as soon as it has its reader.
@@ -79,6 +83,7 @@ impl Prepared {
         let mut destinations = Vec::new();
         for (name, settings) in &config.destinations {
             let plans = mappings.open(settings.mapping.as_deref(), config)?;
+            tell_of_untrusted(name, settings, config, &plans.borrow());
             let (sink, framing) = setup::sink(name, settings)?;
             let beside = Beside {
                 route: Route::of(&settings.transport),
@@ -89,7 +94,10 @@ impl Prepared {
         }
         let ready = |(name, source): (&String, &config::Source)| {
             let (id, polling) = (SourceId::new(name.as_str()), setup::polling(name, source)?);
-            Ok(ReadySource { id, polling, quiet: source.quiet, reads: source.reads() })
+            let allowlist =
+                source.trusted.then(|| setup::allowlist_of(name, source, &polling)).transpose()?;
+            let (quiet, reads) = (source.quiet, source.reads());
+            Ok(ReadySource { id, polling, quiet, reads, allowlist: allowlist.map(Arc::new) })
         };
         let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;
         Ok(Self { sources, destinations, mappings })
@@ -108,6 +116,18 @@ impl Prepared {
     }
 }
 
+/// A mapping that asks for what the organization trusts gets no answer where no source reads it.
+fn tell_of_untrusted(name: &str, destination: &config::Destination, config: &Config, plans: &Plans) {
+    let Some(origin) = plans.asks_trusted() else { return };
+    let is_of = |source: &String| destination.sources.as_ref().is_none_or(|of| of.contains(source));
+    if !config.sources.iter().any(|(source, settings)| settings.trusted && is_of(source)) {
+        tracing::warn!(
+            destination = name, at = %origin, help = "write `trusted = true` into the source",
+            "the mapping asks for what the organization trusts, and no source reads that: nothing is trusted"
+        );
+    }
+}
+
 impl ReadySource {
     /// The source at its bookmark; what is usual for it is remembered in the folder `state`.
     pub(super) async fn open(
@@ -123,7 +143,7 @@ impl ReadySource {
             Some(_) => Some(Silence::open(id, self.quiet, &self.reads, at, state, voice.clone()).await),
             None => None,
         };
-        Ok(Source::new(self.id.clone(), poller, at, silence))
+        Ok(Source::new(self.id.clone(), poller, at, silence, self.allowlist.clone()))
     }
 
     /// Its poller at its bookmark, and the last second that was read.
@@ -142,6 +162,7 @@ impl ReadyDestination {
         store: &Store,
         state: &Path,
         voice: &Voice,
+        trust: &Trust,
     ) -> Result<(Outlet, Beside), SetupError> {
         let Self { name, settings, plans, sink, framing, beside } = self;
         // The forwarder's own events go everywhere.
@@ -155,7 +176,8 @@ impl ReadyDestination {
         let dead = DeadLetters::of(state, reader.name().as_str());
         // What was only handed over, or is on the disk, is not to be waited for.
         let age = if settings.transport.has_receipts() { settings.age } else { Duration::ZERO };
-        let outlet = Outlet::new(reader, plans, converter, framing, sink, rate, age, dead, voice.clone());
+        let (trusted, voice) = (trust.known(), voice.clone());
+        let outlet = Outlet::new(reader, plans, trusted, converter, framing, sink, rate, age, dead, voice);
         Ok((outlet, beside))
     }
 }

@@ -12,7 +12,7 @@ use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, T
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
 use crate::problem::Problem;
-use crate::slack::{self, Account, Budget, CannotPoll, Clock, Poller, Token};
+use crate::slack::{self, Account, Budget, CannotPoll, Clock, Poller, Token, allowlist};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 
@@ -190,12 +190,37 @@ pub(super) fn poller_of(
         .map_err(|source| SetupError::Source { source_name: name.to_owned(), source })
 }
 
+/// The way to the allow list of a source's organization: by its `admin_token`, or else by the
+/// source's own.
+///
+/// # Errors
+/// The token cannot be had, or the settings do not go together.
+pub fn allowlist(name: &str, source: &Source) -> Result<allowlist::Api, SetupError> {
+    allowlist_of(name, source, &polling(name, source)?)
+}
+
+pub(super) fn allowlist_of(
+    name: &str,
+    source: &Source,
+    polling: &slack::Settings,
+) -> Result<allowlist::Api, SetupError> {
+    let mut account = polling.account().clone();
+    if let Some(admin_token) = &source.admin_token {
+        account.token = token(name, admin_token)?;
+    }
+    allowlist::Api::new(&account)
+        .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })
+}
+
+fn token(name: &str, from: &SecretFrom) -> Result<Token, SetupError> {
+    let secret = from.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
+    Token::fixed(&secret)
+        .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })
+}
+
 /// What the poller of a source is told, its token fetched.
 pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
-    let token =
-        source.token.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
-    let token = Token::fixed(&token)
-        .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })?;
+    let token = token(name, &source.token)?;
     // Without any root only a Slack on this very machine can be asked.
     let tls = if source.base_url.is_loopback() { None } else { Some(slack_tls()?) };
     let account = Account {

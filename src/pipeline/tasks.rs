@@ -21,6 +21,7 @@ use super::poll::{Polled, Reading, Source};
 use super::prepared::{Beside, ReadyDestination, ReadySource};
 use super::setup::SetupError;
 use super::status::Outgoing;
+use super::trust::Trust;
 use super::voice::Voice;
 use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage};
 use crate::store::{ReaderName, SourceId, Store};
@@ -38,6 +39,7 @@ pub(super) struct Tasks {
     pub(super) mode: Mode,
     pub(super) store: Store,
     voice: Voice,
+    trust: Trust,
     /// Those of the whole path.
     pub(super) ends: Ends,
     pub(super) pollers: JoinSet<(SourceId, Result<Polled, RunError>)>,
@@ -88,12 +90,13 @@ pub(super) struct Abandoned {
 }
 
 impl Tasks {
-    pub(super) fn new(mode: Mode, store: Store, state: PathBuf, voice: Voice) -> Self {
+    pub(super) fn new(mode: Mode, store: Store, state: PathBuf, voice: Voice, trust: Trust) -> Self {
         Self {
             mode,
             store,
             state,
             voice,
+            trust,
             ends: Ends::default(),
             pollers: JoinSet::new(),
             forwarders: JoinSet::new(),
@@ -125,8 +128,15 @@ impl Tasks {
     pub(super) fn poll(&mut self, source: Source) {
         let (name, ends) = (source.name().clone(), self.ends.of_a_part());
         self.sources.insert(name.clone(), (ends.clone(), source.reading()));
+        let keeping = self.trust.keep(&name, source.allowlist());
+        let (tried, stop) = (self.trust.tried(Some(name.clone())), ends.stop.clone());
         let task = source.run(self.store.clone(), self.mode, ends.stop);
-        self.pollers.spawn(async move { (name, task.await) });
+        self.pollers.spawn(async move {
+            stop.run_until_cancelled(tried).await;
+            let polled = task.await;
+            drop(keeping);
+            (name, polled)
+        });
         self.show();
     }
 
@@ -145,7 +155,11 @@ impl Tasks {
             shown,
         };
         self.destinations.insert(name.clone(), destination);
-        self.forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
+        let tried = self.trust.tried(None);
+        self.forwarders.spawn(async move {
+            ends.enough.run_until_cancelled(tried).await;
+            (name, outlet.run(mode, &ends).await)
+        });
         self.show();
     }
 
@@ -241,7 +255,7 @@ impl Tasks {
         self.store.retain_readers(&names).await.map_err(RunError::Store)?;
         for ready in change.destinations {
             let (outlet, beside) =
-                ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
+                ready.open(&self.store, &self.state, &self.voice, &self.trust).await.map_err(unopened)?;
             self.forward(outlet, beside);
         }
         for ready in change.sources {

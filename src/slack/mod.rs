@@ -9,6 +9,7 @@
 //!
 //! **Invariant:** nothing is stored, logged or printed here; a [`Step`] says what happened.
 
+pub mod allowlist;
 pub mod audit;
 mod budget;
 mod clock;

@@ -1,6 +1,7 @@
 //! Methods of the Web API: status 200 whatever happens, and `"ok": false` where it went wrong.
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::error::SlackError;
 use super::http::{Answer, Http};
@@ -40,6 +41,16 @@ impl Web {
         arguments: &[(&'static str, String)],
     ) -> Result<Bytes, SlackError> {
         let answer = self.http.get(&self.base_url.method(method), arguments).await;
+        self.http.read(answer, reply::accepted).reply
+    }
+
+    /// What a method answers, as JSON, that changes something or takes lists: its arguments are posted
+    /// as JSON, in which a list is one and a number is one.
+    ///
+    /// # Errors
+    /// Slack cannot be asked, or refuses.
+    pub(super) async fn post(&self, method: &str, arguments: &Value) -> Result<Bytes, SlackError> {
+        let answer = self.http.post(&self.base_url.method(method), arguments.to_string().into_bytes()).await;
         self.http.read(answer, reply::accepted).reply
     }
 }

@@ -11,6 +11,7 @@
 //! **Invariant:** what a page holds follows from the plan, the clock and the count of requests.
 //! **Invariant:** it listens on loopback only: it is no Slack for strangers.
 
+mod allowlist;
 mod answer;
 mod clock;
 mod cursor;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use allowlist::{Allowlist, Asns, Ranges, Unknown};
 pub use clock::Clock;
 pub use fault::{Fault, Trouble, When};
 pub use file::LoadError;

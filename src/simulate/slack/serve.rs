@@ -15,6 +15,7 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::allowlist;
 use super::answer::{self, Answer, Pause};
 use super::clock::Running;
 use super::cursor::Cursor;
@@ -36,6 +37,7 @@ pub(super) struct State {
     pub(super) journal: Mutex<VecDeque<Request>>,
     pub(super) tally: watch::Sender<Tally>,
     pub(super) stop: CancellationToken,
+    pub(super) allowlist: allowlist::Held,
     requests: AtomicU64,
     limiter: Option<DefaultDirectRateLimiter>,
 }
@@ -48,6 +50,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/audit/v1/logs", get(logs))
         .route("/audit/v1/actions", get(actions))
         .route("/audit/v1/schemas", get(schemas))
+        .merge(allowlist::router())
         .method_not_allowed_fallback(async || Answer::refused(405, Some("method_not_allowed")).whole())
         .fallback(async || Answer::html(404).whole())
         .layer(axum::middleware::map_response_with_state(Arc::clone(&state), dated))
@@ -129,6 +132,7 @@ impl State {
             }
         }
         let limiter = plan.rate_limit.map(limiter);
+        let allowlist = allowlist::Held::new(std::mem::take(&mut plan.allowlist));
         Ok(Self {
             plan,
             clock,
@@ -136,6 +140,7 @@ impl State {
             journal: Mutex::default(),
             tally: watch::Sender::default(),
             stop: CancellationToken::new(),
+            allowlist,
             requests: AtomicU64::new(0),
             limiter,
         })

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::super::allowlist::{Asns, Ranges, Unknown};
 use super::super::fault::{Fault, Trouble, When};
 use super::*;
 
@@ -101,6 +102,7 @@ fn every_setting_is_read() {
                 late(Pick::Ids(vec!["x".into()]), Until::AfterRequests(4)),
                 late(Pick::Ids(vec!["y".into()]), Until::AfterStart(Duration::from_secs(1))),
             ],
+            allowlist: Allowlist::default(),
             faults: vec![
                 fault(When::On(vec![2, 5]), refused(429, Some("ratelimited"), Some(3))),
                 fault(When::Every(7), Trouble::Html { status: 500 }),
@@ -108,6 +110,30 @@ fn every_setting_is_read() {
                 fault(When::Chance(0.5), Trouble::Stalled(Duration::from_millis(100))),
                 fault(When::On(vec![1]), refused(401, None, None)),
             ],
+        }
+    );
+}
+
+#[test]
+fn the_allow_list_has_one_of_each_spelling() {
+    let text = r#"
+        version = 1
+        [allowlist]
+        ranges = ["192.0.2.0/24"]
+        asns = [64500]
+        ranges_as = "trusted_cidrs"
+        asns_as = "trusted_asn"
+        unknown = "not-ok"
+    "#;
+    let (plan, _) = Plan::from_toml("plan.toml", text).unwrap();
+    assert_eq!(
+        plan.allowlist,
+        Allowlist {
+            ranges: vec!["192.0.2.0/24".into()],
+            asns: vec![64_500],
+            ranges_as: Ranges::Cidrs,
+            asns_as: Asns::Asn,
+            unknown: Unknown::NotOk,
         }
     );
 }
