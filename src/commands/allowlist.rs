@@ -147,7 +147,7 @@ impl Changes {
         } else if dry_run {
             "a dry run: nothing was written".to_owned()
         } else {
-            format!("written, and read again: {}", counted(&after))
+            format!("written, and read again: {}", after)
         };
         report::notes().line(said)
     }
@@ -196,17 +196,13 @@ fn shown(name: &str, list: &Allowlist, json: bool) -> Result<(), Failure> {
         return out.line(shown.to_string());
     }
     lines(list).iter().try_for_each(|line| out.line(line))?;
-    report::notes().line(counted(list))
+    report::notes().line(list.to_string())
 }
 
 /// A line each; what Slack has is shown so that it cannot command a terminal.
 fn lines(list: &Allowlist) -> Vec<String> {
     let ranges = list.ranges.iter().map(|range| plain(range));
     ranges.chain(list.asns.iter().map(|asn| format!("AS{asn}"))).collect()
-}
-
-fn counted(list: &Allowlist) -> String {
-    format!("{} ranges and {} autonomous systems are trusted", list.ranges.len(), list.asns.len())
 }
 
 fn as_json(list: &Allowlist) -> Value {

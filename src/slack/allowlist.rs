@@ -10,6 +10,7 @@
 //! **Invariant:** what is on the list and was not asked to be changed is written as it was read.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Value, json};
@@ -33,6 +34,19 @@ pub struct Allowlist {
     pub ranges: Vec<String>,
     /// Numbers of autonomous systems.
     pub asns: Vec<u32>,
+}
+
+impl fmt::Display for Allowlist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let (ranges, systems) = (self.ranges.len(), self.asns.len());
+        write!(
+            f,
+            "{ranges} range{} and {systems} autonomous system{} are trusted",
+            plural(ranges),
+            plural(systems)
+        )
+    }
 }
 
 /// Ranges and systems to be added or taken away.

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Output;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use slackcef::simulate::slack::{Allowlist, Asns, Plan, Ranges, Slack, Unknown};
@@ -50,7 +50,7 @@ async fn a_list_is_shown_merged_and_taken_from() {
     let forwarder = Forwarder::new(&slack, "", DESTINATION);
     let (code, shown, notes) = printed(&asked(&forwarder, &["get"]).await);
     assert_eq!((code, shown.as_str()), (Some(0), "8.8.8.8/24\n8.8.4.4/22\nAS34245\n"), "{notes}");
-    assert!(notes.contains("2 ranges and 1 autonomous systems"), "{notes}");
+    assert!(notes.contains("2 ranges and 1 autonomous system are"), "{notes}");
     let (_, json, _) = printed(&asked(&forwarder, &["get", "--json", "--source", "acme"]).await);
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(
@@ -214,7 +214,9 @@ fn push_anomalies(slack: &Slack) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn severity_follows_the_organizations_own_word_from_the_first_entry_on() {
-    let slack = slack(list(&["192.0.2.1/24"], &[])).await;
+    // The log is read by far sooner than the list.
+    let begin = Allowlist { slow: Duration::from_secs(1), ..list(&["192.0.2.1/24"], &[]) };
+    let slack = slack(begin).await;
     push_anomalies(&slack);
     // By cron as well as by the service.
     for arguments in [&["--once"][..], &[]] {
@@ -263,7 +265,8 @@ async fn each_source_is_judged_by_its_own_organizations_list() {
         kept("acme"),
         kept("emea"),
     );
-    let mut running = Forwarder::new(&acme, source, &tables).start(&["--once"]);
+    let forwarder = Forwarder::new(&acme, source, &tables);
+    let mut running = forwarder.start(&["--once"]);
     assert!(running.end().await.success(), "{}", running.log());
     for (name, expected) in [("acme", ("3", "6")), ("emea", ("6", "3"))] {
         let (inside, outside) = severities(&events.path().join(name)).unwrap();
@@ -276,6 +279,13 @@ async fn without_a_list_nothing_is_trusted_and_that_is_said() {
     let slack = slack(list(&["192.0.2.0/24"], &[])).await;
     push_anomalies(&slack);
     slack.refuse_allowlist(Some("missing_scope"));
+    let (forwarder, _files) = trusting(&slack, "trusted = true");
+    let config = forwarder.config();
+    let checked =
+        tokio::task::spawn_blocking(move || slackcef(&["check", "--config", &config])).await.unwrap();
+    let (code, found, _) = printed(&checked);
+    assert_eq!(code, Some(69), "{found}");
+    assert!(found.contains("no allow list of source acme") && found.contains("`admin_token`"), "{found}");
     for (source, said) in [
         ("trusted = true", "Slack's allow list cannot be read, nothing is trusted"),
         ("", "no source reads that: nothing is trusted"),

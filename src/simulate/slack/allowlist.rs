@@ -3,6 +3,7 @@
 //! **Invariant:** a write replaces the whole list: what it does not name under the right name is gone.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -31,6 +32,9 @@ pub struct Allowlist {
     pub asns_as: Asns,
     /// What it does with an argument that it does not know, beside not heeding it.
     pub unknown: Unknown,
+    /// How long it takes to show the list.
+    #[serde(skip)]
+    pub slow: Duration,
 }
 
 /// A name for the ranges, in answers and arguments.
@@ -119,6 +123,8 @@ pub(super) fn router() -> Router<Arc<State>> {
 }
 
 async fn get_item(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response<Body> {
+    let slow = state.allowlist.inside().list.slow;
+    tokio::time::sleep(slow).await;
     let mut inside = state.allowlist.inside();
     if let Some(error) = refusal(&inside, &headers, &state) {
         return refused(error);

@@ -134,6 +134,7 @@ fn the_allow_list_has_one_of_each_spelling() {
             ranges_as: Ranges::Cidrs,
             asns_as: Asns::Asn,
             unknown: Unknown::NotOk,
+            slow: Duration::ZERO,
         }
     );
 }
