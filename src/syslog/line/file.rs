@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::fs;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 
-use super::{Order, Tell, one_by_one};
 use crate::syslog::failure::Failure;
 use crate::syslog::frames::Frames;
 
@@ -28,15 +26,7 @@ impl File {
         Self { path, open: None }
     }
 
-    pub(super) async fn run(
-        mut self,
-        inbox: mpsc::UnboundedReceiver<Order>,
-        tell: &Tell,
-    ) -> Result<(), Failure> {
-        one_by_one(inbox, tell, &mut self, Self::send).await
-    }
-
-    async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
+    pub(super) async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
         self.append(frames.bytes()).await.map_err(|(doing, source)| Failure::File { doing, source })
     }
 

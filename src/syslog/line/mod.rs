@@ -115,9 +115,9 @@ impl Line {
             let ended = match kind {
                 Kind::Stream(stream) => stream.run(inbox, &tell).await,
                 Kind::Relp(relp) => relp.run(inbox, &tell).await,
-                Kind::Datagram(datagram) => datagram.run(inbox, &tell).await,
-                Kind::Stdout(stdout) => stdout.run(inbox, &tell).await,
-                Kind::File(file) => file.run(inbox, &tell).await,
+                Kind::Datagram(datagram) => one_by_one(inbox, &tell, datagram, Datagram::send).await,
+                Kind::Stdout(stdout) => one_by_one(inbox, &tell, stdout, Stdout::send).await,
+                Kind::File(file) => one_by_one(inbox, &tell, file, File::send).await,
             };
             tell.tell(Told::Ended(ended));
         });
@@ -148,12 +148,12 @@ impl Drop for Line {
 async fn one_by_one<S>(
     mut inbox: mpsc::UnboundedReceiver<Order>,
     tell: &Tell,
-    state: &mut S,
+    mut state: S,
     mut send: impl AsyncFnMut(&mut S, &Frames) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     while let Some(order) = inbox.recv().await {
         let Order::Send { number, frames } = order else { continue };
-        send(state, &frames).await?;
+        send(&mut state, &frames).await?;
         tell.tell(Told::Written(frames));
         tell.tell(Told::Read(number));
     }
