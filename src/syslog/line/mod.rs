@@ -33,7 +33,7 @@ pub(super) use file::{File, can_be_opened};
 pub(super) use records::Records;
 pub(super) use relp::Relp;
 pub(super) use stdout::Stdout;
-pub(super) use stream::{Patience, Proof, Stream};
+pub(super) use stream::{Proof, Stream};
 pub(super) use wire::{End, Io, Wire};
 
 use super::failure::Failure;
