@@ -244,9 +244,9 @@ impl Sink {
             if let Some(news) = self.look_at_files(now) {
                 return news;
             }
-            if let Some((line, patience)) =
-                self.lanes.iter().find_map(|lane| self.too_long_stalled(lane, now))
-                && let Some(event) = self.heard(line, Told::Ended(Err(Failure::Stalled { patience })))
+            if let Some(line) = self.too_long_stalled(now)
+                && let Some(event) =
+                    self.heard(line, Told::Ended(Err(Failure::Stalled { patience: STALLED })))
             {
                 return event;
             }
@@ -276,9 +276,11 @@ impl Sink {
     }
 
     /// A line that nothing moves on while there are other endpoints. A single one is waited for.
-    fn too_long_stalled(&self, lane: &Lane, now: Instant) -> Option<(LineId, Duration)> {
-        let others = self.endpoints.len() > 1;
-        lane.stalled_line(now, STALLED).filter(|_| others).map(|line| (line, STALLED))
+    fn too_long_stalled(&self, now: Instant) -> Option<LineId> {
+        if self.endpoints.len() < 2 {
+            return None;
+        }
+        self.lanes.iter().find_map(|lane| lane.stalled_line(now, STALLED))
     }
 
     /// The TLS client of the endpoints, which share trust and identity.
