@@ -26,7 +26,7 @@ use super::voice::Voice;
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
 use crate::mapping::Plans;
-use crate::net::{Hold, Load, Moment, Rate, Spent, Why};
+use crate::net::{Hold, Load, Moment, Rate, Spent, TlsClient, Why};
 use crate::slack::Clock;
 use crate::store::{self, Lease, Reader, ReaderName, SourceId, StoreError};
 use crate::syslog::{Event, Frames, Framing, SendError, Sink};
@@ -186,6 +186,11 @@ impl Outlet {
     /// How long its receiver may keep in memory what it has read.
     pub(super) fn age(&self) -> Duration {
         self.age
+    }
+
+    /// By whose certificate its receivers know us.
+    pub(super) fn identity(&self) -> Option<TlsClient> {
+        self.sink.identity()
     }
 
     /// Delivers until no poller is left, the store is empty and all of it is safe, or until it has to give

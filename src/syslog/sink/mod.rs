@@ -33,7 +33,7 @@ use super::failure::{Failure, SendError};
 use super::frames::Frames;
 use super::line::{LineId, Told};
 use super::probe::Probe;
-use crate::net::{Certificate, Refreshed, TlsClient, TlsError};
+use crate::net::{Refreshed, TlsClient, TlsError};
 use lane::{Lane, Opened};
 
 /// One destination's receivers.
@@ -288,9 +288,9 @@ impl Sink {
         self.endpoints.iter().find_map(Endpoint::client)
     }
 
-    /// The certificate that we show, then its chain; empty where we have none.
-    pub fn own_certificates(&self) -> Vec<Certificate> {
-        self.client().map(TlsClient::own_certificates).unwrap_or_default()
+    /// The TLS client, by whose certificate its receivers know us; it changes with its files.
+    pub fn identity(&self) -> Option<TlsClient> {
+        self.client().cloned()
     }
 
     fn look_at_files(&mut self, now: Instant) -> Option<Event> {
