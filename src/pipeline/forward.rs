@@ -297,15 +297,14 @@ impl Outlet {
                 continue;
             }
             let Some(mut frames) = self.spare.pop() else { return Ok(()) };
-            let late = self.frame(key, entries, again, &mut frames);
-            let (events, bytes) = (count(frames.len()), count(frames.bytes().len()));
+            let load = self.frame(key, entries, again, &mut frames);
             if again {
-                self.tally.counts.repeated += events;
+                self.tally.counts.repeated += count(load.events);
             }
             if let Some(flight) = self.book.batch(key) {
                 flight.lease.release();
                 if !again {
-                    (flight.events, flight.bytes) = (events, bytes);
+                    (flight.events, flight.bytes) = (count(load.events), count(load.bytes));
                 }
             }
             if frames.is_empty() {
@@ -314,7 +313,6 @@ impl Outlet {
                 self.settle(whole.into_iter().collect()).await?;
                 continue;
             }
-            let load = Load { events: frames.len(), bytes: frames.bytes().len(), late };
             self.ready = Some(Ready { key, frames, load, payment: Payment::Due });
         }
         Ok(())
@@ -361,11 +359,10 @@ impl Outlet {
         Ok(())
     }
 
-    /// Frames some entries of a batch: all of it under the plans that it began under. How many of
-    /// the frames are of events that happened long ago.
-    fn frame(&mut self, key: Key, entries: Range<usize>, again: bool, frames: &mut Frames) -> usize {
+    /// Frames some entries of a batch: all of it under the plans that it began under. What they cost.
+    fn frame(&mut self, key: Key, entries: Range<usize>, again: bool, frames: &mut Frames) -> Load {
         frames.clear();
-        let Some(flight) = self.book.batch(key) else { return 0 };
+        let Some(flight) = self.book.batch(key) else { return Load::default() };
         let (now, mut late) = (Moment::now(), 0_usize);
         self.converter.adopt(Arc::clone(&flight.plans));
         let mut nth = 0_usize;
@@ -379,7 +376,7 @@ impl Outlet {
                 nth = nth.saturating_add(1);
             }
         }
-        late
+        Load { events: frames.len(), bytes: frames.bytes().len(), late }
     }
 
     /// Pays for what is ready, where the limits allow; otherwise when to ask again.
