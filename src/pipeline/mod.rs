@@ -23,6 +23,7 @@
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
 mod book;
+mod condition;
 mod convert;
 mod dead;
 mod difference;
