@@ -580,7 +580,7 @@ mod tests {
     use crate::event::{Log, UnixTime};
     use crate::mapping::{Layer, MappingFile, builtin, compile};
     use crate::store::{Batch, Bookmark, Settings, Store};
-    use crate::syslog::{Facility, Format, Header};
+    use crate::syslog::{Endpoint, Facility, Format, Header};
 
     /// The shipped mapping and a key that says which edition it is.
     fn edition(name: &str) -> Arc<Plans> {
@@ -616,7 +616,7 @@ mod tests {
             plans.subscribe(),
             converter,
             Framing::Newline,
-            Sink::stdout(),
+            Endpoint::Stdout.into(),
             rate,
             Duration::ZERO,
             dead,

@@ -20,7 +20,6 @@
 mod lane;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -484,18 +483,6 @@ impl fmt::Debug for Sink {
 impl From<Endpoint> for Sink {
     fn from(endpoint: Endpoint) -> Self {
         Self::new(vec![endpoint], Settings::default())
-    }
-}
-
-impl Sink {
-    /// The standard output of this process.
-    pub fn stdout() -> Self {
-        Endpoint::Stdout.into()
-    }
-
-    /// The file at `path`.
-    pub fn file(path: PathBuf) -> Self {
-        Endpoint::File { path }.into()
     }
 }
 
