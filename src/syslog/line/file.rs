@@ -16,13 +16,13 @@ use crate::syslog::frames::Frames;
 
 /// One file.
 #[derive(Debug)]
-pub(in crate::syslog) struct File {
+pub(crate) struct File {
     path: PathBuf,
     open: Option<fs::File>,
 }
 
 impl File {
-    pub(in crate::syslog) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, open: None }
     }
 
@@ -30,9 +30,12 @@ impl File {
         self.append(frames.bytes()).await.map_err(|(doing, source)| Failure::File { doing, source })
     }
 
+    /// Appends whole lines, which are on the disk when it returns; otherwise what was being done, and
+    /// why it failed.
+    ///
     /// While it is written to, the file is not in its place: after a failure it is opened and mended
     /// anew.
-    async fn append(&mut self, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
+    pub(crate) async fn append(&mut self, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
         let mut file = match self.open.take() {
             Some(file) if same(&file, &self.path).await => file,
             _ => open_whole(&self.path).await.map_err(|fault| ("open", fault))?,

@@ -29,7 +29,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 pub(super) use datagram::Datagram;
-pub(super) use file::{File, can_be_opened};
+pub(crate) use file::File;
+pub(super) use file::can_be_opened;
 pub(super) use records::Records;
 pub(super) use relp::Relp;
 pub(super) use stdout::Stdout;
