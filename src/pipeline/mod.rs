@@ -23,6 +23,7 @@
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
 mod book;
+mod condition;
 mod convert;
 mod dead;
 mod difference;
@@ -74,7 +75,7 @@ pub use tally::Counts;
 pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
-    destinations: Vec<(forward::Outlet, prepared::Beside)>,
+    destinations: Vec<(forward::Outlet, Route)>,
     mappings: Mappings,
     /// What is in force, and the polling that it came to.
     config: Config,
@@ -245,8 +246,8 @@ impl App {
         for source in sources {
             tasks.poll(source);
         }
-        for (outlet, beside) in destinations {
-            tasks.forward(outlet, beside);
+        for (outlet, route) in destinations {
+            tasks.forward(outlet, route);
         }
         let board = status::Board {
             started_at: Clock::system().now(),

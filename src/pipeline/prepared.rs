@@ -22,7 +22,7 @@ use super::status::Route;
 use super::voice::Voice;
 use crate::config::{self, Config};
 use crate::mapping::{MappingFile, Plans};
-use crate::net::{ClientTls, Rate};
+use crate::net::Rate;
 use crate::slack;
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
@@ -51,16 +51,6 @@ pub(super) struct ReadyDestination {
     plans: watch::Receiver<Arc<Plans>>,
     sink: Sink,
     framing: Framing,
-    beside: Beside,
-}
-
-/// What is to be known of a destination beside what it delivers by.
-#[derive(Debug)]
-pub(super) struct Beside {
-    /// How it is reached.
-    pub(super) route: Route,
-    /// The certificate that we show, as its files have it.
-    pub(super) own_certificate: Option<ClientTls>,
 }
 
 impl Prepared {
@@ -74,12 +64,8 @@ impl Prepared {
         for (name, settings) in &config.destinations {
             let plans = mappings.open(settings.mapping.as_deref(), config)?;
             let (sink, framing) = setup::sink(name, settings)?;
-            let beside = Beside {
-                route: Route::of(&settings.transport),
-                own_certificate: setup::own_certificate(name, settings)?,
-            };
             let (name, settings) = (ReaderName::new(name.as_str()), settings.clone());
-            destinations.push(ReadyDestination { name, settings, plans, sink, framing, beside });
+            destinations.push(ReadyDestination { name, settings, plans, sink, framing });
         }
         let ready = |(name, source): (&String, &config::Source)| {
             Ok(ReadySource { id: SourceId::new(name.as_str()), polling: setup::polling(name, source)? })
@@ -113,14 +99,14 @@ impl ReadySource {
 }
 
 impl ReadyDestination {
-    /// The destination at its position; its dead letters lie in the folder `state`.
+    /// The destination at its position, and how it is reached; its dead letters lie in the folder `state`.
     pub(super) async fn open(
         self,
         store: &Store,
         state: &Path,
         voice: &Voice,
-    ) -> Result<(Outlet, Beside), SetupError> {
-        let Self { name, settings, plans, sink, framing, beside } = self;
+    ) -> Result<(Outlet, Route), SetupError> {
+        let Self { name, settings, plans, sink, framing } = self;
         // The forwarder's own events go everywhere.
         let only = settings.sources.as_ref().map(|sources| {
             let named = sources.iter().map(|source| SourceId::new(source.as_str()));
@@ -133,7 +119,7 @@ impl ReadyDestination {
         // What was only handed over, or is on the disk, is not to be waited for.
         let age = if settings.transport.has_receipts() { settings.age } else { Duration::ZERO };
         let outlet = Outlet::new(reader, plans, converter, framing, sink, rate, age, dead, voice.clone());
-        Ok((outlet, beside))
+        Ok((outlet, Route::of(&settings.transport)))
     }
 }
 

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::convert::Converter;
 use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
+use crate::net::{Address, Roots, TlsError, http_tls};
 use crate::problem::Problem;
 use crate::slack::{self, Account, Budget, CannotPoll, Clock, Poller, Token};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
@@ -267,26 +267,6 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
     let clients = tls.settings.clients(&tls.to)?;
     let endpoint = |(address, client): (&Address, _)| Endpoint::tls(address.clone(), client);
     Ok(tls.to.iter().zip(clients).map(endpoint).collect())
-}
-
-/// The certificate that we show to the receivers of a destination, to look at how long it holds.
-pub(super) fn own_certificate(
-    name: &str,
-    destination: &Destination,
-) -> Result<Option<ClientTls>, SetupError> {
-    let (Transport::Tls(Tls { settings, .. }) | Transport::Relp { tls: Some(settings), .. }) =
-        &destination.transport
-    else {
-        return Ok(None);
-    };
-    // It trusts nobody, and connects nowhere.
-    let look = |client| ClientTls::new(Trust::Pinned(Vec::new()), Some(client));
-    settings
-        .client
-        .as_ref()
-        .map(look)
-        .transpose()
-        .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })
 }
 
 /// The converter of a destination.

@@ -18,9 +18,9 @@ use tracing::{info, warn};
 
 use super::forward::{Forwarded, Outlet};
 use super::poll::{Polled, Reading, Source};
-use super::prepared::{Beside, ReadyDestination, ReadySource};
+use super::prepared::{ReadyDestination, ReadySource};
 use super::setup::SetupError;
-use super::status::Outgoing;
+use super::status::{Outgoing, Route};
 use super::voice::Voice;
 use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage};
 use crate::store::{ReaderName, SourceId, Store};
@@ -130,14 +130,13 @@ impl Tasks {
         self.show();
     }
 
-    pub(super) fn forward(&mut self, outlet: Outlet, beside: Beside) {
+    pub(super) fn forward(&mut self, outlet: Outlet, route: Route) {
         let (name, ends, mode) = (outlet.name().clone(), self.ends.of_a_part(), self.mode);
-        let Beside { route, own_certificate } = beside;
         let shown = Outgoing { name: name.clone(), route, age: outlet.age(), standing: outlet.standing() };
         // By cron it would be the same events again and again. They end with what they look at.
         if mode == Mode::Forever {
             tokio::spawn(outage::watch(shown.clone(), self.voice.clone()));
-            tokio::spawn(expiry::watch(shown.clone(), own_certificate, self.voice.clone()));
+            tokio::spawn(expiry::watch(shown.clone(), outlet.identity(), self.voice.clone()));
         }
         let destination = Destination {
             ends: ends.clone(),
@@ -240,9 +239,9 @@ impl Tasks {
         let names: Vec<_> = stay.chain(change.destinations.iter().map(|ready| ready.name.clone())).collect();
         self.store.retain_readers(&names).await.map_err(RunError::Store)?;
         for ready in change.destinations {
-            let (outlet, beside) =
+            let (outlet, route) =
                 ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
-            self.forward(outlet, beside);
+            self.forward(outlet, route);
         }
         for ready in change.sources {
             let source = ready.open(&self.store).await.map_err(unopened)?;

@@ -9,6 +9,7 @@ pub(crate) mod forwarder;
 pub(crate) mod hostile;
 pub(crate) mod kept;
 pub(crate) mod proxy;
+pub(crate) mod reload;
 pub(crate) mod rsyslog;
 pub(crate) mod shipped;
 pub(crate) mod syslog_ng;
