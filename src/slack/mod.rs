@@ -32,7 +32,7 @@ pub use client::HttpClient;
 pub use clock::Clock;
 pub use error::{Class, SlackError};
 pub use poller::{CannotPoll, Poller, Settings};
-pub use proxy::{BadProxy, Proxy, ProxyAddress};
+pub use proxy::{BadProxy, Proxy, ProxyAddress, ProxyTrouble};
 pub use refusal::{Code, Refusal, Refused, Said};
 pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
 pub use step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};

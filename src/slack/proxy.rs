@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** no password is part of a proxy's address.
 
+use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
@@ -65,6 +66,79 @@ impl fmt::Display for Proxy {
             Self::At(ProxyAddress(url)) => fmt::Display::fmt(url, f),
         }
     }
+}
+
+/// What the proxy made of our wish to be let through to Slack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProxyTrouble {
+    /// It wants a name and a password, or others than those it was given.
+    WantsLogin,
+    /// It does not let us through to Slack.
+    Refuses,
+    /// It cannot be connected to.
+    Unreachable,
+    /// It broke off before it answered.
+    BrokeOff,
+}
+
+impl ProxyTrouble {
+    /// What became of the tunnel, where one was tried; the client's libraries say it in words alone.
+    pub(super) fn of(error: &reqwest::Error) -> Option<Self> {
+        let what = causes(error).find_map(|text| text.strip_prefix("tunnel error: ").map(str::to_owned))?;
+        Some(match what.as_str() {
+            "proxy authorization required" => Self::WantsLogin,
+            "failed to create underlying connection" => Self::Unreachable,
+            "unexpected end of file" | "io error establishing tunnel" => Self::BrokeOff,
+            _ => Self::Refuses,
+        })
+    }
+
+    /// What to do about it, in a sentence or two.
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::WantsLogin => {
+                "give it its name and password: `proxy = \"http://USER@HOST:PORT\"` with `proxy_password`, or \
+                 HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT in the environment; basic authentication alone is spoken"
+            }
+            Self::Refuses => {
+                "have the proxy allow CONNECT to port 443 of api.slack.com and slack.com (GovSlack: \
+                 api.slack-gov.com and slack-gov.com)"
+            }
+            Self::Unreachable => {
+                "check the proxy's address in `proxy` or HTTPS_PROXY, and that it runs; `proxy = \"off\"` goes \
+                 without; it is tried again by itself"
+            }
+            Self::BrokeOff => "it is tried again by itself; if it goes on, look into the proxy's log",
+        }
+    }
+}
+
+impl fmt::Display for ProxyTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WantsLogin => {
+                "the proxy wants a name and a password, or others than those it was given (407)"
+            }
+            Self::Refuses => "the proxy does not let us through to Slack",
+            Self::Unreachable => "no connection to the proxy",
+            Self::BrokeOff => "the proxy broke off before it answered",
+        })
+    }
+}
+
+/// Whether the certificate that was shown for Slack has an issuer whom nobody here trusts.
+pub(super) fn is_unknown_issuer(error: &reqwest::Error) -> bool {
+    causes(error).any(|text| text.ends_with("UnknownIssuer"))
+}
+
+/// The error in words, then each of its causes.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = String> {
+    let mut next: Option<&dyn Error> = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error.to_string())
+    })
 }
 
 /// No address of a proxy.
