@@ -178,7 +178,8 @@ impl Source {
     async fn store(&mut self, store: &Store, page: Page) -> Result<(), RunError> {
         let Page { entries, bookmark, not_entries, progress } = page;
         let newest = entries.iter().map(Entry::at).max();
-        let batch = Batch { source: self.name.clone(), entries, bookmark: Bookmark::new(bookmark) };
+        let late = progress.pass == Pass::Verify;
+        let batch = Batch { late, ..Batch::new(self.name.clone(), entries, Bookmark::new(bookmark)) };
         let appended = store.append(batch).await.map_err(RunError::Store)?;
         let (fresh, seen) = (appended.fresh as u64, appended.seen as u64);
         self.polled.fresh += fresh;
