@@ -18,6 +18,7 @@ use super::forward::Outlet;
 use super::poll::Source;
 use super::reload::Folder;
 use super::setup::{self, SetupError};
+use super::shared::{Shared, Sharing};
 use super::status::Route;
 use super::voice::Voice;
 use crate::config::{self, Config};
@@ -33,6 +34,7 @@ pub(super) struct Prepared {
     pub(super) sources: Vec<ReadySource>,
     pub(super) destinations: Vec<ReadyDestination>,
     pub(super) mappings: Mappings,
+    pub(super) shared: Shared,
 }
 
 /// A source that can begin as soon as its bookmark is known.
@@ -40,6 +42,7 @@ pub(super) struct Prepared {
 pub(super) struct ReadySource {
     pub(super) id: SourceId,
     pub(super) polling: slack::Settings,
+    poll_every: Duration,
 }
 
 /// A destination that can begin as soon as it has its reader.
@@ -54,11 +57,12 @@ pub(super) struct ReadyDestination {
 }
 
 impl Prepared {
-    /// Makes all of it ready. Blocks: it reads files.
+    /// Makes all of it ready, with what the sources of another configuration share already. Blocks: it
+    /// reads files.
     ///
     /// # Errors
     /// The first thing that is not as it must be.
-    pub(super) fn of(config: &Config) -> Result<Self, SetupError> {
+    pub(super) fn of(config: &Config, shared: &Shared) -> Result<Self, SetupError> {
         let mut mappings = Mappings::default();
         let mut destinations = Vec::new();
         for (name, settings) in &config.destinations {
@@ -67,11 +71,13 @@ impl Prepared {
             let (name, settings) = (ReaderName::new(name.as_str()), settings.clone());
             destinations.push(ReadyDestination { name, settings, plans, sink, framing });
         }
+        let mut sharing = Sharing::after(shared);
         let ready = |(name, source): (&String, &config::Source)| {
-            Ok(ReadySource { id: SourceId::new(name.as_str()), polling: setup::polling(name, source)? })
+            let polling = setup::polling(name, source, &mut sharing)?;
+            Ok(ReadySource { id: SourceId::new(name.as_str()), polling, poll_every: source.poll_every })
         };
         let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;
-        Ok(Self { sources, destinations, mappings })
+        Ok(Self { sources, destinations, mappings, shared: sharing.done() })
     }
 
     /// Has the mappings that run go on, with those that changed in place of what they were.
@@ -94,7 +100,7 @@ impl ReadySource {
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
         let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
         let read_up_to = bookmark.and_then(|bookmark| slack::audit::read_up_to(bookmark).ok());
-        Ok(Source::new(self.id.clone(), poller, read_up_to))
+        Ok(Source::new(self.id.clone(), poller, self.poll_every, read_up_to))
     }
 }
 

@@ -22,7 +22,7 @@ use super::prepared::{ReadyDestination, ReadySource};
 use super::setup::SetupError;
 use super::status::{Outgoing, Route};
 use super::voice::Voice;
-use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage};
+use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage, spread};
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -122,11 +122,18 @@ impl Tasks {
         self.last_receipts.subscribe()
     }
 
-    pub(super) fn poll(&mut self, source: Source) {
-        let (name, ends) = (source.name().clone(), self.ends.of_a_part());
-        self.sources.insert(name.clone(), (ends.clone(), source.reading()));
-        let task = source.run(self.store.clone(), self.mode, ends.stop);
-        self.pollers.spawn(async move { (name, task.await) });
+    /// Begins with sources, one after the other.
+    pub(super) fn poll(&mut self, sources: Vec<Source>) {
+        let delays = match self.mode {
+            Mode::Forever => spread::starts(sources.iter().map(Source::poll_every)),
+            Mode::Once => vec![Duration::ZERO; sources.len()],
+        };
+        for (source, delay) in sources.into_iter().zip(delays) {
+            let (name, ends) = (source.name().clone(), self.ends.of_a_part());
+            self.sources.insert(name.clone(), (ends.clone(), source.reading()));
+            let task = source.run(self.store.clone(), self.mode, delay, ends.stop);
+            self.pollers.spawn(async move { (name, task.await) });
+        }
         self.show();
     }
 
@@ -243,11 +250,11 @@ impl Tasks {
                 ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
             self.forward(outlet, route);
         }
+        let mut sources = Vec::new();
         for ready in change.sources {
-            let source = ready.open(&self.store).await.map_err(unopened)?;
-            self.poll(source);
+            sources.push(ready.open(&self.store).await.map_err(unopened)?);
         }
-        self.show();
+        self.poll(sources);
         // Whoever asked may have gone.
         drop(change.done.send(abandoned));
         Ok(())

@@ -7,6 +7,7 @@ pub(crate) mod entries;
 pub(crate) mod events;
 pub(crate) mod forwarder;
 pub(crate) mod hostile;
+pub(crate) mod http_proxy;
 pub(crate) mod kept;
 pub(crate) mod proxy;
 pub(crate) mod reload;
