@@ -52,7 +52,8 @@ pub struct Reading {
     pub polled: Polled,
     /// The way of the present catch-up.
     pub way: Option<Way>,
-    /// The last second that has been read.
+    /// The last second that has been read; of a list, the one in which the newest reading to its end
+    /// began.
     pub read_up_to: Option<UnixTime>,
     /// When Slack last answered with entries, or with the news that there are none.
     pub answered_at: Option<UnixTime>,
@@ -139,6 +140,10 @@ impl Source {
             loop {
                 match self.poller.next().await {
                     Step::Page(page) => self.store(&store, page).await?,
+                    Step::Recall(keys) => {
+                        let page = self.poller.compare(vec![None; keys.len()]);
+                        self.store(&store, page).await?;
+                    }
                     Step::CaughtUp(how) => {
                         self.caught_up(&how);
                         caught_up = true;
@@ -162,7 +167,7 @@ impl Source {
     }
 
     async fn store(&mut self, store: &Store, page: Page) -> Result<(), RunError> {
-        let Page { entries, bookmark, not_entries, progress } = page;
+        let Page { entries, memos: _, bookmark, not_entries, progress } = page;
         let newest = entries.iter().map(Entry::at).max();
         let batch = Batch { source: self.name.clone(), entries, bookmark: Bookmark::new(bookmark) };
         let appended = store.append(batch).await.map_err(RunError::Store)?;
@@ -173,33 +178,43 @@ impl Source {
         if not_entries > 0 {
             warn!(source = %self.name, count = not_entries, "Slack's list held elements that are no entries; they were passed over");
         }
-        if progress.pass == Pass::Verify && fresh > 0 {
-            self.polled.late += fresh;
-            info!(source = %self.name, late = fresh, window = %progress.window, "entries had come late; they are delivered now");
-        }
         // The page that only notes where a source begins was not asked for.
-        if progress.window.seconds() > 0 {
+        if progress.is_none_or(|progress| progress.window.seconds() > 0) {
             self.recovered();
             self.answered();
+        }
+        if let Some(progress) = progress {
+            self.progressed(&progress, fresh);
         }
         self.reading.send_modify(|reading| {
             reading.polled = self.polled;
             reading.newest_entry = reading.newest_entry.max(newest);
-            if progress.pass == Pass::Front {
-                let slack::Progress { start, next, goal, .. } = progress;
-                reading.way = Some(Way { start, next, goal });
-                reading.read_up_to = reading.read_up_to.max(Some(next.plus(-1)));
-            }
         });
-        if self.said.elapsed() >= SAY_EVERY && progress.pass == Pass::Front {
+        if self.said.elapsed() >= SAY_EVERY && progress.is_none_or(|progress| progress.pass == Pass::Front) {
             self.said = Instant::now();
             self.current = false;
-            info!(
-                source = %self.name, up_to = %progress.next, until = %progress.goal, entries = self.polled.fresh,
-                "catching up"
-            );
+            if let Some(slack::Progress { next, goal, .. }) = progress {
+                info!(source = %self.name, up_to = %next, until = %goal, entries = self.polled.fresh, "catching up");
+            } else {
+                info!(source = %self.name, entries = self.polled.fresh, "reading the list");
+            }
         }
         Ok(())
+    }
+
+    fn progressed(&mut self, progress: &slack::Progress, fresh: u64) {
+        let slack::Progress { pass, window, start, next, goal, .. } = *progress;
+        match pass {
+            Pass::Front => self.reading.send_modify(|reading| {
+                reading.way = Some(Way { start, next, goal });
+                reading.read_up_to = reading.read_up_to.max(Some(next.plus(-1)));
+            }),
+            Pass::Verify if fresh > 0 => {
+                self.polled.late += fresh;
+                info!(source = %self.name, late = fresh, %window, "entries had come late; they are delivered now");
+            }
+            Pass::Verify => {}
+        }
     }
 
     fn caught_up(&mut self, caught_up: &slack::CaughtUp) {

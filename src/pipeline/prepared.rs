@@ -107,7 +107,8 @@ impl ReadySource {
         let bookmark = store.bookmark(&self.id).await.map_err(SetupError::Store)?;
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
         let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
-        let read_up_to = bookmark.and_then(|bookmark| slack::audit::read_up_to(bookmark).ok());
+        let read_up_to =
+            bookmark.and_then(|bookmark| slack::read_up_to(self.polling.log(), bookmark).ok().flatten());
         Ok(Source::new(self.id.clone(), poller, read_up_to))
     }
 }

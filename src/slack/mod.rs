@@ -4,12 +4,13 @@
 //!  poller ──▶ audit ──┬─▶ reply ─▶ http ──▶ Slack      http    budget, token, bounded bodies, clocks
 //!             …    ───┴─▶ web ──────┘                  web     methods of the Web API
 //!    ▼                                                 reply   a list in an answer, or what it refuses
-//!  Step::{Page, CaughtUp, Failed}
+//!  Step::{Page, Recall, CaughtUp, Failed}
 //! ```
 //!
 //! **Invariant:** nothing is stored, logged or printed here; a [`Step`] says what happened.
 
 pub mod audit;
+mod bookmark;
 mod budget;
 mod clock;
 mod error;
@@ -24,11 +25,12 @@ mod token;
 mod web;
 
 pub use audit::ActionList;
+pub use bookmark::BadBookmark;
 pub use budget::Budget;
 pub use clock::Clock;
 pub use error::{Class, SlackError};
-pub use poller::{CannotPoll, Poller, Settings};
+pub use poller::{CannotPoll, Poller, Settings, read_up_to};
 pub use refusal::{Code, Refusal, Refused, Said};
 pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
-pub use step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
+pub use step::{CaughtUp, Failed, Memo, Page, Pass, Probed, Progress, RowKey, Step};
 pub use token::Token;

@@ -1,10 +1,11 @@
 //! A source of any of the logs, step by step.
 
-use super::audit::{self, ActionList, BadBookmark};
+use super::audit::{self, ActionList};
+use super::bookmark::BadBookmark;
 use super::error::SlackError;
 use super::settings::{Account, BadSettings};
-use super::step::{Probed, Step};
-use crate::event::UnixTime;
+use super::step::{Page, Probed, Step};
+use crate::event::{Log, UnixTime};
 
 /// What a poller is told, by its log.
 #[derive(Debug, Clone)]
@@ -14,6 +15,13 @@ pub enum Settings {
 }
 
 impl Settings {
+    /// Which log it is.
+    pub fn log(&self) -> Log {
+        match self {
+            Self::Audit(_) => Log::Audit,
+        }
+    }
+
     /// Whose log it is, and how it is reached.
     pub fn account(&self) -> &Account {
         match self {
@@ -70,6 +78,17 @@ impl Poller {
         }
     }
 
+    /// Makes entries of the rows whose keys the last [`Step::Recall`] held: `remembered` has what is
+    /// stored of each, in the same order.
+    ///
+    /// To be called before [`Poller::next`] is; when it is not, the same rows are asked for again.
+    pub fn compare(&mut self, _remembered: Vec<Option<Vec<u8>>>) -> Page {
+        match self {
+            // Its entries have ids: it never asks.
+            Self::Audit(poller) => poller.nothing(),
+        }
+    }
+
     /// Makes one cheap request: does the token work?
     pub async fn probe(&self) -> Probed {
         match self {
@@ -92,5 +111,17 @@ impl Poller {
         match self {
             Self::Audit(poller) => poller.has_to_verify(),
         }
+    }
+}
+
+/// The last second that a source of that log has read, by its stored bookmark; of a list, the one in
+/// which the newest reading to its end began. `None` before there was any.
+///
+/// # Errors
+/// It is no bookmark that this program can read.
+pub fn read_up_to(log: Log, bookmark: &[u8]) -> Result<Option<UnixTime>, BadBookmark> {
+    match log {
+        // The forwarder's own log is not read from anywhere.
+        Log::Audit | Log::Forwarder => audit::read_up_to(bookmark).map(Some),
     }
 }

@@ -25,7 +25,7 @@ mod walk;
 mod window;
 
 pub use actions::ActionList;
-pub use bookmark::{BadBookmark, read_up_to};
+pub(super) use bookmark::read_up_to;
 pub use poller::Poller;
 pub use settings::{Only, Settings, Start};
 pub use walk::Counts;

@@ -167,11 +167,22 @@ impl Poller {
         matches!(self.verification(Instant::now()), Verification::Due(_))
     }
 
+    /// A page that moves nothing.
+    pub(in crate::slack) fn nothing(&self) -> Page {
+        Page {
+            entries: Vec::new(),
+            memos: Vec::new(),
+            bookmark: self.bookmark.to_bytes(),
+            not_entries: 0,
+            progress: None,
+        }
+    }
+
     fn beginning(&self) -> Step {
         let window = Window { oldest: self.bookmark.start, latest: self.bookmark.start.plus(-1) };
         let goal = self.horizon();
         let progress = self.progress(Pass::Front, window, true, goal);
-        Step::Page(Page { entries: Vec::new(), bookmark: self.bookmark.to_bytes(), not_entries: 0, progress })
+        Step::Page(Page { progress: Some(progress), ..self.nothing() })
     }
 
     /// Decides what to do, from the clocks and from how far things are.
@@ -233,6 +244,7 @@ impl Poller {
             next_poll_in: self.next_poll - now,
             slack_ahead: self.slack_ahead,
             clock_behind: Duration::from_secs(u64::try_from(behind).unwrap_or(0)),
+            forget_before: None,
         })
     }
 
@@ -317,9 +329,9 @@ impl Poller {
         }
         Step::Page(Page {
             entries: part.entries,
-            bookmark: self.bookmark.to_bytes(),
             not_entries: part.not_entries,
-            progress: self.progress(pass, part.window, part.complete, goal),
+            progress: Some(self.progress(pass, part.window, part.complete, goal)),
+            ..self.nothing()
         })
     }
 
