@@ -14,17 +14,20 @@ pub enum Log {
     Audit,
     /// What the forwarder says of itself; nothing is polled for it.
     Forwarder,
+    /// The access log: `team.accessLogs`.
+    Access,
 }
 
 impl Log {
     /// Every log, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::Audit, Self::Forwarder];
+    pub const ALL: [Self; 3] = [Self::Audit, Self::Forwarder, Self::Access];
 
     /// The name that configuration and mapping files use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Audit => "audit",
             Self::Forwarder => "forwarder",
+            Self::Access => "access",
         }
     }
 

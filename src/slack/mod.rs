@@ -1,27 +1,28 @@
 //! Slack's logs, polled; each log by a poller of its own.
 //!
 //! ```text
-//!  poller ──▶ audit ──┬─▶ reply ─▶ http ──▶ Slack      http    budget, token, bounded bodies, clocks
-//!             …    ───┴─▶ web ──────┘                  web     methods of the Web API
+//!  poller ──▶ audit ────────▶ reply ─▶ http ──▶ Slack  http    budget, token, bounded bodies, clocks
+//!             access ─▶ web ───┘                        web     methods of the Web API
 //!    ▼                                                 reply   a list in an answer, or what it refuses
 //!  Step::{Page, Recall, CaughtUp, Failed}
 //! ```
 //!
 //! **Invariant:** nothing is stored, logged or printed here; a [`Step`] says what happened.
 
+pub mod access;
 pub mod audit;
 mod bookmark;
 mod budget;
 mod clock;
 mod error;
 mod http;
+mod patience;
 mod poller;
 mod refusal;
 mod reply;
 mod settings;
 mod step;
 mod token;
-#[expect(dead_code, reason = "the other logs come next")]
 mod web;
 
 pub use audit::ActionList;
@@ -31,6 +32,6 @@ pub use clock::Clock;
 pub use error::{Class, SlackError};
 pub use poller::{CannotPoll, Poller, Settings, read_up_to};
 pub use refusal::{Code, Refusal, Refused, Said};
-pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
+pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl, Start};
 pub use step::{CaughtUp, Failed, Memo, Page, Pass, Probed, Progress, RowKey, Step};
 pub use token::Token;

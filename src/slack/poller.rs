@@ -1,5 +1,6 @@
 //! A source of any of the logs, step by step.
 
+use super::access;
 use super::audit::{self, ActionList};
 use super::bookmark::BadBookmark;
 use super::error::SlackError;
@@ -12,6 +13,8 @@ use crate::event::{Log, UnixTime};
 pub enum Settings {
     /// The audit log.
     Audit(audit::Settings),
+    /// The access log.
+    Access(access::Settings),
 }
 
 impl Settings {
@@ -19,6 +22,7 @@ impl Settings {
     pub fn log(&self) -> Log {
         match self {
             Self::Audit(_) => Log::Audit,
+            Self::Access(_) => Log::Access,
         }
     }
 
@@ -26,6 +30,7 @@ impl Settings {
     pub fn account(&self) -> &Account {
         match self {
             Self::Audit(settings) => &settings.account,
+            Self::Access(settings) => &settings.account,
         }
     }
 
@@ -33,6 +38,7 @@ impl Settings {
     pub fn account_mut(&mut self) -> &mut Account {
         match self {
             Self::Audit(settings) => &mut settings.account,
+            Self::Access(settings) => &mut settings.account,
         }
     }
 }
@@ -42,9 +48,12 @@ impl Settings {
 /// [`Poller::next`] yields what happened; what it yields is to be stored, with the bookmark, before it
 /// is called again. After a failure to store, a new poller is made from the bookmark that is stored.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a source has one, and few sources are of another log")]
 pub enum Poller {
     /// The audit log.
     Audit(audit::Poller),
+    /// The access log.
+    Access(access::Poller),
 }
 
 /// A poller can't begin.
@@ -66,6 +75,7 @@ impl Poller {
     pub fn new(settings: &Settings, bookmark: Option<&[u8]>) -> Result<Self, CannotPoll> {
         match settings {
             Settings::Audit(settings) => audit::Poller::new(settings, bookmark).map(Self::Audit),
+            Settings::Access(settings) => access::Poller::new(settings, bookmark).map(Self::Access),
         }
     }
 
@@ -75,6 +85,7 @@ impl Poller {
     pub async fn next(&mut self) -> Step {
         match self {
             Self::Audit(poller) => poller.next().await,
+            Self::Access(poller) => poller.next().await,
         }
     }
 
@@ -82,10 +93,11 @@ impl Poller {
     /// stored of each, in the same order.
     ///
     /// To be called before [`Poller::next`] is; when it is not, the same rows are asked for again.
-    pub fn compare(&mut self, _remembered: Vec<Option<Vec<u8>>>) -> Page {
+    pub fn compare(&mut self, remembered: Vec<Option<Vec<u8>>>) -> Page {
         match self {
             // Its entries have ids: it never asks.
             Self::Audit(poller) => poller.nothing(),
+            Self::Access(poller) => poller.compare(remembered),
         }
     }
 
@@ -93,16 +105,18 @@ impl Poller {
     pub async fn probe(&self) -> Probed {
         match self {
             Self::Audit(poller) => poller.probe().await,
+            Self::Access(poller) => poller.probe().await,
         }
     }
 
-    /// Slack's own list of actions, as it is now.
+    /// Slack's own list of actions, as it is now; `None` of a log for which Slack keeps none.
     ///
     /// # Errors
     /// Slack cannot be asked, or answers something else.
-    pub async fn actions(&self) -> Result<ActionList, SlackError> {
+    pub async fn actions(&self) -> Result<Option<ActionList>, SlackError> {
         match self {
-            Self::Audit(poller) => poller.actions().await,
+            Self::Audit(poller) => poller.actions().await.map(Some),
+            Self::Access(_) => Ok(None),
         }
     }
 
@@ -110,6 +124,8 @@ impl Poller {
     pub fn has_to_verify(&mut self) -> bool {
         match self {
             Self::Audit(poller) => poller.has_to_verify(),
+            // The list is read again and again anyway.
+            Self::Access(_) => false,
         }
     }
 }
@@ -123,5 +139,6 @@ pub fn read_up_to(log: Log, bookmark: &[u8]) -> Result<Option<UnixTime>, BadBook
     match log {
         // The forwarder's own log is not read from anywhere.
         Log::Audit | Log::Forwarder => audit::read_up_to(bookmark).map(Some),
+        Log::Access => access::read_up_to(bookmark),
     }
 }

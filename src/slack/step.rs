@@ -22,7 +22,7 @@ pub enum Step {
 }
 
 /// Entries to store, in one transaction with the memos and the bookmark.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Page {
     /// Oldest first; often with entries that the store knows already.
     pub entries: Vec<Entry>,
