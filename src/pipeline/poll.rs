@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::late::Late;
+use super::lateness::Lateness;
 use super::standing::LastFault;
 use super::{Mode, RunError};
 use crate::event::{Entry, UnixTime};
@@ -28,6 +30,7 @@ pub(super) struct Source {
     /// What was said of the last failure.
     failing: Option<String>,
     failures: u32,
+    late: Late,
 }
 
 /// What was read from a source.
@@ -37,7 +40,7 @@ pub struct Polled {
     pub fresh: u64,
     /// Entries that were stored before, and not stored again.
     pub seen: u64,
-    /// Of the fresh ones those that only a second reading found.
+    /// Of the fresh ones those whose seconds had been read before without them.
     pub late: u64,
     /// Elements of Slack's lists that are no entries.
     pub not_entries: u64,
@@ -58,6 +61,10 @@ pub struct Reading {
     pub answered_at: Option<UnixTime>,
     /// When the newest entry read since the start happened.
     pub newest_entry: Option<UnixTime>,
+    /// How late entries come.
+    pub lateness: Option<Lateness>,
+    /// What follows from that for the source's settings.
+    pub advice: Option<String>,
     /// The last failure, also when it is over.
     pub fault: Option<LastFault>,
 }
@@ -97,8 +104,9 @@ const PATIENCE: u32 = 5;
 
 impl Source {
     /// A source that was read up to, and with, that second before.
-    pub(super) fn new(name: SourceId, poller: Poller, read_up_to: Option<UnixTime>) -> Self {
-        let (reading, _) = watch::channel(Reading { read_up_to, ..Reading::default() });
+    pub(super) fn new(name: SourceId, poller: Poller, read_up_to: Option<UnixTime>, late: Late) -> Self {
+        let (lateness, advice) = late.shown();
+        let (reading, _) = watch::channel(Reading { read_up_to, lateness, advice, ..Reading::default() });
         let polled = Polled::default();
         Self {
             name,
@@ -109,6 +117,7 @@ impl Source {
             current: false,
             failing: None,
             failures: 0,
+            late,
         }
     }
 
@@ -164,8 +173,11 @@ impl Source {
     async fn store(&mut self, store: &Store, page: Page) -> Result<(), RunError> {
         let Page { entries, bookmark, not_entries, progress } = page;
         let newest = entries.iter().map(Entry::at).max();
-        let late = progress.pass == Pass::Verify;
-        let batch = Batch { late, ..Batch::new(self.name.clone(), entries, Bookmark::new(bookmark)) };
+        // A bookmark alone waits for no room, and shall not because of a memo.
+        let memos = Vec::from_iter(self.late.memo().filter(|_| !entries.is_empty()));
+        let (is_kept, late_before) = (!memos.is_empty(), Some(progress.read_before));
+        let plain = Batch::new(self.name.clone(), entries, Bookmark::new(bookmark));
+        let batch = Batch { memos, late_before, ..plain };
         let appended = store.append(batch).await.map_err(RunError::Store)?;
         let (fresh, seen) = (appended.fresh as u64, appended.seen as u64);
         self.polled.fresh += fresh;
@@ -174,10 +186,8 @@ impl Source {
         if not_entries > 0 {
             warn!(source = %self.name, count = not_entries, "Slack's list held elements that are no entries; they were passed over");
         }
-        if progress.pass == Pass::Verify && fresh > 0 {
-            self.polled.late += fresh;
-            info!(source = %self.name, late = fresh, window = %progress.window, "entries had come late; they are delivered now");
-        }
+        self.polled.late += appended.late.len() as u64;
+        self.late.note(&progress, &appended, is_kept);
         // The page that only notes where a source begins was not asked for.
         if progress.window.seconds() > 0 {
             self.recovered();
@@ -185,6 +195,7 @@ impl Source {
         }
         self.reading.send_modify(|reading| {
             reading.polled = self.polled;
+            (reading.lateness, reading.advice) = self.late.shown();
             reading.newest_entry = reading.newest_entry.max(newest);
             if progress.pass == Pass::Front {
                 let slack::Progress { start, next, goal, .. } = progress;

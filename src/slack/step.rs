@@ -44,6 +44,10 @@ pub struct Progress {
     pub start: UnixTime,
     /// The first second not yet read.
     pub next: UnixTime,
+    /// The first second that had not been read before this: what is new and older than that came late.
+    pub read_before: UnixTime,
+    /// When the window was first asked for, by the earlier of our clock and Slack's.
+    pub asked_at: UnixTime,
     /// The last second of the way that the poller is on.
     pub goal: UnixTime,
     /// Slack's clock less ours, in seconds, once Slack has shown it.
