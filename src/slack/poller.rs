@@ -122,6 +122,6 @@ impl Poller {
 pub fn read_up_to(log: Log, bookmark: &[u8]) -> Result<Option<UnixTime>, BadBookmark> {
     match log {
         // The forwarder's own log is not read from anywhere.
-        Log::Audit | Log::Forwarder => audit::read_up_to(bookmark).map(Some),
+        Log::Audit | Log::Forwarder | Log::Integration => audit::read_up_to(bookmark).map(Some),
     }
 }
