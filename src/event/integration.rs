@@ -42,12 +42,10 @@ impl IntegrationRow {
         };
         // A feed's row may say what changed under a key of its own.
         let change = word(b"change_type").or_else(|| word(b"rss_feed_change_type"));
-        Ok(Self {
-            digest: digest(&members),
-            action: action(change.as_ref().map(Text::as_str)),
-            at: members.get(&b"date"[..]).and_then(|json| UnixTime::of_json(json.get())),
-            raw: raw.clone(),
-        })
+        let action = action(change.as_ref().map(Text::as_str));
+        let at = members.get(&b"date"[..]).and_then(|json| UnixTime::of_json(json.get()));
+        let digest = digest(&members);
+        Ok(Self { digest, action, at, raw })
     }
 
     /// A hash of all that makes the row itself; of rows that are alike it is the same.

@@ -15,13 +15,13 @@ mod budget;
 mod clock;
 mod error;
 mod http;
+pub mod integration;
 mod poller;
 mod refusal;
 mod reply;
 mod settings;
 mod step;
 mod token;
-#[expect(dead_code, reason = "the other logs come next")]
 mod web;
 
 pub use audit::ActionList;

@@ -3,6 +3,7 @@
 use super::audit::{self, ActionList};
 use super::bookmark::BadBookmark;
 use super::error::SlackError;
+use super::integration;
 use super::settings::{Account, BadSettings};
 use super::step::{Page, Probed, Step};
 use crate::event::{Log, UnixTime};
@@ -12,6 +13,8 @@ use crate::event::{Log, UnixTime};
 pub enum Settings {
     /// The audit log.
     Audit(audit::Settings),
+    /// The integration log.
+    Integration(integration::Settings),
 }
 
 impl Settings {
@@ -19,6 +22,7 @@ impl Settings {
     pub fn log(&self) -> Log {
         match self {
             Self::Audit(_) => Log::Audit,
+            Self::Integration(_) => Log::Integration,
         }
     }
 
@@ -26,6 +30,7 @@ impl Settings {
     pub fn account(&self) -> &Account {
         match self {
             Self::Audit(settings) => &settings.account,
+            Self::Integration(settings) => &settings.account,
         }
     }
 
@@ -33,6 +38,7 @@ impl Settings {
     pub fn account_mut(&mut self) -> &mut Account {
         match self {
             Self::Audit(settings) => &mut settings.account,
+            Self::Integration(settings) => &mut settings.account,
         }
     }
 }
@@ -45,6 +51,8 @@ impl Settings {
 pub enum Poller {
     /// The audit log.
     Audit(audit::Poller),
+    /// The integration log.
+    Integration(integration::Poller),
 }
 
 /// A poller can't begin.
@@ -66,6 +74,9 @@ impl Poller {
     pub fn new(settings: &Settings, bookmark: Option<&[u8]>) -> Result<Self, CannotPoll> {
         match settings {
             Settings::Audit(settings) => audit::Poller::new(settings, bookmark).map(Self::Audit),
+            Settings::Integration(settings) => {
+                integration::Poller::new(settings, bookmark).map(Self::Integration)
+            }
         }
     }
 
@@ -75,6 +86,7 @@ impl Poller {
     pub async fn next(&mut self) -> Step {
         match self {
             Self::Audit(poller) => poller.next().await,
+            Self::Integration(poller) => poller.next().await,
         }
     }
 
@@ -82,10 +94,11 @@ impl Poller {
     /// stored of each, in the same order.
     ///
     /// To be called before [`Poller::next`] is; when it is not, the same rows are asked for again.
-    pub fn compare(&mut self, _remembered: Vec<Option<Vec<u8>>>) -> Page {
+    pub fn compare(&mut self, remembered: Vec<Option<Vec<u8>>>) -> Page {
         match self {
             // Its entries have ids: it never asks.
             Self::Audit(poller) => poller.nothing(),
+            Self::Integration(poller) => poller.compare(&remembered),
         }
     }
 
@@ -93,6 +106,7 @@ impl Poller {
     pub async fn probe(&self) -> Probed {
         match self {
             Self::Audit(poller) => poller.probe().await,
+            Self::Integration(poller) => poller.probe().await,
         }
     }
 
@@ -103,6 +117,8 @@ impl Poller {
     pub async fn actions(&self) -> Result<ActionList, SlackError> {
         match self {
             Self::Audit(poller) => poller.actions().await,
+            // Its actions are the types of change that its rows say.
+            Self::Integration(_) => Err(SlackError::NoEntries),
         }
     }
 
@@ -110,6 +126,8 @@ impl Poller {
     pub fn has_to_verify(&mut self) -> bool {
         match self {
             Self::Audit(poller) => poller.has_to_verify(),
+            // What comes late is a row like any other.
+            Self::Integration(_) => false,
         }
     }
 }
@@ -122,6 +140,7 @@ impl Poller {
 pub fn read_up_to(log: Log, bookmark: &[u8]) -> Result<Option<UnixTime>, BadBookmark> {
     match log {
         // The forwarder's own log is not read from anywhere.
-        Log::Audit | Log::Forwarder | Log::Integration => audit::read_up_to(bookmark).map(Some),
+        Log::Audit | Log::Forwarder => audit::read_up_to(bookmark).map(Some),
+        Log::Integration => integration::read_up_to(bookmark),
     }
 }
