@@ -10,7 +10,10 @@ fn mistake(text: &str) -> (String, String) {
 
 #[test]
 fn an_empty_plan_is_the_default_one() {
-    assert_eq!(Plan::from_toml("plan.toml", "version = 1").unwrap(), (Plan::default(), vec![]));
+    assert_eq!(
+        Plan::from_toml("plan.toml", "version = 1").unwrap(),
+        (Plan::default(), EventFiles::default())
+    );
 }
 
 #[test]
