@@ -14,19 +14,22 @@ pub enum Log {
     Audit,
     /// What the forwarder says of itself; nothing is polled for it.
     Forwarder,
+    /// The access log: `team.accessLogs`.
+    Access,
     /// The integration log: `team.integrationLogs`.
     Integration,
 }
 
 impl Log {
     /// Every log, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Audit, Self::Forwarder, Self::Integration];
+    pub const ALL: [Self; 4] = [Self::Audit, Self::Forwarder, Self::Access, Self::Integration];
 
     /// The name that configuration and mapping files use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Audit => "audit",
             Self::Forwarder => "forwarder",
+            Self::Access => "access",
             Self::Integration => "integration",
         }
     }

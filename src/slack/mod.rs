@@ -1,14 +1,15 @@
 //! Slack's logs, polled; each log by a poller of its own.
 //!
 //! ```text
-//!  poller ──▶ audit ──┬─▶ reply ─▶ http ──▶ Slack      http    budget, token, bounded bodies, clocks
-//!             …    ───┴─▶ web ──────┘                  web     methods of the Web API
-//!    ▼                                                 reply   a list in an answer, or what it refuses
+//!  poller ─▶ audit ─────────────┬─▶ reply ─▶ http ──▶ Slack   http    budget, token, bodies, clocks
+//!    │       access, integration ─┴─▶ web ─────┘              web     methods of the Web API
+//!    ▼                                                        reply   a list, or what is refused
 //!  Step::{Page, Recall, CaughtUp, Failed}
 //! ```
 //!
 //! **Invariant:** nothing is stored, logged or printed here; a [`Step`] says what happened.
 
+pub mod access;
 pub mod audit;
 mod bookmark;
 mod budget;
@@ -16,6 +17,7 @@ mod clock;
 mod error;
 mod http;
 pub mod integration;
+mod patience;
 mod poller;
 mod refusal;
 mod reply;
@@ -31,6 +33,6 @@ pub use clock::Clock;
 pub use error::{Class, SlackError};
 pub use poller::{CannotPoll, Poller, Settings, read_up_to};
 pub use refusal::{Code, Refusal, Refused, Said};
-pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
+pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl, Start};
 pub use step::{CaughtUp, Failed, Memo, Page, Pass, Probed, Progress, RowKey, Step};
 pub use token::Token;

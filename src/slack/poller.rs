@@ -1,5 +1,6 @@
 //! A source of any of the logs, step by step.
 
+use super::access;
 use super::audit::{self, ActionList};
 use super::bookmark::BadBookmark;
 use super::error::SlackError;
@@ -13,6 +14,8 @@ use crate::event::{Log, UnixTime};
 pub enum Settings {
     /// The audit log.
     Audit(audit::Settings),
+    /// The access log.
+    Access(access::Settings),
     /// The integration log.
     Integration(integration::Settings),
 }
@@ -22,6 +25,7 @@ impl Settings {
     pub fn log(&self) -> Log {
         match self {
             Self::Audit(_) => Log::Audit,
+            Self::Access(_) => Log::Access,
             Self::Integration(_) => Log::Integration,
         }
     }
@@ -30,6 +34,7 @@ impl Settings {
     pub fn account(&self) -> &Account {
         match self {
             Self::Audit(settings) => &settings.account,
+            Self::Access(settings) => &settings.account,
             Self::Integration(settings) => &settings.account,
         }
     }
@@ -38,6 +43,7 @@ impl Settings {
     pub fn account_mut(&mut self) -> &mut Account {
         match self {
             Self::Audit(settings) => &mut settings.account,
+            Self::Access(settings) => &mut settings.account,
             Self::Integration(settings) => &mut settings.account,
         }
     }
@@ -48,9 +54,12 @@ impl Settings {
 /// [`Poller::next`] yields what happened; what it yields is to be stored, with the bookmark, before it
 /// is called again. After a failure to store, a new poller is made from the bookmark that is stored.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a source has one, and few sources are of another log")]
 pub enum Poller {
     /// The audit log.
     Audit(audit::Poller),
+    /// The access log.
+    Access(access::Poller),
     /// The integration log.
     Integration(integration::Poller),
 }
@@ -74,6 +83,7 @@ impl Poller {
     pub fn new(settings: &Settings, bookmark: Option<&[u8]>) -> Result<Self, CannotPoll> {
         match settings {
             Settings::Audit(settings) => audit::Poller::new(settings, bookmark).map(Self::Audit),
+            Settings::Access(settings) => access::Poller::new(settings, bookmark).map(Self::Access),
             Settings::Integration(settings) => {
                 integration::Poller::new(settings, bookmark).map(Self::Integration)
             }
@@ -86,6 +96,7 @@ impl Poller {
     pub async fn next(&mut self) -> Step {
         match self {
             Self::Audit(poller) => poller.next().await,
+            Self::Access(poller) => poller.next().await,
             Self::Integration(poller) => poller.next().await,
         }
     }
@@ -98,7 +109,8 @@ impl Poller {
         match self {
             // Its entries have ids: it never asks.
             Self::Audit(poller) => poller.nothing(),
-            Self::Integration(poller) => poller.compare(&remembered),
+            Self::Access(poller) => poller.compare(remembered),
+            Self::Integration(poller) => poller.compare(remembered),
         }
     }
 
@@ -106,19 +118,19 @@ impl Poller {
     pub async fn probe(&self) -> Probed {
         match self {
             Self::Audit(poller) => poller.probe().await,
+            Self::Access(poller) => poller.probe().await,
             Self::Integration(poller) => poller.probe().await,
         }
     }
 
-    /// Slack's own list of actions, as it is now.
+    /// Slack's own list of actions, as it is now; `None` of a log for which Slack keeps none.
     ///
     /// # Errors
     /// Slack cannot be asked, or answers something else.
-    pub async fn actions(&self) -> Result<ActionList, SlackError> {
+    pub async fn actions(&self) -> Result<Option<ActionList>, SlackError> {
         match self {
-            Self::Audit(poller) => poller.actions().await,
-            // Its actions are the types of change that its rows say.
-            Self::Integration(_) => Err(SlackError::NoEntries),
+            Self::Audit(poller) => poller.actions().await.map(Some),
+            Self::Access(_) | Self::Integration(_) => Ok(None),
         }
     }
 
@@ -126,8 +138,8 @@ impl Poller {
     pub fn has_to_verify(&mut self) -> bool {
         match self {
             Self::Audit(poller) => poller.has_to_verify(),
-            // What comes late is a row like any other.
-            Self::Integration(_) => false,
+            // The list is read again and again anyway.
+            Self::Access(_) | Self::Integration(_) => false,
         }
     }
 }
@@ -141,6 +153,7 @@ pub fn read_up_to(log: Log, bookmark: &[u8]) -> Result<Option<UnixTime>, BadBook
     match log {
         // The forwarder's own log is not read from anywhere.
         Log::Audit | Log::Forwarder => audit::read_up_to(bookmark).map(Some),
+        Log::Access => access::read_up_to(bookmark),
         Log::Integration => integration::read_up_to(bookmark),
     }
 }

@@ -11,7 +11,8 @@ use slackcef::simulate::slack::{
     Clock as SlackClock, End, Fault, Generated, Late, Pace, Pages, Pick, Plan, Slack, TOKEN, Trouble, Until,
     When,
 };
-use slackcef::slack::audit::{Only, Poller, Settings, Start};
+use slackcef::slack::Start;
+use slackcef::slack::audit::{Only, Poller, Settings};
 use slackcef::slack::{
     Account, Budget, CannotPoll, CaughtUp, Class, Clock, Failed, Page, Pass, SlackError, Step, Token,
 };

@@ -27,6 +27,6 @@ mod window;
 pub use actions::ActionList;
 pub(super) use bookmark::read_up_to;
 pub use poller::Poller;
-pub use settings::{Only, Settings, Start};
+pub use settings::{Only, Settings};
 pub use walk::Counts;
 pub use window::Window;

@@ -7,15 +7,16 @@ use tokio::time::Instant;
 use super::actions::ActionList;
 use super::bookmark::Bookmark;
 use super::client::{Client, Query};
-use super::settings::{Settings, Start};
+use super::settings::Settings;
 use super::walk::{Counts, Part, Walker};
 use super::window::Window;
 use crate::event::UnixTime;
-use crate::net::Backoff;
-use crate::slack::Clock;
+use crate::slack::clock::{Clock, seconds};
 use crate::slack::error::{Class, SlackError};
 use crate::slack::http::Clocks;
+use crate::slack::patience::Patience;
 use crate::slack::poller::CannotPoll;
+use crate::slack::settings::Start;
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
 
 /// The second in which Slack's audit log begins: 2018-03-01T00:00:00Z.
@@ -29,9 +30,6 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
 
 /// A first "now" is corrected by Slack's clock when ours differs by more seconds than this.
 const TOLERATED_SKEW: u64 = 5;
-
-/// The wait after a refusal that only the operator can undo.
-const SLOWLY: Duration = Duration::from_secs(300);
 
 /// The part of `verify_after` for which seconds are gathered before they are verified.
 const VERIFY_AT_LEAST_EVERY: i64 = 4;
@@ -70,8 +68,7 @@ pub struct Poller {
 #[derive(Debug)]
 struct Track {
     walker: Walker,
-    backoff: Backoff,
-    blocked_until: Option<Instant>,
+    patience: Patience,
 }
 
 /// From one poll to being caught up.
@@ -169,13 +166,7 @@ impl Poller {
 
     /// A page that moves nothing.
     pub(in crate::slack) fn nothing(&self) -> Page {
-        Page {
-            entries: Vec::new(),
-            memos: Vec::new(),
-            bookmark: self.bookmark.to_bytes(),
-            not_entries: 0,
-            progress: None,
-        }
+        Page { bookmark: self.bookmark.to_bytes(), ..Page::default() }
     }
 
     fn beginning(&self) -> Step {
@@ -188,7 +179,7 @@ impl Poller {
     /// Decides what to do, from the clocks and from how far things are.
     fn turn(&mut self) -> Turn {
         let now = Instant::now();
-        if let Some(until) = self.front.blocked_until.filter(|until| *until > now) {
+        if let Some(until) = self.front.patience.blocked_until(now) {
             return Turn::Wait(until);
         }
         if std::mem::take(&mut self.verify_first)
@@ -245,13 +236,14 @@ impl Poller {
             slack_ahead: self.slack_ahead,
             clock_behind: Duration::from_secs(u64::try_from(behind).unwrap_or(0)),
             forget_before: None,
+            out_of_reach: 0,
         })
     }
 
     /// Whether there is something to verify now, or when there will be.
     fn verification(&mut self, now: Instant) -> Verification {
         let Some(after) = self.verify_after else { return Verification::Never };
-        if let Some(until) = self.verify.blocked_until.filter(|until| *until > now) {
+        if let Some(until) = self.verify.patience.blocked_until(now) {
             return Verification::Later(until);
         }
         if let Some(goal) = self.verify_goal.filter(|goal| self.verify.walker.at() <= *goal) {
@@ -322,8 +314,7 @@ impl Poller {
 
     fn page(&mut self, pass: Pass, goal: UnixTime, part: Part) -> Step {
         let track = self.track(pass);
-        track.backoff.reset();
-        track.blocked_until = None;
+        track.patience.reset();
         if part.complete {
             self.pass_by(pass, part.window, part.asked_at);
         }
@@ -355,22 +346,17 @@ impl Poller {
     /// Decides what an error means: nothing more than another question, or a failure to tell of.
     fn fail(&mut self, pass: Pass, error: SlackError) -> Option<Step> {
         let track = self.track(pass);
-        let retry_in = match error.class() {
-            Class::Reread => match track.walker.reject_cursor() {
-                Ok(()) => return None,
-                Err(_stuck) => track.backoff.after_failure(),
-            },
+        match error.class() {
+            Class::Reread if track.walker.reject_cursor().is_ok() => return None,
             Class::Narrow => {
                 let too_large = matches!(error, SlackError::TooLarge { .. });
                 if track.walker.narrow() || (too_large && track.walker.ask_for_fewer()) {
                     return None;
                 }
-                SLOWLY
             }
-            Class::Token | Class::Install | Class::Setting => SLOWLY,
-            Class::Retry => error.retry_after().unwrap_or_else(|| track.backoff.after_failure()),
-        };
-        track.blocked_until = Some(Instant::now() + retry_in);
+            _ => {}
+        }
+        let retry_in = track.patience.wait_after(&error);
         Some(Step::Failed(Failed { error, retry_in, pass }))
     }
 
@@ -399,11 +385,7 @@ impl Poller {
 
 impl Track {
     fn new(at: UnixTime) -> Self {
-        Self {
-            walker: Walker::new(at),
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
-            blocked_until: None,
-        }
+        Self { walker: Walker::new(at), patience: Patience::new() }
     }
 }
 
@@ -421,10 +403,4 @@ enum Verification {
 
 fn floor(start: UnixTime) -> UnixTime {
     start.max(FIRST_SECOND)
-}
-
-/// Whole seconds, rounded up.
-fn seconds(duration: Duration) -> i64 {
-    let up = u64::from(duration.subsec_nanos() > 0);
-    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
 }

@@ -9,11 +9,11 @@ use super::settings::Settings;
 use super::walk::{ROWS, Walk};
 use super::walker::{Part, Walker};
 use crate::event::UnixTime;
-use crate::net::Backoff;
 use crate::slack::Clock;
-use crate::slack::audit::Start;
-use crate::slack::error::{Class, SlackError};
+use crate::slack::Start;
+use crate::slack::clock::seconds;
 use crate::slack::http::{Answer, Clocks};
+use crate::slack::patience::Patience;
 use crate::slack::poller::CannotPoll;
 use crate::slack::reply::Reply;
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Step};
@@ -27,9 +27,6 @@ const FIRST_SECOND: UnixTime = UnixTime::from_seconds(1_356_998_400);
 
 /// Rows that are met are noted once a day: forgotten earlier, they would be told again.
 const LEAST_MEMORY: Duration = Duration::from_secs(2 * 86_400);
-
-/// The wait after a refusal that only the operator can undo.
-const SLOWLY: Duration = Duration::from_secs(300);
 
 /// Polls one integration log.
 ///
@@ -52,8 +49,7 @@ pub struct Poller {
     /// Slack's clock less ours, in seconds, as its last answer showed it.
     slack_ahead: Option<i64>,
 
-    backoff: Backoff,
-    blocked_until: Option<Instant>,
+    patience: Patience,
     next_walk: Instant,
     /// A walk has ended, and nobody was told: whether it was a full one.
     ended: Option<bool>,
@@ -89,8 +85,7 @@ impl Poller {
             walker: Walker::new(bookmark, settings.only.change_type.is_none()),
             unchecked,
             slack_ahead: None,
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
-            blocked_until: None,
+            patience: Patience::new(),
             next_walk: Instant::now(),
             ended: None,
         })
@@ -107,7 +102,7 @@ impl Poller {
         if let Some(full) = self.ended.take() {
             return Step::CaughtUp(self.caught_up(full));
         }
-        if let Some(until) = self.blocked_until {
+        if let Some(until) = self.patience.blocked_until(Instant::now()) {
             tokio::time::sleep_until(until).await;
         }
         let walk = match self.walker.walk() {
@@ -118,17 +113,19 @@ impl Poller {
         self.show_clocks(clocks);
         match reply {
             Ok(reply) => {
-                self.backoff.reset();
-                self.blocked_until = None;
+                self.patience.reset();
                 let keys = self.walker.take(reply);
-                if keys.is_empty() { Step::Page(self.compare(&[])) } else { Step::Recall(keys) }
+                if keys.is_empty() { Step::Page(self.compare(Vec::new())) } else { Step::Recall(keys) }
             }
-            Err(error) => Step::Failed(self.fail(error)),
+            Err(error) => {
+                let retry_in = self.patience.wait_after(&error);
+                Step::Failed(Failed { error, retry_in, pass: Pass::Front })
+            }
         }
     }
 
     /// Tells which rows of the page that was read last are new, by what is remembered of them.
-    pub(in crate::slack) fn compare(&mut self, remembered: &[Option<Vec<u8>>]) -> Page {
+    pub(in crate::slack) fn compare(&mut self, remembered: Vec<Option<Vec<u8>>>) -> Page {
         let Some(walk) = self.walker.walk() else { return self.nothing() };
         let Some(part) = self.walker.compare(remembered, self.clock.now()) else { return self.nothing() };
         let Part { entries, memos, not_entries, last } = part;
@@ -193,18 +190,8 @@ impl Poller {
             clock_behind: Duration::ZERO,
             // A full walk has met all that there are.
             forget_before: full.then(|| read_at.plus(-self.forget_after)),
+            out_of_reach: self.walker.out_of_reach(),
         }
-    }
-
-    fn fail(&mut self, error: SlackError) -> Failed {
-        let retry_in = match error.class() {
-            Class::Token | Class::Install | Class::Setting => SLOWLY,
-            Class::Retry | Class::Reread | Class::Narrow => {
-                error.retry_after().unwrap_or_else(|| self.backoff.after_failure())
-            }
-        };
-        self.blocked_until = Some(Instant::now() + retry_in);
-        Failed { error, retry_in, pass: Pass::Front }
     }
 }
 
@@ -212,10 +199,4 @@ impl Poller {
 fn chosen(filters: &[(&'static str, String)]) -> String {
     let words: Vec<_> = filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
     words.join("&")
-}
-
-/// Whole seconds, rounded up.
-fn seconds(duration: Duration) -> i64 {
-    let up = u64::from(duration.subsec_nanos() > 0);
-    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
 }

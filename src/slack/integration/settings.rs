@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::slack::Account;
-use crate::slack::audit::Start;
+use crate::slack::{Account, Start};
 
 /// What a poller of one integration log needs to know.
 #[derive(Debug, Clone)]

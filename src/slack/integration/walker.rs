@@ -144,7 +144,7 @@ impl Walker {
 
     /// Tells what is new of the page that waits, and goes on; `remembered` has what is stored of each
     /// of its keys. `None` where no page waits.
-    pub(super) fn compare(&mut self, remembered: &[Option<Vec<u8>>], now: UnixTime) -> Option<Part> {
+    pub(super) fn compare(&mut self, remembered: Vec<Option<Vec<u8>>>, now: UnixTime) -> Option<Part> {
         let Waiting { rows, not_entries, paging } = self.waiting.take()?;
         let walk = self.bookmark.walk?;
         let total = paging.and_then(|paging| paging.total);
@@ -153,7 +153,9 @@ impl Walker {
         }
         let empty = rows.is_empty() && not_entries == 0;
         let (mut entries, mut memos, mut known) = (Vec::new(), Vec::new(), !empty);
-        for ((key, alike), told) in rows.into_iter().zip(remembered.iter().chain(std::iter::repeat(&None))) {
+        for ((key, alike), told) in
+            rows.into_iter().zip(remembered.into_iter().chain(std::iter::repeat(None)))
+        {
             let told = told.as_deref().and_then(Told::from_bytes);
             known &= told.is_some_and(|told| told.walk < self.bookmark.walks);
             let before = told.map_or(0, |told| told.count);

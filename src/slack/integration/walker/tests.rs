@@ -115,7 +115,7 @@ impl Stored {
         };
         let keys = walker.take(list.answer(walk));
         let remembered: Vec<_> = keys.iter().map(|key| self.memos.get(key).cloned()).collect();
-        let part = walker.compare(&remembered, now).unwrap();
+        let part = walker.compare(remembered, now).unwrap();
         self.memos.extend(part.memos.into_iter().map(|memo| (memo.key, memo.value)));
         for entry in part.entries {
             let raw = String::from_utf8(entry.raw().to_vec()).unwrap();
@@ -241,7 +241,7 @@ fn a_page_without_rows_in_the_middle_is_no_known_ground() {
     stored.read_page(&mut walker, &list, 2);
     let walk = walker.walk().unwrap();
     walker.take(Reply { elements: Vec::new(), ..list.answer(walk) });
-    walker.compare(&[], UnixTime::from_seconds(2)).unwrap();
+    walker.compare(Vec::new(), UnixTime::from_seconds(2)).unwrap();
     assert_eq!(walker.walk().unwrap().page, 3);
 }
 
