@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::super::fault::{Fault, Trouble, When};
+use super::super::integration::{IntegrationLog, Order};
 use super::*;
 
 fn mistake(text: &str) -> (String, String) {
@@ -35,6 +36,22 @@ fn every_setting_is_read() {
         burst = 3
         hostile = true
 
+        [integration]
+        order = "shuffled"
+        events = ["rows.ndjson"]
+        count = 500
+        over = "1d"
+        per_second = 0.5
+        twin_every = 10
+        hostile = true
+        largest = 20
+        scopes = "identify"
+        team = "T1"
+        rate_limit = { per_minute = 20, burst = 2 }
+        [[integration.faults]]
+        fault = "ok-false"
+        on = 3
+
         [[late]]
         one_in = 9
         behind = "5m"
@@ -65,7 +82,8 @@ fn every_setting_is_read() {
         on = 1
     "#;
     let (plan, events) = Plan::from_toml("plan.toml", text).unwrap();
-    assert_eq!(events, [PathBuf::from("a.ndjson"), PathBuf::from("b.ndjson")]);
+    assert_eq!(events.audit, [PathBuf::from("a.ndjson"), PathBuf::from("b.ndjson")]);
+    assert_eq!(events.integration, [PathBuf::from("rows.ndjson")]);
     let noon = UnixTime::from_seconds(1_769_860_800);
     let refused = |status, error: Option<&str>, retry_after| Trouble::Refused {
         status,
@@ -111,6 +129,20 @@ fn every_setting_is_read() {
                 fault(When::Chance(0.5), Trouble::Stalled(Duration::from_millis(100))),
                 fault(When::On(vec![1]), refused(401, None, None)),
             ],
+            integration: IntegrationLog {
+                order: Order::Shuffled,
+                given: vec![],
+                count: 500,
+                over: Duration::from_secs(86_400),
+                per_second: 0.5,
+                twin_every: 10,
+                hostile: true,
+                largest: 20,
+                scopes: "identify".into(),
+                team: Some("T1".into()),
+                rate_limit: Some(RateLimit { per_minute: 20, burst: 2 }),
+                faults: vec![fault(When::On(vec![3]), Trouble::OkFalse { error: "internal_error".into() },)],
+            },
         }
     );
 }
@@ -141,6 +173,14 @@ fn a_mistake_is_shown_where_it_stands() {
             "version = 1\nfaults = [{ fault = \"cut-off\", on = 1, length = \"1s\" }]",
             "{ fault = \"cut-off\", on = 1, length = \"1s\" }",
             "`cut-off` takes no `length`",
+        ),
+        ("version = 1\nintegration = { order = \"any\" }", "\"any\"", "unknown variant `any`"),
+        ("version = 1\nintegration = { largest = 1001 }", "1001", "at most 1000"),
+        ("version = 1\nintegration = { per_second = -1.0 }", "-1.0", "0 or above"),
+        (
+            "version = 1\n[[integration.faults]]\nfault = \"garbage\"",
+            "[[integration.faults]]",
+            "exactly one of them",
         ),
         ("version = 1\nfaults = [{ fault = \"slow\", on = \"1\" }]", "\"1\"", "number of a request"),
     ] {
