@@ -32,6 +32,8 @@ pub(super) struct Source {
     failures: u32,
     /// How late entries come, where seconds are read.
     late: Option<Late>,
+    /// Some of the source's rows are not to be had, and that was said.
+    said_out_of_reach: bool,
 }
 
 /// What was read from a source.
@@ -125,6 +127,7 @@ impl Source {
             failing: None,
             failures: 0,
             late,
+            said_out_of_reach: false,
         }
     }
 
@@ -264,6 +267,15 @@ impl Source {
             reading.read_up_to = reading.read_up_to.max(Some(caught_up.up_to));
         });
         self.said = Instant::now();
+        let is_beyond = caught_up.out_of_reach > 0;
+        if is_beyond && !self.said_out_of_reach {
+            warn!(
+                source = %self.name, rows = caught_up.out_of_reach,
+                help = "read it in parts: a source for each workspace, user, app or type of change",
+                "Slack's list is longer than Slack hands out; what stands beyond that is not read"
+            );
+        }
+        self.said_out_of_reach = is_beyond;
         if caught_up.clock_behind > Duration::ZERO {
             warn!(
                 source = %self.name, seconds = caught_up.clock_behind.as_secs(),

@@ -115,7 +115,7 @@ impl ReadySource {
                 Some(late.map_err(SetupError::Store)?)
             }
             // A list has no seconds that could be read too early.
-            slack::Settings::Access(_) => None,
+            slack::Settings::Access(_) | slack::Settings::Integration(_) => None,
         };
         Ok(Source::new(self.id.clone(), poller, read_up_to, late))
     }

@@ -1,9 +1,9 @@
 //! Slack's logs, polled; each log by a poller of its own.
 //!
 //! ```text
-//!  poller ──▶ audit ────────▶ reply ─▶ http ──▶ Slack  http    budget, token, bounded bodies, clocks
-//!             access ─▶ web ───┘                        web     methods of the Web API
-//!    ▼                                                 reply   a list in an answer, or what it refuses
+//!  poller ─▶ audit ─────────────┬─▶ reply ─▶ http ──▶ Slack   http    budget, token, bodies, clocks
+//!    │       access, integration ─┴─▶ web ─────┘              web     methods of the Web API
+//!    ▼                                                        reply   a list, or what is refused
 //!  Step::{Page, Recall, CaughtUp, Failed}
 //! ```
 //!
@@ -16,6 +16,7 @@ mod budget;
 mod clock;
 mod error;
 mod http;
+pub mod integration;
 mod patience;
 mod poller;
 mod refusal;

@@ -4,6 +4,7 @@ use super::access;
 use super::audit::{self, ActionList};
 use super::bookmark::BadBookmark;
 use super::error::SlackError;
+use super::integration;
 use super::settings::{Account, BadSettings};
 use super::step::{Page, Probed, Step};
 use crate::event::{Log, UnixTime};
@@ -15,6 +16,8 @@ pub enum Settings {
     Audit(audit::Settings),
     /// The access log.
     Access(access::Settings),
+    /// The integration log.
+    Integration(integration::Settings),
 }
 
 impl Settings {
@@ -23,6 +26,7 @@ impl Settings {
         match self {
             Self::Audit(_) => Log::Audit,
             Self::Access(_) => Log::Access,
+            Self::Integration(_) => Log::Integration,
         }
     }
 
@@ -31,6 +35,7 @@ impl Settings {
         match self {
             Self::Audit(settings) => &settings.account,
             Self::Access(settings) => &settings.account,
+            Self::Integration(settings) => &settings.account,
         }
     }
 
@@ -39,6 +44,7 @@ impl Settings {
         match self {
             Self::Audit(settings) => &mut settings.account,
             Self::Access(settings) => &mut settings.account,
+            Self::Integration(settings) => &mut settings.account,
         }
     }
 }
@@ -54,6 +60,8 @@ pub enum Poller {
     Audit(audit::Poller),
     /// The access log.
     Access(access::Poller),
+    /// The integration log.
+    Integration(integration::Poller),
 }
 
 /// A poller can't begin.
@@ -76,6 +84,9 @@ impl Poller {
         match settings {
             Settings::Audit(settings) => audit::Poller::new(settings, bookmark).map(Self::Audit),
             Settings::Access(settings) => access::Poller::new(settings, bookmark).map(Self::Access),
+            Settings::Integration(settings) => {
+                integration::Poller::new(settings, bookmark).map(Self::Integration)
+            }
         }
     }
 
@@ -86,6 +97,7 @@ impl Poller {
         match self {
             Self::Audit(poller) => poller.next().await,
             Self::Access(poller) => poller.next().await,
+            Self::Integration(poller) => poller.next().await,
         }
     }
 
@@ -98,6 +110,7 @@ impl Poller {
             // Its entries have ids: it never asks.
             Self::Audit(poller) => poller.nothing(),
             Self::Access(poller) => poller.compare(remembered),
+            Self::Integration(poller) => poller.compare(remembered),
         }
     }
 
@@ -106,6 +119,7 @@ impl Poller {
         match self {
             Self::Audit(poller) => poller.probe().await,
             Self::Access(poller) => poller.probe().await,
+            Self::Integration(poller) => poller.probe().await,
         }
     }
 
@@ -116,7 +130,7 @@ impl Poller {
     pub async fn actions(&self) -> Result<Option<ActionList>, SlackError> {
         match self {
             Self::Audit(poller) => poller.actions().await.map(Some),
-            Self::Access(_) => Ok(None),
+            Self::Access(_) | Self::Integration(_) => Ok(None),
         }
     }
 
@@ -125,7 +139,7 @@ impl Poller {
         match self {
             Self::Audit(poller) => poller.has_to_verify(),
             // The list is read again and again anyway.
-            Self::Access(_) => false,
+            Self::Access(_) | Self::Integration(_) => false,
         }
     }
 }
@@ -140,5 +154,6 @@ pub fn read_up_to(log: Log, bookmark: &[u8]) -> Result<Option<UnixTime>, BadBook
         // The forwarder's own log is not read from anywhere.
         Log::Audit | Log::Forwarder => audit::read_up_to(bookmark).map(Some),
         Log::Access => access::read_up_to(bookmark),
+        Log::Integration => integration::read_up_to(bookmark),
     }
 }

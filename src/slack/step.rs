@@ -98,6 +98,8 @@ pub struct CaughtUp {
     /// Memos of an earlier time are of rows that have left the list, and may be forgotten; `None`
     /// where nobody has looked.
     pub forget_before: Option<UnixTime>,
+    /// Rows of a list that Slack speaks of and does not hand out: nothing is known of them.
+    pub out_of_reach: u64,
 }
 
 /// A request failed.

@@ -178,6 +178,8 @@ impl Poller {
             slack_ahead: self.slack_ahead,
             clock_behind: Duration::ZERO,
             forget_before: self.forget_before.take(),
+            // A list that is too long is read on by `before`.
+            out_of_reach: 0,
         })
     }
 

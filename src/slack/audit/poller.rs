@@ -246,6 +246,7 @@ impl Poller {
             slack_ahead: self.slack_ahead,
             clock_behind: Duration::from_secs(u64::try_from(behind).unwrap_or(0)),
             forget_before: None,
+            out_of_reach: 0,
         })
     }
 

@@ -60,7 +60,7 @@ impl List {
         Reply {
             elements: elements.iter().map(json).collect(),
             cursor: (!classic && page < pages).then(|| (page + 1).to_string().into()),
-            paging: classic.then_some(Paging { page: page as u64, pages: pages as u64 }),
+            paging: classic.then_some(Paging { page: page as u64, pages: pages as u64, total: None }),
         }
     }
 }
