@@ -26,7 +26,7 @@ use crate::store::SourceId;
 use reader::{Reader, Section};
 
 pub use destination::Destination;
-pub use secret::{SecretError, SecretFrom};
+pub use secret::{CommandError, CommandLine, SecretError, SecretFrom};
 pub use source::Source;
 pub use telemetry::Telemetry;
 pub use transport::{Tls, Transport};
@@ -243,7 +243,7 @@ fn read_mappings(top: &Section<'_, '_>) -> BTreeMap<String, Mapping> {
 }
 
 fn read_pseudonym_key(section: &Section<'_, '_>) -> Option<SecretFrom> {
-    const HELP: &str = "write `pseudonym_key = { credential = \"…\" }`, `{ file = \"…\" }` or `{ env = \"SLACKCEF_PSEUDONYM_KEY\" }`";
+    const HELP: &str = "write `pseudonym_key = { credential = \"…\" }`, `{ file = \"…\" }`, `{ command = [\"…\"] }` or `{ env = \"SLACKCEF_PSEUDONYM_KEY\" }`";
     let place = section.place("pseudonym_key")?;
     let given = section.section("pseudonym_key")?;
     secret::read(section, "pseudonym_key", &place, &given, HELP)
