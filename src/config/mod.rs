@@ -7,6 +7,7 @@
 //! one transport, every rate is above nothing.
 
 mod destination;
+mod login;
 mod rate;
 mod reader;
 mod secret;
@@ -26,8 +27,9 @@ use crate::store::SourceId;
 use reader::{Reader, Section};
 
 pub use destination::Destination;
+pub use login::Login;
 pub use secret::{CommandError, CommandLine, SecretError, SecretFrom};
-pub use source::Source;
+pub use source::{Source, TokenFrom};
 pub use telemetry::Telemetry;
 pub use transport::{Tls, Transport};
 pub use units::{duration, size};
@@ -37,6 +39,8 @@ pub use units::{duration, size};
 pub struct Config {
     /// Where entries are kept, and how many of them.
     pub state: State,
+    /// The logins that tokens come from, by name.
+    pub logins: BTreeMap<String, Login>,
     /// What is read, by name.
     pub sources: BTreeMap<String, Source>,
     /// Where it goes, by name.
@@ -119,6 +123,14 @@ fn read(top: &Section<'_, '_>) -> Config {
     let mut remarks = Vec::new();
     let state = top.section("state").map_or_else(State::default, |section| read_state(&section));
     let mappings = read_mappings(top);
+    let given = top.sections("oauth").into_iter();
+    let logins: BTreeMap<_, _> = given
+        .filter_map(|(name, section)| {
+            let checked = checked_name(top, &name);
+            let login = login::read(&section, name.text, &state.dir);
+            Some((checked?, login?))
+        })
+        .collect();
     let given = top.sections("sources");
     let no_sources = given.is_empty();
     let sources: BTreeMap<_, _> = given
@@ -128,7 +140,7 @@ fn read(top: &Section<'_, '_>) -> Config {
                 let what = format!("`{}` is the source of the forwarder's own events", name.text);
                 top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
             }
-            Some((checked_name(top, &name)?, source::read(&section)?))
+            Some((checked_name(top, &name)?, source::read(&section, &logins)?))
         })
         .collect();
     let given = top.sections("destinations");
@@ -165,7 +177,7 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
-    Config { state, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
+    Config { state, logins, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
 }
 
 fn read_version(top: &Section<'_, '_>) {

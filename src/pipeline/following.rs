@@ -174,7 +174,10 @@ impl Following {
         let mut changes = Changes::between(&self.in_force, config);
         for ReadySource { id, polling } in &prepared.sources {
             let token = &polling.account().token;
-            if self.polling.get(id).is_some_and(|before| before.account().token != *token) {
+            let from = |config: &Config| config.sources.get(id.as_str()).map(|source| source.token.clone());
+            let is_other = self.polling.get(id).is_some_and(|before| before.account().token != *token);
+            let was = from(&self.in_force);
+            if is_other || (was.is_some() && was != from(config)) {
                 changes.sources.changed.insert(id.as_str().to_owned());
             }
         }

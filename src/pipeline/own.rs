@@ -2,9 +2,11 @@
 //!
 //! An own event is an [`Entry`] of [`Log::Forwarder`] whose JSON is written here, stored under a
 //! source of its own ([`SourceId::own`](crate::store::SourceId::own)) and mapped by `mappings/forwarder/`. All of them, with
-//! their words, stand in this file.
+//! their words, stand in this file, and those of sources in the one below it.
 //!
 //! **Invariant:** mapping and delivering an own event never raises another.
+
+mod source;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -412,7 +414,7 @@ mod tests {
     use crate::store::ReaderName;
 
     /// What the shipped mapping makes of an own event, less what differs from run to run.
-    fn line(event: OwnEvent) -> String {
+    pub(super) fn line(event: OwnEvent) -> String {
         let entry = event.into_entry("relay-1");
         let read = Entry::from_raw(Log::Forwarder, entry.raw().clone(), UnixTime::from_seconds(0), 0);
         assert_eq!(read.as_ref(), Ok(&entry), "its text says what it is");
@@ -611,6 +613,7 @@ mod tests {
                 "source-refused",
                 "store-full",
                 "store-repaired",
+                "token-expiring",
             ]
         );
     }

@@ -5,11 +5,15 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use super::refused::{Prospect, Refusals, is_refusal};
+use super::setup::{self, SetupError};
 use super::standing::LastFault;
+use super::voice::Voice;
 use super::{Mode, RunError};
 use crate::event::{Entry, UnixTime};
+use crate::slack::oauth::Trouble;
 use crate::slack::{self, Class, Clock, Failed, Page, Pass, Poller, SlackError, Step};
 use crate::store::{Batch, Bookmark, SourceId, Store};
 use crate::telemetry::chain;
@@ -18,6 +22,8 @@ use crate::telemetry::chain;
 #[derive(Debug)]
 pub(super) struct Source {
     name: SourceId,
+    /// What its pollers are told.
+    polling: slack::Settings,
     poller: Poller,
     polled: Polled,
     reading: watch::Sender<Reading>,
@@ -28,6 +34,9 @@ pub(super) struct Source {
     /// What was said of the last failure.
     failing: Option<String>,
     failures: u32,
+    refusals: Refusals,
+    /// The token was had anew, and Slack has not answered since.
+    renewed: bool,
 }
 
 /// What was read from a source.
@@ -60,6 +69,9 @@ pub struct Reading {
     pub newest_entry: Option<UnixTime>,
     /// The last failure, also when it is over.
     pub fault: Option<LastFault>,
+    /// Why the token that works now will end, if so.
+    #[serde(default)]
+    pub token: Option<LastFault>,
 }
 
 /// What a source is at.
@@ -97,11 +109,17 @@ const PATIENCE: u32 = 5;
 
 impl Source {
     /// A source that was read up to, and with, that second before.
-    pub(super) fn new(name: SourceId, poller: Poller, read_up_to: Option<UnixTime>) -> Self {
+    pub(super) fn new(
+        name: SourceId,
+        polling: slack::Settings,
+        poller: Poller,
+        read_up_to: Option<UnixTime>,
+    ) -> Self {
         let (reading, _) = watch::channel(Reading { read_up_to, ..Reading::default() });
         let polled = Polled::default();
         Self {
             name,
+            polling,
             poller,
             polled,
             reading,
@@ -109,6 +127,8 @@ impl Source {
             current: false,
             failing: None,
             failures: 0,
+            refusals: Refusals::default(),
+            renewed: false,
         }
     }
 
@@ -126,22 +146,38 @@ impl Source {
         store: Store,
         mode: Mode,
         stop: CancellationToken,
+        voice: Voice,
     ) -> Result<Polled, RunError> {
         let polling = async {
             // With `start = "now"` there is nothing to ask for at first, and a token that is refused
             // must not take minutes to show.
-            match self.poller.probe().await.outcome {
-                Ok(()) => self.answered(),
-                Err(error) if is_refusal(&error) => self.failed(error, Duration::ZERO, mode)?,
-                Err(_) => {}
+            loop {
+                match self.poller.probe().await.outcome {
+                    Ok(()) => {
+                        self.recovered(&voice);
+                        self.answered();
+                    }
+                    Err(error) if is_refusal(&error) => {
+                        self.refused(error, &store, mode, &voice).await?;
+                        continue;
+                    }
+                    Err(_) => {}
+                }
+                break;
             }
             let mut caught_up = false;
             loop {
-                match self.poller.next().await {
-                    Step::Page(page) => self.store(&store, page).await?,
+                let step = self.poller.next().await;
+                self.look_at_token(&voice);
+                match step {
+                    Step::Page(page) => self.store(&store, page, &voice).await?,
                     Step::CaughtUp(how) => {
                         self.caught_up(&how);
                         caught_up = true;
+                    }
+                    Step::Failed(Failed { error, .. }) if is_refusal(&error) => {
+                        self.refused(error, &store, mode, &voice).await?;
+                        continue;
                     }
                     Step::Failed(Failed { error, retry_in, pass: _ }) => {
                         self.failed(error, retry_in, mode)?;
@@ -161,7 +197,7 @@ impl Source {
         }
     }
 
-    async fn store(&mut self, store: &Store, page: Page) -> Result<(), RunError> {
+    async fn store(&mut self, store: &Store, page: Page, voice: &Voice) -> Result<(), RunError> {
         let Page { entries, bookmark, not_entries, progress } = page;
         let newest = entries.iter().map(Entry::at).max();
         let batch = Batch { source: self.name.clone(), entries, bookmark: Bookmark::new(bookmark) };
@@ -179,7 +215,7 @@ impl Source {
         }
         // The page that only notes where a source begins was not asked for.
         if progress.window.seconds() > 0 {
-            self.recovered();
+            self.recovered(voice);
             self.answered();
         }
         self.reading.send_modify(|reading| {
@@ -223,25 +259,86 @@ impl Source {
         }
     }
 
+    /// Waits until it is worth asking again what Slack has refused, and begins anew at the bookmark.
+    async fn refused(
+        &mut self,
+        error: SlackError,
+        store: &Store,
+        mode: Mode,
+        voice: &Voice,
+    ) -> Result<(), RunError> {
+        let account = self.polling.account().clone();
+        let token = account.token.clone();
+        // It may have been replaced where it is kept: then there is nothing to tell.
+        let is_another = error.class() == Class::Token
+            && !std::mem::replace(&mut self.renewed, true)
+            && token.renew().await;
+        if is_another {
+            debug!(source = %self.name, "Slack refused the token, and there is another one by now: {}", chain(&error));
+        } else {
+            let error = slack::diagnosed(error, self.polling.log(), &account).await;
+            let wait = self.refusals.wait();
+            if mode == Mode::Forever {
+                self.refusals.refused(&self.name, &error, &token, voice);
+            }
+            self.failed(error, wait, mode)?;
+            tokio::select! {
+                () = token.replaced() => {
+                    info!(source = %self.name, "there is another token: Slack is asked at once");
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        let bookmark = store.bookmark(&self.name).await.map_err(RunError::Store)?;
+        let bookmark = bookmark.as_ref().map(Bookmark::as_bytes);
+        self.poller = setup::poller_of(self.name.as_str(), &self.polling, bookmark)
+            .map_err(|error| unpolled(&error))?;
+        Ok(())
+    }
+
+    /// Tells of a token that works and will end.
+    fn look_at_token(&mut self, voice: &Voice) {
+        let token = &self.polling.account().token;
+        match self.refusals.look_at(token, &self.name, voice) {
+            Prospect::Fine | Prospect::Ending { is_told: true, .. } => {}
+            Prospect::Mended => {
+                info!(source = %self.name, "the token is refreshed in time again");
+                self.reading.send_modify(|reading| reading.token = None);
+            }
+            Prospect::Ending { trouble, .. } => {
+                let Trouble { what, help, ends_at, .. } = trouble;
+                warn!(source = %self.name, %ends_at, help, "the token works and will end, and is followed by none: {what}");
+                let fault = LastFault {
+                    at: Clock::system().now(),
+                    failures: 1,
+                    what: format!("it ends at {ends_at}: {what}"),
+                    help: Some(help),
+                };
+                self.reading.send_modify(|reading| reading.token = Some(fault));
+            }
+        }
+    }
+
     fn failed(&mut self, error: SlackError, retry_in: Duration, mode: Mode) -> Result<(), RunError> {
         self.failures += 1;
         let text = chain(&error);
         let refused = is_refusal(&error);
         let retry_in_s = retry_in.as_secs_f32();
+        let help = error.cure(&self.polling.account().token);
         self.reading.send_modify(|reading| {
             reading.phase = if refused { Phase::Refused } else { Phase::Failing };
             reading.fault = Some(LastFault {
                 at: Clock::system().now(),
                 failures: self.failures,
                 what: text.clone(),
-                help: Some(error.help().to_owned()),
+                help: Some(help.clone()),
             });
         });
         if self.failing.as_ref() != Some(&text) {
             if refused {
-                error!(source = %self.name, retry_in_s, help = error.help(), "Slack refuses the source: {text}");
+                error!(source = %self.name, retry_in_s, help, "Slack refuses the source: {text}");
             } else {
-                warn!(source = %self.name, retry_in_s, help = error.help(), "Slack could not be read: {text}");
+                warn!(source = %self.name, retry_in_s, help, "Slack could not be read: {text}");
             }
             self.failing = Some(text);
         }
@@ -265,7 +362,9 @@ impl Source {
         });
     }
 
-    fn recovered(&mut self) {
+    fn recovered(&mut self, voice: &Voice) {
+        self.renewed = false;
+        self.refusals.let_in(&self.name, voice);
         if self.failing.take().is_some() {
             info!(source = %self.name, failures = self.failures, "Slack can be read again");
         }
@@ -273,7 +372,7 @@ impl Source {
     }
 }
 
-/// Only a person can undo it.
-fn is_refusal(error: &SlackError) -> bool {
-    matches!(error.class(), Class::Token | Class::Install | Class::Setting)
+/// It was tried before with the same settings.
+fn unpolled(error: &SetupError) -> RunError {
+    RunError::Bug(chain(error))
 }

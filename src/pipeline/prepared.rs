@@ -108,7 +108,7 @@ impl ReadySource {
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
         let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
         let read_up_to = bookmark.and_then(|bookmark| slack::audit::read_up_to(bookmark).ok());
-        Ok(Source::new(self.id.clone(), poller, read_up_to))
+        Ok(Source::new(self.id.clone(), self.polling.clone(), poller, read_up_to))
     }
 }
 

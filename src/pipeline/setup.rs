@@ -8,13 +8,15 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::convert::Converter;
-use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
+use crate::config::{Config, Destination, Login, SecretError, SecretFrom, Source, Tls, TokenFrom, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
 use crate::problem::Problem;
-use crate::slack::{self, Account, Budget, CannotPoll, Clock, Poller, Token};
+use crate::slack::oauth::{App, Rotation};
+use crate::slack::{self, Account, BaseUrl, Budget, CannotPoll, Clock, Fetch, Poller, Token, Unfetched};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
+use crate::telemetry::chain;
 
 /// What is not as it must be.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,14 @@ pub enum SetupError {
     Token {
         /// The source.
         source_name: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// The secret of a login's app cannot be had.
+    #[error("the `client_secret` of [oauth.{login}] cannot be had")]
+    ClientSecret {
+        /// The login.
+        login: String,
         /// Where it was looked for, and why it is not there.
         source: SecretError,
     },
@@ -83,7 +93,9 @@ impl SetupError {
     /// What to do about it, where that is known.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Token { source, .. } | Self::PseudonymKey { source, .. } => Some(source.help()),
+            Self::Token { source, .. }
+            | Self::ClientSecret { source, .. }
+            | Self::PseudonymKey { source, .. } => Some(source.help()),
             Self::Source { .. } | Self::Mapping(_) => None,
             Self::NoPseudonymKey { .. } => Some(
                 "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
@@ -192,27 +204,85 @@ pub(super) fn poller_of(
 
 /// What the poller of a source is told, its token fetched.
 pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
-    let token =
-        source.token.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
-    let token = Token::fixed(&token)
-        .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })?;
-    // Without any root only a Slack on this very machine can be asked.
-    let tls = if source.base_url.is_loopback() { None } else { Some(slack_tls()?) };
-    let account = Account {
-        base_url: source.base_url.clone(),
-        token,
-        tls,
-        budget: Arc::new(Budget::per_minute(source.requests_per_minute)),
-        clock: Clock::system(),
-    };
     Ok(slack::Settings::Audit(slack::audit::Settings {
-        account,
+        account: account(name, source)?,
         start: source.start,
         settle: source.settle,
         verify_after: source.verify_after,
         poll_every: source.poll_every,
         only: source.only.clone(),
     }))
+}
+
+/// Whose log a source is, its token fetched.
+///
+/// # Errors
+/// The token cannot be had, or is none.
+pub fn account(name: &str, source: &Source) -> Result<Account, SetupError> {
+    Ok(Account {
+        base_url: source.base_url.clone(),
+        token: token(name, &source.token)?,
+        tls: tls_to(&source.base_url)?,
+        budget: Arc::new(Budget::per_minute(source.requests_per_minute)),
+        clock: Clock::system(),
+    })
+}
+
+fn token(source_name: &str, from: &TokenFrom) -> Result<Token, SetupError> {
+    let bad = |error: slack::BadSettings| SetupError::Source {
+        source_name: source_name.to_owned(),
+        source: error.into(),
+    };
+    match from {
+        TokenFrom::Secret(from) => {
+            let token = from
+                .fetch()
+                .map_err(|source| SetupError::Token { source_name: source_name.to_owned(), source })?;
+            Token::fetched(&token, fetch(from)).map_err(bad)
+        }
+        TokenFrom::Login(login) => Ok(Token::rotating(rotation(login)?)),
+    }
+}
+
+/// The rotation of a login. Whether anybody has logged in shows with the first request.
+///
+/// # Errors
+/// The app's secret cannot be had.
+pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
+    Ok(Rotation::new(app(login)?, login.keep()))
+}
+
+/// The app of a login.
+///
+/// # Errors
+/// The app's secret cannot be had.
+pub fn app(login: &Login) -> Result<App, SetupError> {
+    // It is wanted in hours: better now than then.
+    login
+        .client_secret
+        .fetch()
+        .map_err(|source| SetupError::ClientSecret { login: login.name.clone(), source })?;
+    Ok(App {
+        name: login.name.clone(),
+        client_id: login.client_id.clone(),
+        client_secret: fetch(&login.client_secret),
+        base_url: login.base_url.clone(),
+        tls: tls_to(&login.base_url)?,
+        clock: Clock::system(),
+    })
+}
+
+fn fetch(from: &SecretFrom) -> Fetch {
+    let is_cheap = from.is_cheap();
+    let from = from.clone();
+    Fetch::new(is_cheap, move || {
+        from.fetch().map_err(|error| Unfetched { what: chain(&error), help: error.help() })
+    })
+}
+
+/// Without any root only a Slack on this very machine can be asked.
+fn tls_to(base_url: &BaseUrl) -> Result<Option<rustls::ClientConfig>, SetupError> {
+    if base_url.is_loopback() { Ok(None) } else { slack_tls().map(Some) }
 }
 
 fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {

@@ -125,7 +125,7 @@ impl Tasks {
     pub(super) fn poll(&mut self, source: Source) {
         let (name, ends) = (source.name().clone(), self.ends.of_a_part());
         self.sources.insert(name.clone(), (ends.clone(), source.reading()));
-        let task = source.run(self.store.clone(), self.mode, ends.stop);
+        let task = source.run(self.store.clone(), self.mode, ends.stop, self.voice.clone());
         self.pollers.spawn(async move { (name, task.await) });
         self.show();
     }

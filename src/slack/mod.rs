@@ -7,13 +7,16 @@
 //!  Step::{Page, CaughtUp, Failed}
 //! ```
 //!
-//! **Invariant:** nothing is stored, logged or printed here; a [`Step`] says what happened.
+//! **Invariant:** no entry is stored here, and nothing logged or printed; a [`Step`] says what happened.
+//! [`oauth`] alone writes a file: the pair of a login, which Slack gives but once.
 
 pub mod audit;
 mod budget;
 mod clock;
 mod error;
 mod http;
+mod identity;
+pub mod oauth;
 mod poller;
 mod refusal;
 mod reply;
@@ -27,8 +30,9 @@ pub use audit::ActionList;
 pub use budget::Budget;
 pub use clock::Clock;
 pub use error::{Class, SlackError};
+pub use identity::{Identity, diagnosed, scope_of, whoami};
 pub use poller::{CannotPoll, Poller, Settings};
 pub use refusal::{Code, Refusal, Refused, Said};
 pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
 pub use step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
-pub use token::Token;
+pub use token::{Fetch, Token, Unfetched};

@@ -4,7 +4,7 @@ use super::audit::{self, ActionList, BadBookmark};
 use super::error::SlackError;
 use super::settings::{Account, BadSettings};
 use super::step::{Probed, Step};
-use crate::event::UnixTime;
+use crate::event::{Log, UnixTime};
 
 /// What a poller is told, by its log.
 #[derive(Debug, Clone)]
@@ -14,6 +14,13 @@ pub enum Settings {
 }
 
 impl Settings {
+    /// Which log it is.
+    pub const fn log(&self) -> Log {
+        match self {
+            Self::Audit(_) => Log::Audit,
+        }
+    }
+
     /// Whose log it is, and how it is reached.
     pub fn account(&self) -> &Account {
         match self {

@@ -152,6 +152,10 @@ fn source_details(source: &SourceStatus, now: UnixTime, style: Style) -> Vec<Str
     }
     let over = !matches!(reading.phase, Phase::Failing | Phase::Refused);
     lines.extend(fault_lines(reading.fault.as_ref(), over, now, style));
+    if let Some(token) = &reading.token {
+        lines.push(style.yellow(&format!("the token works, but {}", plain(&token.what))));
+        lines.extend(token.help.as_ref().map(|help| format!("{}: {}", style.cyan("help"), plain(help))));
+    }
     lines
 }
 

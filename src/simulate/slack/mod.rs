@@ -19,8 +19,10 @@ mod facts;
 mod fault;
 mod file;
 mod generate;
+mod grants;
 mod history;
 mod late;
+mod oauth;
 mod page;
 mod plan;
 mod request;
@@ -38,6 +40,7 @@ pub use clock::Clock;
 pub use fault::{Fault, Trouble, When};
 pub use file::LoadError;
 pub use generate::{Generated, Pace};
+pub use grants::{Change, Happening, Logins, OAuth, RefreshFault};
 pub use late::{Late, Pick, Until};
 pub use plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit, TOKEN};
 pub use request::{Request, Tally};
@@ -119,6 +122,16 @@ impl Slack {
             Ok(tally) => *tally,
             Err(_) => self.tally(),
         }
+    }
+
+    /// Has something happen to the app, or to its tokens.
+    pub fn happen(&self, happening: &Happening) {
+        self.state.grants(|grants| grants.happen(happening));
+    }
+
+    /// What was counted of logins so far.
+    pub fn logins(&self) -> Logins {
+        *self.state.logins.borrow()
     }
 
     /// Every entry that can be read now, as its text, newest first.

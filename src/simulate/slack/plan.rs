@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::fault::Fault;
 use super::generate::Generated;
+use super::grants::{Change, OAuth};
 use super::late::Late;
 
 /// The token that a plan asks for unless it names another.
@@ -40,6 +41,10 @@ pub struct Plan {
     pub late: Vec<Late>,
     /// What goes wrong, and when; the first fault that a request meets counts.
     pub faults: Vec<Fault>,
+    /// The app that can be installed.
+    pub oauth: OAuth,
+    /// What happens to it and to its tokens, one after the other.
+    pub changes: Vec<Change>,
 }
 
 impl Default for Plan {
@@ -55,6 +60,8 @@ impl Default for Plan {
             generated: None,
             late: Vec::new(),
             faults: Vec::new(),
+            oauth: OAuth::default(),
+            changes: Vec::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Plans as people write them: TOML, with a version, every mistake shown where it stands.
 
 mod fault;
+mod oauth;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -19,6 +20,7 @@ use super::plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit};
 use crate::event::UnixTime;
 use crate::problem::Problem;
 use fault::FaultForm;
+use oauth::{ChangeForm, OAuthTable};
 use time::{Length, Time, Wait};
 
 /// A plan that cannot be had from its file.
@@ -122,6 +124,10 @@ struct Table {
     late: Vec<Spanned<LateForm>>,
     #[serde(default)]
     faults: Vec<Spanned<FaultForm>>,
+    #[serde(default)]
+    oauth: OAuthTable,
+    #[serde(default)]
+    changes: Vec<Spanned<ChangeForm>>,
 }
 
 impl Table {
@@ -140,6 +146,8 @@ impl Table {
             generated: self.generated.map(|generated| generated.into_generated(seed, clock)),
             late: understood(self.late)?,
             faults: understood(self.faults)?,
+            oauth: self.oauth.into(),
+            changes: understood(self.changes)?,
         };
         Ok((plan, self.events))
     }
