@@ -6,6 +6,7 @@ use super::{ConfigFile, runtime, setup_failure};
 use crate::config::{Config, Destination, Transport};
 use crate::pipeline::{self, SetupError};
 use crate::report::{self, Exit, Failure, Output};
+use crate::slack;
 use crate::syslog::{Assurance, Probe};
 
 /// Checks configuration and mappings; then token and plan; then each receiver.
@@ -89,9 +90,11 @@ async fn sources(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, source) in &config.sources {
         let what = format!("source {name}");
-        let outcome = match pipeline::poller(name, source, None) {
+        let ready = pipeline::account(name, source)
+            .and_then(|account| Ok((account, pipeline::poller(name, source, None)?)));
+        let outcome = match ready {
             Err(error) => Err(setup_failure(error)),
-            Ok(poller) => {
+            Ok((account, poller)) => {
                 let probed = poller.probe().await;
                 let skew = match probed.slack_ahead {
                     Some(seconds) if seconds.abs() > TOLERATED_SKEW => {
@@ -104,7 +107,10 @@ async fn sources(config: &Config) -> Vec<Finding> {
                         "Slack answers at {}: token, scope and plan are right{skew}",
                         source.base_url
                     )),
-                    Err(error) => Err(Failure::of_error(Exit::Unavailable, &error).help(error.help())),
+                    Err(error) => {
+                        let error = slack::diagnosed(error, source.log, &account).await;
+                        Err(Failure::of_error(Exit::Unavailable, &error).help(error.cure(&account.token)))
+                    }
                 }
             }
         };

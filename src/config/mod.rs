@@ -7,6 +7,7 @@
 //! one transport, every rate is above nothing.
 
 mod destination;
+mod login;
 mod organization;
 mod rate;
 mod reach;
@@ -28,10 +29,11 @@ use crate::store::SourceId;
 use reader::{Reader, Section};
 
 pub use destination::Destination;
+pub use login::Login;
 pub use organization::Organization;
 pub use reach::Reach;
-pub use secret::{SecretError, SecretFrom};
-pub use source::Source;
+pub use secret::{CommandError, CommandLine, SecretError, SecretFrom};
+pub use source::{Source, TokenFrom};
 pub use telemetry::Telemetry;
 pub use transport::{Tls, Transport};
 pub use units::{duration, size};
@@ -41,6 +43,8 @@ pub use units::{duration, size};
 pub struct Config {
     /// Where entries are kept, and how many of them.
     pub state: State,
+    /// The logins that tokens come from, by name.
+    pub logins: BTreeMap<String, Login>,
     /// What is read, by name.
     pub sources: BTreeMap<String, Source>,
     /// Where it goes, by name.
@@ -123,13 +127,21 @@ fn read(top: &Section<'_, '_>) -> Config {
     let mut remarks = Vec::new();
     let state = top.section("state").map_or_else(State::default, |section| read_state(&section));
     let mappings = read_mappings(top);
-    let given = top.sections("sources");
-    let no_sources = given.is_empty();
     let reach = top.section("slack").map_or_else(Reach::default, |section| {
         let reach = reach::read(&section, &Reach::default());
         section.finish();
         reach
     });
+    let given = top.sections("oauth").into_iter();
+    let logins: BTreeMap<_, _> = given
+        .filter_map(|(name, section)| {
+            let checked = checked_name(top, &name);
+            let login = login::read(&section, name.text, &state.dir, &reach);
+            Some((checked?, login?))
+        })
+        .collect();
+    let given = top.sections("sources");
+    let no_sources = given.is_empty();
     let mut wishes = BTreeMap::new();
     let mut sources: BTreeMap<_, _> = given
         .into_iter()
@@ -139,7 +151,8 @@ fn read(top: &Section<'_, '_>) -> Config {
                 top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
             }
             wishes.insert(name.text.to_owned(), organization::read(&section));
-            Some((checked_name(top, &name)?, source::read(&section, &reach)?))
+            let given = source::Given { reach: &reach, logins: &logins };
+            Some((checked_name(top, &name)?, source::read(&section, &given)?))
         })
         .collect();
     organization::settle(top, &wishes, &mut sources);
@@ -177,7 +190,7 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
-    Config { state, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
+    Config { state, logins, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
 }
 
 fn read_version(top: &Section<'_, '_>) {
@@ -255,7 +268,7 @@ fn read_mappings(top: &Section<'_, '_>) -> BTreeMap<String, Mapping> {
 }
 
 fn read_pseudonym_key(section: &Section<'_, '_>) -> Option<SecretFrom> {
-    const HELP: &str = "write `pseudonym_key = { credential = \"…\" }`, `{ file = \"…\" }` or `{ env = \"SLACKCEF_PSEUDONYM_KEY\" }`";
+    const HELP: &str = "write `pseudonym_key = { credential = \"…\" }`, `{ file = \"…\" }`, `{ command = [\"…\"] }` or `{ env = \"SLACKCEF_PSEUDONYM_KEY\" }`";
     let place = section.place("pseudonym_key")?;
     let given = section.section("pseudonym_key")?;
     secret::read(section, "pseudonym_key", &place, &given, HELP)

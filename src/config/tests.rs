@@ -21,7 +21,7 @@ to = ["siem.example.com:6514"]
 fn the_smallest_file_takes_every_default() {
     let config = Config::parse("slackcef.toml", SMALLEST).unwrap();
     let source = &config.sources["acme"];
-    assert_eq!(source.token, SecretFrom::Env("TOKEN".into()));
+    assert_eq!(source.token, TokenFrom::Secret(SecretFrom::Env("TOKEN".into())));
     assert_eq!(source.poll_every, Duration::from_secs(60));
     assert_eq!(source.verify_after, Some(Duration::from_secs(3600)));
     assert_eq!(source.requests_per_minute.get(), 30);
@@ -230,4 +230,19 @@ fn a_fingerprint_decides_alone_or_beside_an_authority() {
         (named.server_name.as_deref(), named.sni.as_deref()),
         (Some("10.0.0.7"), Some("lb.example.com"))
     );
+}
+
+#[test]
+fn a_login_is_shared_by_its_sources() {
+    let login = "[oauth.acme]\nclient_id = \"1.2\"\nclient_secret = { env = \"S\" }\n";
+    let text = SMALLEST.replace("{ env = \"TOKEN\" }", "{ oauth = \"acme\" }");
+    let gov = format!("{text}{login}base_url = \"https://api.slack-gov.com\"\nscopes = [\"admin\"]\n");
+    let config = Config::parse("f", &gov).unwrap();
+    let source = &config.sources["acme"];
+    assert_eq!(source.token, TokenFrom::Login(config.logins["acme"].clone()));
+    assert_eq!(source.base_url.to_string(), "https://api.slack-gov.com/");
+    assert_eq!(config.logins["acme"].keep().path(), Path::new("/var/lib/slackcef/oauth/acme.json"));
+    assert_eq!(problems(&text)[0], ("undefined", "4: `acme` is not defined in this file".to_owned()));
+    let elsewhere = gov.replace("log = \"audit\"", "log = \"audit\"\nbase_url = \"https://api.slack.com\"");
+    assert_eq!(problems(&elsewhere)[0].0, "bad-value");
 }

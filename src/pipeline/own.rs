@@ -2,11 +2,12 @@
 //!
 //! An own event is an [`Entry`] of [`Log::Forwarder`] whose JSON is written here, stored under a
 //! source of its own ([`SourceId::own`](crate::store::SourceId::own)) and mapped by `mappings/forwarder/`. All of them stand
-//! here with their words, those of destinations in `destination`.
+//! here with their words, those of destinations in `destination`, those of sources in `source`.
 //!
 //! **Invariant:** mapping and delivering an own event never raises another.
 
 mod destination;
+mod source;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -485,6 +486,7 @@ mod tests {
                 "source-refused",
                 "store-full",
                 "store-repaired",
+                "token-expiring",
             ]
         );
     }

@@ -109,7 +109,7 @@ impl ReadySource {
             // A list has no seconds that could be read too early.
             slack::Settings::Access(_) | slack::Settings::Integration(_) => None,
         };
-        Ok(Source::new(self.id.clone(), poller, self.poll_every, read_up_to, late))
+        Ok(Source::new(self.id.clone(), self.polling.clone(), poller, self.poll_every, read_up_to, late))
     }
 
     /// Its poller at its bookmark, and the last second that was read.

@@ -9,13 +9,15 @@ use secrecy::ExposeSecret;
 
 use super::convert::Converter;
 use super::shared::{Shared, Sharing};
-use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
+use crate::config::{Config, Destination, Login, SecretError, SecretFrom, Source, Tls, TokenFrom, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, TlsError};
 use crate::problem::Problem;
-use crate::slack::{self, Account, CannotPoll, Clock, Poller, Token};
+use crate::slack::oauth::{App, Rotation};
+use crate::slack::{self, Account, CannotPoll, Clock, Fetch, Poller, Token, Unfetched};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
+use crate::telemetry::chain;
 
 /// What is not as it must be.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,14 @@ pub enum SetupError {
     Token {
         /// The source.
         source_name: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// The secret of a login's app cannot be had.
+    #[error("the `client_secret` of [oauth.{login}] cannot be had")]
+    ClientSecret {
+        /// The login.
+        login: String,
         /// Where it was looked for, and why it is not there.
         source: SecretError,
     },
@@ -94,6 +104,7 @@ impl SetupError {
         match self {
             Self::Token { source, .. }
             | Self::ProxyPassword { source, .. }
+            | Self::ClientSecret { source, .. }
             | Self::PseudonymKey { source, .. } => Some(source.help()),
             Self::Source { .. } | Self::Mapping(_) => None,
             Self::NoPseudonymKey { .. } => Some(
@@ -208,17 +219,7 @@ pub(super) fn polling(
     source: &Source,
     sharing: &mut Sharing<'_>,
 ) -> Result<slack::Settings, SetupError> {
-    let token =
-        source.token.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
-    let token = Token::fixed(&token)
-        .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })?;
-    let account = Account {
-        base_url: source.base_url.clone(),
-        token,
-        client: sharing.client(name, source)?,
-        budget: sharing.budget(source),
-        clock: Clock::system(),
-    };
+    let account = account_sharing(name, source, sharing)?;
     Ok(slack::Settings::Audit(slack::audit::Settings {
         account,
         start: source.start,
@@ -227,6 +228,84 @@ pub(super) fn polling(
         poll_every: source.poll_every,
         only: source.only.clone(),
     }))
+}
+
+/// Whose log a source is, its token fetched, with a budget of its own.
+///
+/// # Errors
+/// The token cannot be had, or is none.
+pub fn account(name: &str, source: &Source) -> Result<Account, SetupError> {
+    let alone = Shared::default();
+    account_sharing(name, source, &mut Sharing::after(&alone))
+}
+
+fn account_sharing(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Result<Account, SetupError> {
+    Ok(Account {
+        base_url: source.base_url.clone(),
+        token: token(name, &source.token, sharing)?,
+        client: sharing.client(name, &source.reach, &source.base_url)?,
+        budget: sharing.budget(source),
+        clock: Clock::system(),
+    })
+}
+
+fn token(source_name: &str, from: &TokenFrom, sharing: &mut Sharing<'_>) -> Result<Token, SetupError> {
+    let bad = |error: slack::BadSettings| SetupError::Source {
+        source_name: source_name.to_owned(),
+        source: error.into(),
+    };
+    match from {
+        TokenFrom::Secret(from) => {
+            let token = from
+                .fetch()
+                .map_err(|source| SetupError::Token { source_name: source_name.to_owned(), source })?;
+            Token::fetched(&token, fetch(from)).map_err(bad)
+        }
+        TokenFrom::Login(login) => {
+            Ok(Token::rotating(Rotation::new(app_sharing(login, sharing)?, login.keep())))
+        }
+    }
+}
+
+/// The rotation of a login. Whether anybody has logged in shows with the first request.
+///
+/// # Errors
+/// The app's secret cannot be had.
+pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
+    Ok(Rotation::new(app(login)?, login.keep()))
+}
+
+/// The app of a login.
+///
+/// # Errors
+/// The app's secret cannot be had.
+pub fn app(login: &Login) -> Result<App, SetupError> {
+    let alone = Shared::default();
+    app_sharing(login, &mut Sharing::after(&alone))
+}
+
+fn app_sharing(login: &Login, sharing: &mut Sharing<'_>) -> Result<App, SetupError> {
+    // It is wanted in hours: better now than then.
+    login
+        .client_secret
+        .fetch()
+        .map_err(|source| SetupError::ClientSecret { login: login.name.clone(), source })?;
+    Ok(App {
+        name: login.name.clone(),
+        client_id: login.client_id.clone(),
+        client_secret: fetch(&login.client_secret),
+        base_url: login.base_url.clone(),
+        client: sharing.client(&login.name, &login.reach, &login.base_url)?,
+        clock: Clock::system(),
+    })
+}
+
+fn fetch(from: &SecretFrom) -> Fetch {
+    let is_cheap = from.is_cheap();
+    let from = from.clone();
+    Fetch::new(is_cheap, move || {
+        from.fetch().map_err(|error| Unfetched { what: chain(&error), help: error.help() })
+    })
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.

@@ -12,7 +12,7 @@ use super::setup::SetupError;
 use crate::config::{Organization, Reach, Source};
 use crate::event::Log;
 use crate::net::{Roots, http_tls};
-use crate::slack::{Budget, CannotPoll, HttpClient, Proxy};
+use crate::slack::{BaseUrl, Budget, CannotPoll, HttpClient, Proxy};
 
 /// What the sources of one configuration share.
 #[derive(Debug, Clone, Default)]
@@ -67,12 +67,17 @@ impl<'a> Sharing<'a> {
         Arc::clone(budget)
     }
 
-    /// The client that goes the source's way.
+    /// The client that goes that way to that Slack, for what bears that name.
     ///
     /// # Errors
     /// The proxy's password cannot be had, or an authority's file cannot be used.
-    pub(super) fn client(&mut self, name: &str, source: &Source) -> Result<HttpClient, SetupError> {
-        let (reach, to_this_machine) = (&source.reach, source.base_url.is_loopback());
+    pub(super) fn client(
+        &mut self,
+        name: &str,
+        reach: &Reach,
+        base_url: &BaseUrl,
+    ) -> Result<HttpClient, SetupError> {
+        let to_this_machine = base_url.is_loopback();
         let goes = |way: &Way| way.reach == *reach && way.to_this_machine == to_this_machine;
         if let Some((_, client)) = self.now.clients.iter().find(|(way, _)| goes(way)) {
             return Ok(client.clone());

@@ -131,7 +131,7 @@ impl Tasks {
         for (source, delay) in sources.into_iter().zip(delays) {
             let (name, ends) = (source.name().clone(), self.ends.of_a_part());
             self.sources.insert(name.clone(), (ends.clone(), source.reading()));
-            let task = source.run(self.store.clone(), self.mode, delay, ends.stop);
+            let task = source.run(self.store.clone(), self.mode, delay, ends.stop, self.voice.clone());
             self.pollers.spawn(async move { (name, task.await) });
         }
         self.show();

@@ -155,6 +155,10 @@ fn source_details(source: &SourceStatus, now: UnixTime, style: Style) -> Vec<Str
     lines.extend(reading.advice.iter().map(|advice| format!("{}: {}", style.cyan("advice"), plain(advice))));
     let over = !matches!(reading.phase, Phase::Failing | Phase::Refused);
     lines.extend(fault_lines(reading.fault.as_ref(), over, now, style));
+    if let Some(token) = &reading.token {
+        lines.push(style.yellow(&format!("the token works, but {}", plain(&token.what))));
+        lines.extend(token.help.as_ref().map(|help| format!("{}: {}", style.cyan("help"), plain(help))));
+    }
     lines
 }
 

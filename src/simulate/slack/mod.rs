@@ -21,9 +21,11 @@ mod facts;
 mod fault;
 mod file;
 mod generate;
+mod grants;
 mod history;
 mod integration;
 mod late;
+mod oauth;
 mod page;
 mod plan;
 mod request;
@@ -43,6 +45,7 @@ pub use clock::Clock;
 pub use fault::{Fault, Trouble, When};
 pub use file::{EventFiles, LoadError};
 pub use generate::{Generated, Pace};
+pub use grants::{Change, Happening, OAuth, OAuthTally, RefreshFault};
 pub use integration::{IntegrationLog, Order, integration_row};
 pub use late::{Late, Pick, Until};
 pub use plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit, TOKEN};
@@ -187,6 +190,16 @@ impl Slack {
             Ok(tally) => *tally,
             Err(_) => self.tally(),
         }
+    }
+
+    /// Has something happen to the app, or to its tokens.
+    pub fn happen(&self, happening: &Happening) {
+        self.state.grants(|grants| grants.happen(happening));
+    }
+
+    /// What was counted of logins so far.
+    pub fn logins(&self) -> OAuthTally {
+        *self.state.logins.borrow()
     }
 
     /// Every entry that can be read now, as its text, newest first.
