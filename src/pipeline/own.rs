@@ -179,8 +179,9 @@ impl OwnEvent {
         waiting: &[&str],
         abandoned: &[Abandoned],
     ) -> Self {
-        let Changes { sources, destinations, mappings } = changes;
-        let parts = [("source", sources), ("destination", destinations), ("mapping", mappings)];
+        let Changes { sources, destinations, notices, mappings } = changes;
+        let parts =
+            [("source", sources), ("destination", destinations), ("notice", notices), ("mapping", mappings)];
         let named = |of: fn(&Difference) -> &BTreeSet<String>| -> BTreeSet<String> {
             let names = parts.iter().flat_map(|(kind, difference)| {
                 of(difference).iter().map(move |name| format!("{kind} {name}"))
@@ -335,6 +336,21 @@ impl OwnEvent {
         event
     }
 
+    /// A webhook takes no notices, or not this one.
+    pub(super) fn notice_refused(notice: &str, reason: &str, because: &str, help: &str) -> Self {
+        let message = format!(
+            "the notice {notice} cannot be told in Slack, destinations get everything all the same: {because}"
+        );
+        Self::new("notice-refused", message).help(help).with("notice", notice).with("reason", reason)
+    }
+
+    /// A webhook that took no notices takes them again; it did not for so long.
+    pub(super) fn notice_recovered(notice: &str, lasted: Duration) -> Self {
+        let seconds = lasted.as_secs();
+        let message = format!("the notice {notice} is told in Slack again, after {seconds} seconds");
+        Self::new("notice-recovered", message).with("notice", notice).with("seconds", seconds)
+    }
+
     /// A certificate of a destination, ours or the receiver's, is about to expire, or has.
     pub(super) fn certificate_expiring(name: &ReaderName, expiring: &Expiring) -> Self {
         let Expiring { whose, certificate, expiry } = expiring;
@@ -459,6 +475,7 @@ mod tests {
                 removed: names(&["old"]),
                 ..Difference::default()
             },
+            notices: Difference::default(),
             mappings: Difference::default(),
         };
         let abandoned = [Abandoned { destination: ReaderName::new("old"), entries: 12 }];
@@ -571,6 +588,14 @@ mod tests {
                 r#"destination-recovered|Destination recovered|2|start=1787680154000 act=destination-recovered cat=destination outcome=success dvchost=relay-1 cn2=3 cn2Label=SlackcefCount cs2=siem cs2Label=SlackcefDestination msg=the destination siem takes events again, after 185 seconds and 3 failures cs6={"details":{"seconds":185}} cs6Label=SlackcefDetails"#,
             ),
             (
+                OwnEvent::notice_refused("security", "gone", "the webhook is gone", "add a new one"),
+                "notice-refused|Notice refused by Slack|6|act=notice-refused cat=notice outcome=failure dvchost=relay-1 cs5=add a new one cs5Label=SlackcefHelp reason=gone msg=the notice security cannot be told in Slack, destinations get everything all the same: the webhook is gone SlackcefNotice=security",
+            ),
+            (
+                OwnEvent::notice_recovered("security", Duration::from_secs(185)),
+                r#"notice-recovered|Notice told again|2|act=notice-recovered cat=notice outcome=success dvchost=relay-1 msg=the notice security is told in Slack again, after 185 seconds SlackcefNotice=security cs6={"details":{"seconds":185}} cs6Label=SlackcefDetails"#,
+            ),
+            (
                 OwnEvent::certificate_expiring(&siem, &expiring),
                 r#"certificate-expiring|Certificate about to expire|6|act=certificate-expiring cat=destination dvchost=relay-1 cs2=siem cs2Label=SlackcefDestination cs5=have it renewed on the receiver's side: from that day on nothing is delivered there cs5Label=SlackcefHelp reason=expiring msg=the certificate siem.example.com that siem.example.com:6514 shows as destination siem expires within 7 days (on 9999-12-30T22:00:00Z) cs6={"details":{"days_left":DAYS,"endpoint":"siem.example.com:6514","fingerprint":"sha-256:00","not_after":"9999-12-30T22:00:00Z","subject":"siem.example.com"}} cs6Label=SlackcefDetails"#,
             ),
@@ -603,6 +628,8 @@ mod tests {
                 "heartbeat",
                 "mapping-refused",
                 "mapping-reloaded",
+                "notice-recovered",
+                "notice-refused",
                 "replay-finished",
                 "replay-started",
                 "source-late",

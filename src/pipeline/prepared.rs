@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::dead::DeadLetters;
 use super::difference::Difference;
 use super::forward::Outlet;
+use super::notify::{Notice, Selection};
 use super::poll::Source;
 use super::reload::Folder;
 use super::setup::{self, SetupError};
@@ -23,7 +24,7 @@ use super::voice::Voice;
 use crate::config::{self, Config};
 use crate::mapping::{MappingFile, Plans};
 use crate::net::{ClientTls, Rate};
-use crate::slack;
+use crate::slack::{self, Webhook};
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
 
@@ -32,6 +33,7 @@ use crate::syslog::{Framing, Sink};
 pub(super) struct Prepared {
     pub(super) sources: Vec<ReadySource>,
     pub(super) destinations: Vec<ReadyDestination>,
+    pub(super) notices: Vec<ReadyNotice>,
     pub(super) mappings: Mappings,
 }
 
@@ -52,6 +54,17 @@ pub(super) struct ReadyDestination {
     sink: Sink,
     framing: Framing,
     beside: Beside,
+}
+
+/// A notice that can begin as soon as it has its reader.
+#[derive(Debug)]
+pub(super) struct ReadyNotice {
+    /// What the configuration calls it.
+    pub(super) name: String,
+    pub(super) webhook: Webhook,
+    settings: config::Notify,
+    /// The plans to follow, as they change.
+    plans: watch::Receiver<Arc<Plans>>,
 }
 
 /// What is to be known of a destination beside what it delivers by.
@@ -85,17 +98,28 @@ impl Prepared {
             Ok(ReadySource { id: SourceId::new(name.as_str()), polling: setup::polling(name, source)? })
         };
         let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;
-        Ok(Self { sources, destinations, mappings })
+        let mut notices = Vec::new();
+        for (name, settings) in &config.notices {
+            let plans = mappings.open(settings.mapping.as_deref(), config)?;
+            let webhook = setup::webhook(name, settings)?;
+            notices.push(ReadyNotice { name: name.clone(), webhook, settings: settings.clone(), plans });
+        }
+        Ok(Self { sources, destinations, notices, mappings })
     }
 
     /// Has the mappings that run go on, with those that changed in place of what they were.
     ///
-    /// Destinations that follow one of them get the new plans at once.
+    /// Destinations and notices that follow one of them get the new plans at once.
     pub(super) fn take_over(&mut self, running: Mappings, changed: &Difference) {
         self.mappings.take_over(running, changed);
         for destination in &mut self.destinations {
             if let Some(plans) = self.mappings.plans(destination.settings.mapping.as_deref()) {
                 destination.plans = plans;
+            }
+        }
+        for notice in &mut self.notices {
+            if let Some(plans) = self.mappings.plans(notice.settings.mapping.as_deref()) {
+                notice.plans = plans;
             }
         }
     }
@@ -121,12 +145,8 @@ impl ReadyDestination {
         voice: &Voice,
     ) -> Result<(Outlet, Beside), SetupError> {
         let Self { name, settings, plans, sink, framing, beside } = self;
-        // The forwarder's own events go everywhere.
-        let only = settings.sources.as_ref().map(|sources| {
-            let named = sources.iter().map(|source| SourceId::new(source.as_str()));
-            named.chain([SourceId::own()]).collect()
-        });
-        let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
+        let reader =
+            store.reader(name, only(settings.sources.as_deref())).await.map_err(SetupError::Store)?;
         let converter = setup::converter(&settings, plans.borrow().clone());
         let rate = Rate::new(&settings.limits);
         let dead = DeadLetters::of(state, reader.name().as_str());
@@ -137,7 +157,35 @@ impl ReadyDestination {
     }
 }
 
-/// The plans of each mapping that a destination names, made once.
+impl ReadyNotice {
+    /// The name of its reader: no destination can have it.
+    pub(super) fn reader(&self) -> ReaderName {
+        notice_reader(&self.name)
+    }
+
+    /// The notice at its position.
+    pub(super) async fn open(self, store: &Store) -> Result<Notice, SetupError> {
+        let reader = self.reader();
+        let Self { name, webhook, settings, plans } = self;
+        let reader =
+            store.reader(reader, only(settings.sources.as_deref())).await.map_err(SetupError::Store)?;
+        let selection = Selection::new(plans, settings.when);
+        Ok(Notice::new(name, store.clone(), reader, selection, webhook, settings.window))
+    }
+}
+
+/// The name of the reader of the notice of that name.
+pub(super) fn notice_reader(name: &str) -> ReaderName {
+    ReaderName::new(format!("notify/{name}"))
+}
+
+/// The sources to read: those that are named, and the forwarder's own, whose events go everywhere.
+fn only(sources: Option<&[String]>) -> Option<Vec<SourceId>> {
+    let named = sources?.iter().map(|source| SourceId::new(source.as_str()));
+    Some(named.chain([SourceId::own()]).collect())
+}
+
+/// The plans of each mapping that a destination or a notice names, made once.
 #[derive(Debug, Default)]
 pub(super) struct Mappings {
     /// Those of the shipped mapping alone, which never change.

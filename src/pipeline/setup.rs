@@ -8,11 +8,13 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::convert::Converter;
-use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
+use crate::config::{Config, Destination, Notify, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
 use crate::problem::Problem;
-use crate::slack::{self, Account, Budget, CannotPoll, Clock, Poller, Token};
+use crate::slack::{
+    self, Account, BadSettings, BadWebhook, Budget, CannotPoll, Clock, Poller, Token, Webhook, WebhookAddress,
+};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 
@@ -42,6 +44,30 @@ pub enum SetupError {
         whose: String,
         /// Which file, and what is wrong with it.
         source: TlsError,
+    },
+    /// The address of a notice's webhook cannot be had.
+    #[error("the webhook of notice {notice} cannot be had")]
+    Webhook {
+        /// The notice.
+        notice: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// What a notice's secret holds is no address of a webhook.
+    #[error("the webhook of notice {notice} cannot be used")]
+    WebhookAddress {
+        /// The notice.
+        notice: String,
+        /// Why not; it does not say what was there.
+        source: BadWebhook,
+    },
+    /// The HTTP client of a notice cannot be set up.
+    #[error("notice {notice} cannot be told")]
+    Notice {
+        /// The notice.
+        notice: String,
+        /// Why not.
+        source: BadSettings,
     },
     /// A mapping folder cannot be read.
     #[error(transparent)]
@@ -83,8 +109,14 @@ impl SetupError {
     /// What to do about it, where that is known.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Token { source, .. } | Self::PseudonymKey { source, .. } => Some(source.help()),
-            Self::Source { .. } | Self::Mapping(_) => None,
+            Self::Token { source, .. } | Self::PseudonymKey { source, .. } | Self::Webhook { source, .. } => {
+                Some(source.help())
+            }
+            Self::Source { .. } | Self::Notice { .. } | Self::Mapping(_) => None,
+            Self::WebhookAddress { .. } => Some(
+                "copy the whole Webhook URL from the app's settings under Incoming Webhooks, alone, into the place of the secret"
+                    .to_owned(),
+            ),
             Self::NoPseudonymKey { .. } => Some(
                 "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
             ),
@@ -213,6 +245,20 @@ pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, Se
         poll_every: source.poll_every,
         only: source.only.clone(),
     }))
+}
+
+/// The way to the webhook of a notice, its secret fetched.
+///
+/// # Errors
+/// Its address cannot be had, or cannot be used.
+pub fn webhook(name: &str, notify: &Notify) -> Result<Webhook, SetupError> {
+    let secret =
+        notify.webhook.fetch().map_err(|source| SetupError::Webhook { notice: name.to_owned(), source })?;
+    let address = WebhookAddress::new(&secret)
+        .map_err(|source| SetupError::WebhookAddress { notice: name.to_owned(), source })?;
+    // Without any root only a Slack on this very machine can be told.
+    let tls = if address.is_loopback() { None } else { Some(slack_tls()?) };
+    Webhook::new(address, tls).map_err(|source| SetupError::Notice { notice: name.to_owned(), source })
 }
 
 fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {

@@ -22,7 +22,7 @@ use crate::event::UnixTime;
 pub(super) const MOST: usize = 64 << 20;
 
 /// The most bytes of a body that only explains a refusal.
-const MOST_OF_A_REFUSAL: usize = 64 << 10;
+pub(super) const MOST_OF_A_REFUSAL: usize = 64 << 10;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,22 +79,8 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(account: &Account) -> Result<Self, BadSettings> {
-        let mut client = reqwest::Client::builder()
-            .user_agent(concat!("slackcef/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .timeout(WHOLE_TIMEOUT)
-            .gzip(true);
-        if let Some(tls) = &account.tls {
-            client = client.tls_backend_preconfigured(tls.clone());
-        }
-        if account.base_url.is_loopback() {
-            client = client.no_proxy();
-        }
         Ok(Self {
-            client: client.build().map_err(BadSettings::Client)?,
+            client: client(account.tls.clone(), account.base_url.is_loopback())?,
             token: account.token.clone(),
             budget: Arc::clone(&account.budget),
             clock: account.clock.clone(),
@@ -140,6 +126,28 @@ impl Http {
     }
 }
 
+/// A client with our bounds; `tls` holds roots and provider where they are not its own.
+pub(super) fn client(
+    tls: Option<rustls::ClientConfig>,
+    is_loopback: bool,
+) -> Result<reqwest::Client, BadSettings> {
+    let mut client = reqwest::Client::builder()
+        .user_agent(concat!("slackcef/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .timeout(WHOLE_TIMEOUT)
+        .gzip(true);
+    if let Some(tls) = tls {
+        client = client.tls_backend_preconfigured(tls);
+    }
+    if is_loopback {
+        client = client.no_proxy();
+    }
+    client.build().map_err(BadSettings::Client)
+}
+
 async fn read(response: Response) -> Result<Received, SlackError> {
     let status = response.status();
     let retry_after = retry_after(response.headers());
@@ -156,7 +164,7 @@ async fn read(response: Response) -> Result<Received, SlackError> {
 }
 
 /// The whole body in one buffer, by chunk, so that a small one that unpacks to gigabytes is noticed.
-async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> {
+pub(super) async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut body = BytesMut::with_capacity(announced.min(1 << 20));
     while let Some(chunk) = response.chunk().await.map_err(SlackError::of_transport)? {
@@ -169,7 +177,7 @@ async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> 
 }
 
 /// `Retry-After` in seconds, within bounds: a nonsense value must neither hurry nor silence us.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     let (least, most) = RETRY_AFTER_BOUNDS;
     Some(Duration::from_secs(seconds).clamp(least, most))

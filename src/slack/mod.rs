@@ -7,6 +7,8 @@
 //!  Step::{Page, CaughtUp, Failed}
 //! ```
 //!
+//! The other way goes `webhook`: one message into a channel.
+//!
 //! **Invariant:** nothing is stored, logged or printed here; a [`Step`] says what happened.
 
 pub mod audit;
@@ -22,6 +24,7 @@ mod step;
 mod token;
 #[expect(dead_code, reason = "the other logs come next")]
 mod web;
+mod webhook;
 
 pub use audit::ActionList;
 pub use budget::Budget;
@@ -32,3 +35,4 @@ pub use refusal::{Code, Refusal, Refused, Said};
 pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
 pub use step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
 pub use token::Token;
+pub use webhook::{BadWebhook, Rejected, Rejection, Verdict, Webhook, WebhookAddress, WebhookError};

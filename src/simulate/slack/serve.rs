@@ -25,6 +25,7 @@ use super::late::Moment;
 use super::page::{Page, Window};
 use super::plan::{End, NotAnObject, Plan, RateLimit};
 use super::request::{self, Access, Query, Request, Tally};
+use super::webhook::{self, Webhooks};
 
 /// All that the routes share.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(super) struct State {
     pub(super) journal: Mutex<VecDeque<Request>>,
     pub(super) tally: watch::Sender<Tally>,
     pub(super) stop: CancellationToken,
+    pub(super) webhooks: Webhooks,
     requests: AtomicU64,
     limiter: Option<DefaultDirectRateLimiter>,
 }
@@ -48,6 +50,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/audit/v1/logs", get(logs))
         .route("/audit/v1/actions", get(actions))
         .route("/audit/v1/schemas", get(schemas))
+        .merge(webhook::router())
         .method_not_allowed_fallback(async || Answer::refused(405, Some("method_not_allowed")).whole())
         .fallback(async || Answer::html(404).whole())
         .layer(axum::middleware::map_response_with_state(Arc::clone(&state), dated))
@@ -136,6 +139,7 @@ impl State {
             journal: Mutex::default(),
             tally: watch::Sender::default(),
             stop: CancellationToken::new(),
+            webhooks: Webhooks::default(),
             requests: AtomicU64::new(0),
             limiter,
         })
