@@ -589,11 +589,11 @@ mod tests {
             ),
             (
                 OwnEvent::notice_refused("security", "gone", "the webhook is gone", "add a new one"),
-                "notice-refused|Notice refused by Slack|6|act=notice-refused cat=notice outcome=failure dvchost=relay-1 cs5=add a new one cs5Label=SlackcefHelp reason=gone msg=the notice security cannot be told in Slack, destinations get everything all the same: the webhook is gone SlackcefNotice=security",
+                "notice-refused|Notice refused by Slack|6|act=notice-refused cat=notice outcome=failure dvchost=relay-1 cs5=add a new one cs5Label=SlackcefHelp reason=gone SlackcefNotice=security msg=the notice security cannot be told in Slack, destinations get everything all the same: the webhook is gone",
             ),
             (
                 OwnEvent::notice_recovered("security", Duration::from_secs(185)),
-                r#"notice-recovered|Notice told again|2|act=notice-recovered cat=notice outcome=success dvchost=relay-1 msg=the notice security is told in Slack again, after 185 seconds SlackcefNotice=security cs6={"details":{"seconds":185}} cs6Label=SlackcefDetails"#,
+                r#"notice-recovered|Notice told again|2|act=notice-recovered cat=notice outcome=success dvchost=relay-1 SlackcefNotice=security msg=the notice security is told in Slack again, after 185 seconds cs6={"details":{"seconds":185}} cs6Label=SlackcefDetails"#,
             ),
             (
                 OwnEvent::certificate_expiring(&siem, &expiring),

@@ -443,7 +443,7 @@ mod tests {
             ", plus 5 s\n     less than it could be: the receiver speaks TLS 1.2 only",
             "     last fault, which is over, 3 min ago, 7 times in a row: of old\n",
             "no away         down",
-            "no security  refused  10 min  4        30    7         15 min ago\n     a webhook at hooks.slack.com\n     last fault 3 min ago, 7 times in a row: the webhook is gone",
+            "no security  refused  10 min        4    30         7  15 min ago\n     a webhook at hooks.slack.com\n     last fault 3 min ago, 7 times in a row: the webhook is gone",
             "STORE  /var/lib/slackcef: 12 MiB of 10 GiB, 1234 entries kept, the oldest stored 3 d 0 h ago",
             "it is full",
         ] {
