@@ -276,7 +276,7 @@ impl Notice {
     async fn end(&mut self, is_handed_over: bool) -> Result<(), StoreError> {
         self.posting.abort_all();
         self.take_back();
-        self.settle(Instant::now(), is_handed_over).await?;
+        self.settle(Instant::now(), is_handed_over || self.pending.is_empty()).await?;
         self.show();
         Ok(())
     }

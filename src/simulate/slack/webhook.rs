@@ -71,7 +71,7 @@ pub struct Posted {
 impl Posted {
     /// Slack took it.
     pub fn is_taken(&self) -> bool {
-        self.status == Some(200)
+        self.status == Some(200) && self.answer == "ok"
     }
 
     /// The lines of its blocks, as people read them: of each block its texts one after the other.
