@@ -10,10 +10,8 @@ use crate::event::{Entry, UnixTime};
 /// One event, as far as it is told. Its texts are harmless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Happening {
-    /// Events of one source, action and actor are told together.
+    /// Events of one kind are told together.
     pub(super) kind: Kind,
-    /// `Owner rights given`
-    pub(super) name: String,
     pub(super) severity: Severity,
     pub(super) at: UnixTime,
     /// Slack's id of the entry.
@@ -36,6 +34,10 @@ pub struct Happening {
 pub(super) struct Kind {
     pub(super) source: String,
     pub(super) action: String,
+    /// `Owner rights given`: rules may give an action several names.
+    pub(super) name: String,
+    /// The part of the forwarder that speaks.
+    pub(super) part: Option<String>,
     /// Who acted: the address or name, and Slack's id of the user.
     pub(super) actor: Option<String>,
     pub(super) actor_id: Option<String>,
@@ -59,11 +61,18 @@ impl Happening {
         let kind = Kind {
             source: harmless(source, NAME),
             action: harmless(entry.action().as_str(), NAME),
+            name: harmless(title, NAME),
+            part: name(&[
+                "SlackcefDestination",
+                "SlackcefSource",
+                "SlackcefNotice",
+                "SlackcefMapping",
+                "SlackcefAction",
+            ]),
             actor: name(&["suser", "SlackActorName"]),
             actor_id: name(&["suid"]),
         };
         Self {
-            name: harmless(title, NAME),
             severity: event.severity(),
             at: entry.at(),
             id: harmless(entry.id().as_str(), NAME),

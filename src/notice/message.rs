@@ -143,7 +143,7 @@ fn block(pieces: &[Piece]) -> Value {
 fn pieces_of(group: &Group) -> Vec<Piece> {
     let Group { shown, count, first, last, what, from, places, reasons, .. } = group;
     let mut line =
-        vec![Piece::Name(shown.name.clone()), Piece::Ours(format!(" (severity {})", shown.severity))];
+        vec![Piece::Name(shown.kind.name.clone()), Piece::Ours(format!(" (severity {})", shown.severity))];
     if *count > 1 {
         line.push(Piece::Ours(format!(", {count} times")));
     }

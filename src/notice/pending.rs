@@ -5,6 +5,7 @@
 //! lesser one.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use super::happening::{Happening, Kind};
 use super::message;
@@ -12,14 +13,16 @@ use crate::cef::Severity;
 use crate::event::UnixTime;
 
 /// Events that are to be told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pending {
     groups: Vec<Group>,
     counted: Vec<(Because, Counted)>,
     /// Groups so far: their order of coming.
     next: u64,
-    /// Where they are told, for the messages.
+    /// Who tells them, for the foot of the messages.
     title: String,
+    /// Seconds; what is older when it comes is counted alone.
+    fresh: i64,
 }
 
 /// Events of one kind.
@@ -78,19 +81,18 @@ pub struct Parcel {
 const MOST_GROUPS: usize = 100;
 /// Values of one sort that a group shows.
 const MOST_VALUES: usize = 3;
-/// What is older than this when it comes is counted alone: a backfill, an outage, a restart. The
-/// poller itself is a few minutes behind.
-const FRESH: i64 = 15 * 60;
 
 impl Pending {
-    /// Nothing yet; `title` says at the foot of each message who tells it.
-    pub fn new(title: impl Into<String>) -> Self {
-        Self { title: title.into(), ..Self::default() }
+    /// Nothing yet. `title` says at the foot of each message who tells it; what is older than `fresh`
+    /// when it comes is counted alone: it is of a backfill, or of an outage that is over.
+    pub fn new(title: impl Into<String>, fresh: Duration) -> Self {
+        let fresh = i64::try_from(fresh.as_secs()).unwrap_or(i64::MAX);
+        Self { groups: Vec::new(), counted: Vec::new(), next: 0, title: title.into(), fresh }
     }
 
     /// One more event is to be told.
     pub fn add(&mut self, happening: Happening, now: UnixTime) {
-        if now.seconds().saturating_sub(happening.at.seconds()) > FRESH {
+        if now.seconds().saturating_sub(happening.at.seconds()) > self.fresh {
             return self.count(Because::Old, Counted::of(&happening));
         }
         if let Some(group) = self.groups.iter_mut().find(|group| group.shown.kind == happening.kind) {
@@ -241,7 +243,7 @@ impl Counted {
         Self {
             count: 1,
             gravest: happening.severity,
-            name: happening.name.clone(),
+            name: happening.kind.name.clone(),
             first: happening.at,
             last: happening.at,
         }

@@ -63,6 +63,8 @@ pub(super) struct ReadyNotice {
     pub(super) name: String,
     pub(super) webhook: Webhook,
     settings: config::Notify,
+    /// What is older when it comes is counted alone.
+    fresh: Duration,
     /// The plans to follow, as they change.
     plans: watch::Receiver<Arc<Plans>>,
 }
@@ -102,7 +104,8 @@ impl Prepared {
         for (name, settings) in &config.notices {
             let plans = mappings.open(settings.mapping.as_deref(), config)?;
             let webhook = setup::webhook(name, settings)?;
-            notices.push(ReadyNotice { name: name.clone(), webhook, settings: settings.clone(), plans });
+            let (name, settings, fresh) = (name.clone(), settings.clone(), fresh(settings, config));
+            notices.push(ReadyNotice { name, webhook, settings, fresh, plans });
         }
         Ok(Self { sources, destinations, notices, mappings })
     }
@@ -166,13 +169,24 @@ impl ReadyNotice {
     /// The notice at its position.
     pub(super) async fn open(self, store: &Store) -> Result<Notice, SetupError> {
         let reader = self.reader();
-        let Self { name, webhook, settings, plans } = self;
+        let Self { name, webhook, settings, fresh, plans } = self;
         let reader =
             store.reader(reader, only(settings.sources.as_deref())).await.map_err(SetupError::Store)?;
         let selection = Selection::new(plans, settings.when);
-        Ok(Notice::new(name, store.clone(), reader, selection, webhook, settings.window))
+        Ok(Notice::new(name, store.clone(), reader, selection, webhook, settings.window, fresh))
     }
 }
+
+/// How old an event may be that is told by itself: not much older than its source's pace makes it.
+fn fresh(notify: &config::Notify, config: &Config) -> Duration {
+    let is_told = |name: &String| notify.sources.as_ref().is_none_or(|sources| sources.contains(name));
+    let sources = config.sources.iter().filter(|(name, _)| is_told(name));
+    let slowest = sources.map(|(_, source)| source.poll_every.saturating_add(source.settle)).max();
+    FRESH.saturating_add(slowest.unwrap_or_default().saturating_mul(2))
+}
+
+/// Beyond what a source takes by itself, for what Slack shows late and for a quick restart.
+const FRESH: Duration = Duration::from_secs(15 * 60);
 
 /// The name of the reader of the notice of that name.
 pub(super) fn notice_reader(name: &str) -> ReaderName {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::forward::{Forwarded, Outlet};
 use super::notify::{Notice, NoticeEnds};
@@ -217,7 +217,11 @@ impl Tasks {
     /// some seconds.
     pub(super) async fn tell_the_rest(&mut self) {
         self.stored.cancel();
-        while self.telling.join_next().await.is_some() {}
+        while let Some(ended) = self.telling.join_next().await {
+            if let Err(broken) = ended {
+                error!("a notice broke off: {broken}");
+            }
+        }
     }
 
     /// Shows what there is.

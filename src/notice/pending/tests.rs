@@ -8,6 +8,10 @@ use crate::event::{Entry, Log};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_787_680_154);
 
+fn nothing() -> Pending {
+    Pending::new("slackcef, notice security", Duration::from_secs(900))
+}
+
 /// An event of these fields, as the mapping makes it.
 fn happening(
     action: &str,
@@ -52,7 +56,7 @@ fn told(pending: &mut Pending) -> Vec<String> {
 
 #[test]
 fn a_message_says_who_did_what_to_what_from_where_and_when() {
-    let mut pending = Pending::new("slackcef, notice security");
+    let mut pending = nothing();
     pending.add(
         happening(
             "role_given",
@@ -90,7 +94,7 @@ fn a_message_says_who_did_what_to_what_from_where_and_when() {
 
 #[test]
 fn events_of_one_action_and_actor_are_one_line_with_a_count() {
-    let mut pending = Pending::default();
+    let mut pending = nothing();
     for nth in 0..12 {
         let address = format!("203.0.113.{}", nth % 5);
         let at = NOW.plus(nth);
@@ -125,7 +129,7 @@ fn events_of_one_action_and_actor_are_one_line_with_a_count() {
 
 #[test]
 fn what_there_is_no_room_for_is_counted_and_never_the_gravest() {
-    let mut pending = Pending::default();
+    let mut pending = nothing();
     for nth in 0..100_000 {
         pending.add(by(&format!("member {nth}"), 7), NOW);
     }
@@ -151,7 +155,7 @@ fn what_there_is_no_room_for_is_counted_and_never_the_gravest() {
 
 #[test]
 fn what_is_old_when_it_comes_is_counted_in_one_line() {
-    let mut pending = Pending::default();
+    let mut pending = nothing();
     for nth in 0..340 {
         pending
             .add(happening("role_given", 8, "Ev1", NOW.plus(-86_400 + nth), &[("suser", None, "ana")]), NOW);
@@ -168,7 +172,7 @@ fn what_is_old_when_it_comes_is_counted_in_one_line() {
 
 #[test]
 fn what_could_not_be_told_is_told_with_what_came_meanwhile() {
-    let mut pending = Pending::default();
+    let mut pending = nothing();
     pending.add(by("ana", 8), NOW);
     let parcel = pending.take();
     pending.add(by("ana", 9), NOW.plus(5));
@@ -188,13 +192,20 @@ fn what_could_not_be_told_is_told_with_what_came_meanwhile() {
 
 #[test]
 fn an_event_of_the_forwarders_own_is_told_with_its_cure() {
-    let mut pending = Pending::default();
+    let mut pending = nothing();
     let fields = [
         ("msg", None, "the destination siem takes no events"),
         ("cs5", Some("SlackcefHelp"), "start the receiver"),
     ];
     pending.add(happening("destination-down", 8, "slackcef-1", NOW, &fields), NOW);
+    // Another destination is another matter.
+    let fields = [
+        ("msg", None, "the destination archive takes no events"),
+        ("cs2", Some("SlackcefDestination"), "archive"),
+    ];
+    pending.add(happening("destination-down", 8, "slackcef-2", NOW, &fields), NOW);
     let lines = told(&mut pending);
+    assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].contains("\nthe destination siem takes no events\nstart the receiver\n"), "{lines:?}");
 }
 
@@ -218,8 +229,8 @@ proptest! {
             ("suser", None), ("suid", None), ("cs2", Some("SlackEntityType")), ("cs3", Some("SlackEntityId")),
             ("duser", None), ("SlackAuditLocationName", None), ("reason", None), ("msg", None), ("cs5", Some("SlackcefHelp")),
         ];
-        let mut pending = Pending::new("slackcef, notice security");
-        let mut plain = Pending::default();
+        let mut pending = nothing();
+        let mut plain = nothing();
         for nth in 0..times {
             let fields: Vec<_> = keys.iter().zip(names.iter().skip(nth)).map(|((key, label), name)| (*key, *label, name.as_str())).collect();
             let one = || happening(&names[nth], 9, &names[nth + 1], NOW, &fields);

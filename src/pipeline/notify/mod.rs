@@ -142,6 +142,7 @@ impl Selection {
 }
 
 impl Notice {
+    /// A notice that gathers events for `window`, and counts alone those older than `fresh`.
     pub(super) fn new(
         name: String,
         store: Store,
@@ -149,10 +150,11 @@ impl Notice {
         selection: Selection,
         webhook: Webhook,
         window: Duration,
+        fresh: Duration,
     ) -> Self {
         let now = Instant::now();
         Self {
-            pending: Pending::new(format!("slackcef, notice {name}")),
+            pending: Pending::new(format!("slackcef, notice {name}"), fresh),
             name,
             store,
             reader,
@@ -429,8 +431,8 @@ impl Notice {
             what: text.clone(),
             help: Some(error.help().to_owned()),
         });
-        // Slack's limit is no trouble unless it goes on.
-        let is_quiet = news && state == NoticeState::Held;
+        // Neither Slack's limit nor blocks that go out again as text are trouble unless it goes on.
+        let is_quiet = news && (state == NoticeState::Held || self.in_text);
         if (trouble.said != text || trouble.said_at.elapsed() >= SAY_EVERY) && !is_quiet {
             warn!(
                 notice = self.name,

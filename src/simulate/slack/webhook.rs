@@ -76,7 +76,8 @@ impl Posted {
 
     /// The lines of its blocks, as people read them: of each block its texts one after the other.
     pub fn lines(&self) -> Vec<String> {
-        let blocks = self.message["blocks"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let blocks =
+            self.message.get("blocks").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let shown = blocks.iter().map(|block| {
             let mut texts = Vec::new();
             shown(block, &mut texts);
@@ -206,7 +207,7 @@ fn is_block(block: &Value) -> bool {
     let mut texts = Vec::new();
     shown(block, &mut texts);
     let known = ["section", "context", "header", "divider", "rich_text"];
-    block["type"].as_str().is_some_and(|kind| known.contains(&kind))
+    block.get("type").and_then(Value::as_str).is_some_and(|kind| known.contains(&kind))
         && texts.iter().all(|text| !text.is_empty())
         && texts.iter().map(|text| text.chars().count()).sum::<usize>() <= 3_000
 }
