@@ -8,7 +8,9 @@
 
 mod destination;
 mod notify;
+mod organization;
 mod rate;
+mod reach;
 mod reader;
 mod secret;
 mod source;
@@ -28,6 +30,8 @@ use reader::{Reader, Section};
 
 pub use destination::Destination;
 pub use notify::Notify;
+pub use organization::Organization;
+pub use reach::Reach;
 pub use secret::{SecretError, SecretFrom};
 pub use source::Source;
 pub use telemetry::Telemetry;
@@ -125,16 +129,24 @@ fn read(top: &Section<'_, '_>) -> Config {
     let mappings = read_mappings(top);
     let given = top.sections("sources");
     let no_sources = given.is_empty();
-    let sources: BTreeMap<_, _> = given
+    let reach = top.section("slack").map_or_else(Reach::default, |section| {
+        let reach = reach::read(&section, &Reach::default());
+        section.finish();
+        reach
+    });
+    let mut wishes = BTreeMap::new();
+    let mut sources: BTreeMap<_, _> = given
         .into_iter()
         .filter_map(|(name, section)| {
             if name.text == SourceId::OWN {
                 let what = format!("`{}` is the source of the forwarder's own events", name.text);
                 top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
             }
-            Some((checked_name(top, &name)?, source::read(&section)?))
+            wishes.insert(name.text.to_owned(), organization::read(&section));
+            Some((checked_name(top, &name)?, source::read(&section, &reach)?))
         })
         .collect();
+    organization::settle(top, &wishes, &mut sources);
     let given = top.sections("destinations");
     let no_destinations = given.is_empty();
     let mut files = BTreeMap::new();
@@ -161,7 +173,7 @@ fn read(top: &Section<'_, '_>) -> Config {
         .into_iter()
         .filter_map(|(name, section)| {
             let names = destination::Names { sources: &sources, mappings: &mappings };
-            let notify = notify::read(&section, &names);
+            let notify = notify::read(&section, &names, &reach);
             Some((checked_name(top, &name)?, notify?))
         })
         .collect();

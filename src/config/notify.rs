@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::destination::{self, Names};
+use super::reach::{self, Reach};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
 use super::units::duration;
@@ -21,19 +22,23 @@ pub struct Notify {
     pub mapping: Option<String>,
     /// The sources whose events are told; `None` for all.
     pub sources: Option<Vec<String>>,
+    /// How Slack is reached.
+    pub reach: Reach,
     /// How long events are gathered, to be one line where they are alike.
     pub window: Duration,
 }
 
-pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Notify> {
+/// Reads a notice; how Slack is reached unless it says so is in `reach`.
+pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>, reach: &Reach) -> Option<Notify> {
     let webhook = read_webhook(section);
     let sources = destination::read_sources(section, names);
     let when = read_when(section, sources.as_deref(), names);
     let mapping = destination::defined(section, section.text("mapping"), names.mappings, "[mappings.…]");
     let window = section.parsed("window", window).unwrap_or(USUAL_WINDOW);
+    let reach = reach::read(section, reach);
     section.finish();
     let (when, when_text) = when?;
-    Some(Notify { webhook: webhook?, when, when_text, mapping, sources, window })
+    Some(Notify { webhook: webhook?, when, when_text, mapping, sources, reach, window })
 }
 
 /// Long enough for what one act brings with it, short enough to be told of an intruder.

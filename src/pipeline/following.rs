@@ -19,11 +19,12 @@ use super::own::OwnEvent;
 use super::prepared::{Mappings, Prepared, ReadyDestination, ReadyNotice, ReadySource, notice_reader};
 use super::settling::{Settling, Step};
 use super::setup::{self, SetupError};
+use super::shared::Shared;
 use super::tasks::{Abandoned, Change};
 use super::voice::Voice;
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::slack::{self, WebhookAddress};
+use crate::slack::{self, Webhook};
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -37,7 +38,8 @@ pub(super) struct Following {
     in_force: Config,
     polling: BTreeMap<SourceId, slack::Settings>,
     /// The webhook of each notice.
-    webhooks: BTreeMap<String, WebhookAddress>,
+    webhooks: BTreeMap<String, Webhook>,
+    shared: Shared,
     store: Store,
     changes: mpsc::Sender<Change>,
     /// What was refused last, and when.
@@ -71,8 +73,8 @@ impl Following {
     pub(super) fn new(
         file: PathBuf,
         config: Config,
-        ready: Vec<ReadySource>,
-        webhooks: BTreeMap<String, WebhookAddress>,
+        (ready, shared): (Vec<ReadySource>, Shared),
+        webhooks: BTreeMap<String, Webhook>,
         store: Store,
         changes: mpsc::Sender<Change>,
     ) -> Self {
@@ -86,6 +88,7 @@ impl Following {
             in_force: config,
             polling,
             webhooks,
+            shared,
             store,
             changes,
             refused: None,
@@ -133,8 +136,8 @@ impl Following {
     async fn take(&mut self, text: &str, mappings: &mut Mappings) -> Result<Option<Taken>, Refusal> {
         let config = Config::parse(&self.file.display().to_string(), text).map_err(Refusal::of_mistakes)?;
         let prepared = spawn_blocking({
-            let config = config.clone();
-            move || Prepared::of(&config)
+            let (config, shared) = (config.clone(), self.shared.clone());
+            move || Prepared::of(&config, &shared)
         });
         // It fails only when the runtime is going down, or by a mistake of the program.
         let mut prepared = match prepared.await {
@@ -142,8 +145,7 @@ impl Following {
             Err(broken) => return Err(Refusal::outside(broken.to_string(), None)),
         };
         let changes = self.changes(&config, &prepared);
-        for ready in &mut prepared.sources {
-            self.hand_on_budget(ready, &config);
+        for ready in &prepared.sources {
             if changes.sources.begins(ready.id.as_str()) {
                 // Tried before anything is given up for it.
                 ready.open(&self.store).await?;
@@ -152,6 +154,8 @@ impl Following {
         for remark in config.remarks.iter().filter(|remark| !self.in_force.remarks.contains(remark)) {
             warn!("{remark}");
         }
+        self.shared = prepared.shared.clone();
+        self.shared.take_effect();
         if changes.is_empty() {
             self.in_force = config;
             return Ok(Some(Taken { changes, abandoned: Vec::new() }));
@@ -174,33 +178,21 @@ impl Following {
         Ok(Some(Taken { changes, abandoned }))
     }
 
-    /// What is other than what is in force; a source with another token too, and a notice with another
-    /// webhook.
+    /// What is other than what is in force; a source with another token or another way to Slack too, and
+    /// a notice with another webhook.
     fn changes(&self, config: &Config, prepared: &Prepared) -> Changes {
         let mut changes = Changes::between(&self.in_force, config);
-        for ReadySource { id, polling } in &prepared.sources {
-            let token = &polling.account().token;
-            if self.polling.get(id).is_some_and(|before| before.account().token != *token) {
+        for ReadySource { id, polling, .. } in &prepared.sources {
+            if self.polling.get(id).is_some_and(|before| !polling.account().is_like(before.account())) {
                 changes.sources.changed.insert(id.as_str().to_owned());
             }
         }
         for ReadyNotice { name, webhook, .. } in &prepared.notices {
-            if self.webhooks.get(name).is_some_and(|before| before != webhook.address()) {
+            if self.webhooks.get(name).is_some_and(|before| !before.is_like(webhook)) {
                 changes.notices.changed.insert(name.clone());
             }
         }
         changes
-    }
-
-    /// Slack goes on counting where it was: so does a source whose share is the same.
-    fn hand_on_budget(&self, ready: &mut ReadySource, config: &Config) {
-        let share =
-            |config: &Config| config.sources.get(ready.id.as_str()).map(|source| source.requests_per_minute);
-        if share(&self.in_force) == share(config)
-            && let Some(before) = self.polling.get(&ready.id)
-        {
-            ready.polling.account_mut().budget = before.account().budget.clone();
-        }
     }
 
     /// Says what is in force now.
@@ -265,8 +257,8 @@ impl Refusal {
 }
 
 /// The address of each notice's webhook.
-pub(super) fn webhooks(notices: &[ReadyNotice]) -> BTreeMap<String, WebhookAddress> {
-    notices.iter().map(|ready| (ready.name.clone(), ready.webhook.address().clone())).collect()
+pub(super) fn webhooks(notices: &[ReadyNotice]) -> BTreeMap<String, Webhook> {
+    notices.iter().map(|ready| (ready.name.clone(), ready.webhook.clone())).collect()
 }
 
 /// The part of what is ready that takes the place of something, and what goes.

@@ -25,6 +25,7 @@
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
 mod book;
+mod condition;
 mod convert;
 mod dead;
 mod difference;
@@ -40,6 +41,8 @@ mod prepared;
 mod reload;
 mod settling;
 mod setup;
+mod shared;
+mod spread;
 mod standing;
 mod status;
 mod tally;
@@ -57,13 +60,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::slack::{Clock, WebhookAddress};
+use crate::slack::{Clock, Webhook};
 use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 use crate::telemetry::chain;
 use following::Following;
 use notify::Notice;
 use own::OwnEvent;
 use prepared::{Mappings, Prepared, ReadyNotice, ReadySource};
+use shared::Shared;
 use tasks::{Change, Tasks};
 
 pub use convert::Converter;
@@ -80,13 +84,13 @@ pub use tally::Counts;
 pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
-    destinations: Vec<(forward::Outlet, prepared::Beside)>,
+    destinations: Vec<(forward::Outlet, Route)>,
     notices: Vec<Notice>,
-    webhooks: BTreeMap<String, WebhookAddress>,
+    webhooks: BTreeMap<String, Webhook>,
     mappings: Mappings,
     /// What is in force, and the polling that it came to.
     config: Config,
-    ready: Vec<ReadySource>,
+    ready: (Vec<ReadySource>, Shared),
     /// The configuration's file, where it is to be followed.
     follows: Option<PathBuf>,
     voice: voice::Voice,
@@ -202,7 +206,7 @@ impl App {
     /// a receiver.
     pub async fn build(config: &Config) -> Result<Self, SetupError> {
         // What is refused without touching anything comes first.
-        let prepared = Prepared::of(config)?;
+        let prepared = Prepared::of(config, &Shared::default())?;
         let (voice, recorder) = voice::voice();
         let (store, repairs) = setup::open(config)?;
         for repair in &repairs {
@@ -217,8 +221,13 @@ impl App {
         let names: Vec<_> = names.chain(prepared.notices.iter().map(ReadyNotice::reader)).collect();
         store.retain_readers(&names).await.map_err(SetupError::Store)?;
         let mut destinations = Vec::new();
-        let Prepared { sources: ready, destinations: ready_destinations, notices: ready_notices, mappings } =
-            prepared;
+        let Prepared {
+            sources: ready,
+            destinations: ready_destinations,
+            notices: ready_notices,
+            mappings,
+            shared,
+        } = prepared;
         for ready in ready_destinations {
             destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
@@ -235,7 +244,7 @@ impl App {
             webhooks,
             mappings,
             config: config.clone(),
-            ready,
+            ready: (ready, shared),
             follows: None,
             voice,
             recorder,
@@ -280,11 +289,9 @@ impl App {
             .map(|file| Following::new(file, config, ready, webhooks, store.clone(), to));
         reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
         let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone());
-        for source in sources {
-            tasks.poll(source);
-        }
-        for (outlet, beside) in destinations {
-            tasks.forward(outlet, beside);
+        tasks.poll(sources);
+        for (outlet, route) in destinations {
+            tasks.forward(outlet, route);
         }
         for notice in notices {
             tasks.notify(notice);

@@ -19,6 +19,7 @@ use crate::telemetry::chain;
 pub(super) struct Source {
     name: SourceId,
     poller: Poller,
+    poll_every: Duration,
     polled: Polled,
     reading: watch::Sender<Reading>,
     /// Since when the catch-up has been silent.
@@ -97,12 +98,18 @@ const PATIENCE: u32 = 5;
 
 impl Source {
     /// A source that was read up to, and with, that second before.
-    pub(super) fn new(name: SourceId, poller: Poller, read_up_to: Option<UnixTime>) -> Self {
+    pub(super) fn new(
+        name: SourceId,
+        poller: Poller,
+        poll_every: Duration,
+        read_up_to: Option<UnixTime>,
+    ) -> Self {
         let (reading, _) = watch::channel(Reading { read_up_to, ..Reading::default() });
         let polled = Polled::default();
         Self {
             name,
             poller,
+            poll_every,
             polled,
             reading,
             said: Instant::now(),
@@ -120,14 +127,21 @@ impl Source {
         self.reading.subscribe()
     }
 
-    /// Polls until stopped; in [`Mode::Once`], until it has caught up and verified what is due.
+    pub(super) fn poll_every(&self) -> Duration {
+        self.poll_every
+    }
+
+    /// Polls until stopped, beginning after `delay`; in [`Mode::Once`], until it has caught up and
+    /// verified what is due.
     pub(super) async fn run(
         mut self,
         store: Store,
         mode: Mode,
+        delay: Duration,
         stop: CancellationToken,
     ) -> Result<Polled, RunError> {
         let polling = async {
+            tokio::time::sleep(delay).await;
             // With `start = "now"` there is nothing to ask for at first, and a token that is refused
             // must not take minutes to show.
             match self.poller.probe().await.outcome {
@@ -164,7 +178,8 @@ impl Source {
     async fn store(&mut self, store: &Store, page: Page) -> Result<(), RunError> {
         let Page { entries, bookmark, not_entries, progress } = page;
         let newest = entries.iter().map(Entry::at).max();
-        let batch = Batch { source: self.name.clone(), entries, bookmark: Bookmark::new(bookmark) };
+        let late = progress.pass == Pass::Verify;
+        let batch = Batch { late, ..Batch::new(self.name.clone(), entries, Bookmark::new(bookmark)) };
         let appended = store.append(batch).await.map_err(RunError::Store)?;
         let (fresh, seen) = (appended.fresh as u64, appended.seen as u64);
         self.polled.fresh += fresh;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::convert::Converter;
+use super::shared::{Shared, Sharing};
 use crate::config::{Config, Destination, Notify, SecretError, SecretFrom, Source, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
+use crate::net::{Address, TlsError};
 use crate::problem::Problem;
 use crate::slack::{
-    self, Account, BadSettings, BadWebhook, Budget, CannotPoll, Clock, Poller, Token, Webhook, WebhookAddress,
+    self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Poller, Token, Webhook, WebhookAddress,
 };
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
@@ -37,13 +38,21 @@ pub enum SetupError {
         /// Why not.
         source: CannotPoll,
     },
-    /// Roots, certificate or key cannot be used.
-    #[error("TLS for {whose} cannot be set up")]
-    Tls {
-        /// Slack, or a destination.
+    /// The password for a proxy cannot be had.
+    #[error("the proxy password of {whose} cannot be had")]
+    ProxyPassword {
+        /// The first source or notice that goes through the proxy: `source acme`.
         whose: String,
-        /// Which file, and what is wrong with it.
-        source: TlsError,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// The HTTP client cannot be set up.
+    #[error("{whose} cannot reach Slack")]
+    Client {
+        /// The first source or notice that goes that way: `source acme`.
+        whose: String,
+        /// Why not.
+        source: BadSettings,
     },
     /// The address of a notice's webhook cannot be had.
     #[error("the webhook of notice {notice} cannot be had")]
@@ -61,13 +70,13 @@ pub enum SetupError {
         /// Why not; it does not say what was there.
         source: BadWebhook,
     },
-    /// The HTTP client of a notice cannot be set up.
-    #[error("notice {notice} cannot be told")]
-    Notice {
-        /// The notice.
-        notice: String,
-        /// Why not.
-        source: BadSettings,
+    /// Roots, certificate or key cannot be used.
+    #[error("TLS for {whose} cannot be set up")]
+    Tls {
+        /// Slack, or a destination.
+        whose: String,
+        /// Which file, and what is wrong with it.
+        source: TlsError,
     },
     /// A mapping folder cannot be read.
     #[error(transparent)]
@@ -109,10 +118,11 @@ impl SetupError {
     /// What to do about it, where that is known.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Token { source, .. } | Self::PseudonymKey { source, .. } | Self::Webhook { source, .. } => {
-                Some(source.help())
-            }
-            Self::Source { .. } | Self::Notice { .. } | Self::Mapping(_) => None,
+            Self::Token { source, .. }
+            | Self::ProxyPassword { source, .. }
+            | Self::Webhook { source, .. }
+            | Self::PseudonymKey { source, .. } => Some(source.help()),
+            Self::Source { .. } | Self::Client { .. } | Self::Mapping(_) => None,
             Self::WebhookAddress { .. } => Some(
                 "copy the whole Webhook URL from the app's settings under Incoming Webhooks, alone, into the place of the secret"
                     .to_owned(),
@@ -205,12 +215,13 @@ fn called(name: Option<&str>) -> String {
     name.map_or_else(|| "the shipped mapping".to_owned(), |name| format!("mapping {name}"))
 }
 
-/// The poller of a source, at its bookmark.
+/// The poller of a source, at its bookmark, with a budget of its own.
 ///
 /// # Errors
 /// Its token cannot be had, or its settings do not go together.
 pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
-    poller_of(name, &polling(name, source)?, bookmark)
+    let alone = Shared::default();
+    poller_of(name, &polling(name, source, &mut Sharing::after(&alone))?, bookmark)
 }
 
 pub(super) fn poller_of(
@@ -223,18 +234,20 @@ pub(super) fn poller_of(
 }
 
 /// What the poller of a source is told, its token fetched.
-pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
+pub(super) fn polling(
+    name: &str,
+    source: &Source,
+    sharing: &mut Sharing<'_>,
+) -> Result<slack::Settings, SetupError> {
     let token =
         source.token.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
     let token = Token::fixed(&token)
         .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })?;
-    // Without any root only a Slack on this very machine can be asked.
-    let tls = if source.base_url.is_loopback() { None } else { Some(slack_tls()?) };
     let account = Account {
         base_url: source.base_url.clone(),
         token,
-        tls,
-        budget: Arc::new(Budget::per_minute(source.requests_per_minute)),
+        client: sharing.client(&format!("source {name}"), &source.reach, source.base_url.is_loopback())?,
+        budget: sharing.budget(source),
         clock: Clock::system(),
     };
     Ok(slack::Settings::Audit(slack::audit::Settings {
@@ -252,17 +265,20 @@ pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, Se
 /// # Errors
 /// Its address cannot be had, or cannot be used.
 pub fn webhook(name: &str, notify: &Notify) -> Result<Webhook, SetupError> {
+    shared_webhook(name, notify, &mut Sharing::after(&Shared::default()))
+}
+
+pub(super) fn shared_webhook(
+    name: &str,
+    notify: &Notify,
+    sharing: &mut Sharing<'_>,
+) -> Result<Webhook, SetupError> {
     let secret =
         notify.webhook.fetch().map_err(|source| SetupError::Webhook { notice: name.to_owned(), source })?;
     let address = WebhookAddress::new(&secret)
         .map_err(|source| SetupError::WebhookAddress { notice: name.to_owned(), source })?;
-    // Without any root only a Slack on this very machine can be told.
-    let tls = if address.is_loopback() { None } else { Some(slack_tls()?) };
-    Webhook::new(address, tls).map_err(|source| SetupError::Notice { notice: name.to_owned(), source })
-}
-
-fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {
-    http_tls(&Roots::System).map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })
+    let client = sharing.client(&format!("notice {name}"), &notify.reach, address.is_loopback())?;
+    Ok(Webhook::new(address, client))
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.
@@ -313,26 +329,6 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
     let clients = tls.settings.clients(&tls.to)?;
     let endpoint = |(address, client): (&Address, _)| Endpoint::tls(address.clone(), client);
     Ok(tls.to.iter().zip(clients).map(endpoint).collect())
-}
-
-/// The certificate that we show to the receivers of a destination, to look at how long it holds.
-pub(super) fn own_certificate(
-    name: &str,
-    destination: &Destination,
-) -> Result<Option<ClientTls>, SetupError> {
-    let (Transport::Tls(Tls { settings, .. }) | Transport::Relp { tls: Some(settings), .. }) =
-        &destination.transport
-    else {
-        return Ok(None);
-    };
-    // It trusts nobody, and connects nowhere.
-    let look = |client| ClientTls::new(Trust::Pinned(Vec::new()), Some(client));
-    settings
-        .client
-        .as_ref()
-        .map(look)
-        .transpose()
-        .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })
 }
 
 /// The converter of a destination.

@@ -14,10 +14,11 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::HttpClient;
 use super::error::SlackError;
 use super::http::{self, MOST_OF_A_REFUSAL};
 use super::refusal::Code;
-use super::settings::{BadSettings, is_loopback};
+use super::settings::is_loopback;
 
 /// The secret address of an incoming webhook.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub enum BadWebhook {
 /// The way to one webhook.
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    client: reqwest::Client,
+    client: HttpClient,
     address: WebhookAddress,
 }
 
@@ -90,12 +91,14 @@ pub struct Webhook {
 const WITHIN: Duration = Duration::from_secs(30);
 
 impl Webhook {
-    /// The way to that address; `tls` holds roots and provider where they are not the HTTP client's own.
-    ///
-    /// # Errors
-    /// [`BadSettings`] when the HTTP client cannot be set up.
-    pub fn new(address: WebhookAddress, tls: Option<rustls::ClientConfig>) -> Result<Self, BadSettings> {
-        Ok(Self { client: http::client(tls, address.is_loopback())?, address })
+    /// The way to that address.
+    pub fn new(address: WebhookAddress, client: HttpClient) -> Self {
+        Self { client, address }
+    }
+
+    /// Whether it is the same address, and the same way there.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.address == other.address && self.client.is(&other.client)
     }
 
     /// Where it leads to.
@@ -110,6 +113,7 @@ impl Webhook {
     pub async fn post(&self, message: String) -> Result<(), WebhookError> {
         let request = self
             .client
+            .inner()
             .post(self.address.0.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .timeout(WITHIN)
@@ -355,7 +359,7 @@ mod tests {
             ["https://hooks.slack-gov.com/services/T0/B0/secret", "http://127.0.0.1:1/services/secret"]
         {
             let fine = address(fine).unwrap();
-            let webhook = Webhook::new(fine.clone(), None).unwrap();
+            let webhook = Webhook::new(fine.clone(), HttpClient::to_this_machine().unwrap());
             let shown = format!("{fine:?} {webhook:?}");
             assert!(!shown.contains("secret") && !shown.contains("services"), "{shown}");
         }
@@ -378,8 +382,8 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
         drop(listener);
-        let webhook =
-            Webhook::new(address(&format!("http://{at}/services/T0/secret")).unwrap(), None).unwrap();
+        let address = address(&format!("http://{at}/services/T0/secret")).unwrap();
+        let webhook = Webhook::new(address, HttpClient::to_this_machine().unwrap());
         let error = webhook.post("{}".to_owned()).await.unwrap_err();
         assert_eq!(error.verdict(), Verdict::Again);
         let mut shown = format!("{error:?}");

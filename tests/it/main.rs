@@ -25,6 +25,8 @@ mod fuzz_corpus;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod http_proxy;
+#[cfg(test)]
 mod map_last;
 #[cfg(test)]
 mod mapping_conditions;
@@ -90,6 +92,8 @@ mod store_formats;
 mod store_full;
 #[cfg(test)]
 mod store_kill;
+#[cfg(test)]
+mod store_memos;
 #[cfg(test)]
 mod store_model;
 #[cfg(test)]
