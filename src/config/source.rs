@@ -8,8 +8,8 @@ use super::reader::Section;
 use super::secret::{self, SecretFrom};
 use super::{Organization, duration, not_yet};
 use crate::event::{Log, UnixTime};
-use crate::slack::BaseUrl;
-use crate::slack::audit::{Only, Start};
+use crate::slack::audit::Only;
+use crate::slack::{BaseUrl, Start};
 
 /// One source.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@
 //! else, lone surrogates in escapes included: everything in it is hostile until it is encoded.
 
 mod id;
+mod integration;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub use id::{Action, EntryId, Log, Text, UnixTime};
+pub use integration::IntegrationRow;
 
 /// One entry of one of the logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads the routing keys of an audit entry out of its JSON text.
+    /// Reads the routing keys of an entry out of its JSON text; of a row of the integration log by
+    /// [`IntegrationRow`].
     ///
     /// `otherwise` is the time of an entry that bears none (`date_create` absent or unreadable);
     /// `nth` tells entries without id apart that are alike to the byte: 0 for the first of them
@@ -41,6 +44,9 @@ impl Entry {
     /// [`NotAnEntry`] when the text is not UTF-8 or not one JSON object. Wrong types inside the
     /// object are no error: an entry is never lost for its shape.
     pub fn from_raw(log: Log, raw: Bytes, otherwise: UnixTime, nth: u32) -> Result<Self, NotAnEntry> {
+        if log == Log::Integration {
+            return Ok(IntegrationRow::from_raw(raw)?.into_entry(otherwise, nth));
+        }
         let text = std::str::from_utf8(&raw).map_err(|_| NotAnEntry::NotUtf8)?;
         let keys: Keys<'_> = serde_json::from_str(text).map_err(|_| NotAnEntry::NotAnObject)?;
         let id = keys

@@ -148,7 +148,7 @@ impl Following {
         for ready in &prepared.sources {
             if changes.sources.begins(ready.id.as_str()) {
                 // Tried before anything is given up for it.
-                ready.open(&self.store).await?;
+                ready.poller(&self.store).await?;
             }
         }
         for remark in config.remarks.iter().filter(|remark| !self.in_force.remarks.contains(remark)) {

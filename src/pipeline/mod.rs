@@ -32,6 +32,8 @@ mod difference;
 mod expiry;
 mod following;
 mod forward;
+mod late;
+mod lateness;
 mod news;
 mod notify;
 mod outage;
@@ -72,6 +74,7 @@ use tasks::{Change, Tasks};
 
 pub use convert::Converter;
 pub use forward::Forwarded;
+pub use lateness::{Found, Lateness};
 pub use notify::{NoticeStanding, NoticeState, NoticeStatus};
 pub use poll::{Phase, Polled, Reading, Way};
 pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink, webhook};
@@ -215,7 +218,7 @@ impl App {
         setup::tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
         let mut sources = Vec::new();
         for ready in &prepared.sources {
-            sources.push(ready.open(&store).await?);
+            sources.push(ready.open(&store, &voice).await?);
         }
         let names = prepared.destinations.iter().map(|ready| ready.name.clone());
         let names: Vec<_> = names.chain(prepared.notices.iter().map(ReadyNotice::reader)).collect();

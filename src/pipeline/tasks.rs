@@ -341,7 +341,7 @@ impl Tasks {
         self.untold.clear();
         let mut sources = Vec::new();
         for ready in change.sources {
-            sources.push(ready.open(&self.store).await.map_err(unopened)?);
+            sources.push(ready.open(&self.store, &self.voice).await.map_err(unopened)?);
         }
         self.poll(sources);
         // Whoever asked may have gone.

@@ -1,22 +1,26 @@
 //! Slack's logs, polled; each log by a poller of its own.
 //!
 //! ```text
-//!  poller ──▶ audit ──┬─▶ reply ─▶ http ──▶ Slack      http    budget, token, bounded bodies, clocks
-//!             …    ───┴─▶ web ──────┘                  web     methods of the Web API
-//!    ▼                                                 reply   a list in an answer, or what it refuses
-//!  Step::{Page, CaughtUp, Failed}
+//!  poller ─▶ audit ─────────────┬─▶ reply ─▶ http ──▶ Slack   http    budget, token, bodies, clocks
+//!    │       access, integration ─┴─▶ web ─────┘              web     methods of the Web API
+//!    ▼                                                        reply   a list, or what is refused
+//!  Step::{Page, Recall, CaughtUp, Failed}
 //! ```
 //!
 //! The other way goes `webhook`: one message into a channel.
 //!
 //! **Invariant:** nothing is stored, logged or printed here; a [`Step`] says what happened.
 
+pub mod access;
 pub mod audit;
+mod bookmark;
 mod budget;
 mod client;
 mod clock;
 mod error;
 mod http;
+pub mod integration;
+mod patience;
 mod poller;
 mod proxy;
 mod refusal;
@@ -25,19 +29,19 @@ mod rhythm;
 mod settings;
 mod step;
 mod token;
-#[expect(dead_code, reason = "the other logs come next")]
 mod web;
 mod webhook;
 
 pub use audit::ActionList;
+pub use bookmark::BadBookmark;
 pub use budget::Budget;
 pub use client::HttpClient;
 pub use clock::Clock;
 pub use error::{Class, SlackError};
-pub use poller::{CannotPoll, Poller, Settings};
+pub use poller::{CannotPoll, Poller, Settings, read_up_to};
 pub use proxy::{BadProxy, Proxy, ProxyAddress, ProxyTrouble};
 pub use refusal::{Code, Refusal, Refused, Said};
-pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
-pub use step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
+pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl, Start};
+pub use step::{CaughtUp, Failed, Memo, Page, Pass, Probed, Progress, RowKey, Step};
 pub use token::Token;
 pub use webhook::{BadWebhook, Rejected, Rejection, Verdict, Webhook, WebhookAddress, WebhookError};

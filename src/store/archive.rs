@@ -40,7 +40,7 @@ pub struct Stored {
     pub source: SourceId,
     /// When it was stored, by the clock of the machine that stored it.
     pub at: UnixTime,
-    /// A second reading found it (see [`super::Batch::late`]).
+    /// Its entries came late (see [`super::Batch::late_before`]).
     pub late: bool,
     /// How many entries were stored before the first of these: each has a number of its own, and
     /// those of a batch follow one another.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use slackcef::event::Entry;
-use slackcef::store::{Archive, Backlog, Batch, Bookmark, OpenError, Settings, SourceId, Stored, Survey};
+use slackcef::store::{
+    Appended, Archive, Backlog, Batch, Bookmark, OpenError, Settings, SourceId, Stored, Survey,
+};
 
 use crate::store_support::*;
 
@@ -176,12 +178,12 @@ async fn batches_are_shown_with_what_is_known_of_them() {
     let store = open(&settings);
     append(&store, "a", 0..10).await;
     // What a second reading finds, and what it finds to be there.
-    store.append(Batch { late: true, ..batch("a", 0..12) }).await.unwrap();
-    store.append(Batch { late: true, ..batch("a", 0..12) }).await.unwrap();
+    store.append(late(batch("a", 0..12))).await.unwrap();
+    store.append(late(batch("a", 0..12))).await.unwrap();
     append(&store, "b", 100..103).await;
     // A page larger than a batch: all of it is late.
     let large = Batch::new(source("b"), (200..1_200).map(|n| sized(n, 3_000)).collect(), Bookmark::default());
-    store.append(Batch { late: true, ..large }).await.unwrap();
+    store.append(late(large)).await.unwrap();
 
     let mut siem = store.reader(reader_name("siem"), Some(vec![source("a")])).await.unwrap();
     let lease = siem.next(at_most(11)).await.unwrap();
@@ -270,4 +272,26 @@ async fn what_is_no_store_is_refused_and_nothing_is_made() {
         let error = Archive::open(&settings.dir).unwrap_err();
         assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_new_and_happened_before_a_second_that_was_read_is_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let store = open(&settings);
+    append(&store, "a", 0..4).await;
+    append(&store, "a", 6..8).await;
+    // Four a second: of the first two seconds, the middle of the second one was missing.
+    let third = entry(8).at();
+    let page = Batch { late_before: Some(third), ..batch("a", 0..16) };
+    let appended = store.append(page.clone()).await.unwrap();
+    let second = entry(4).at();
+    assert_eq!(appended, Appended { fresh: 10, seen: 6, late: vec![second, second] });
+    assert_eq!(store.append(page).await.unwrap(), Appended { fresh: 0, seen: 16, late: Vec::new() });
+
+    let mut shown = Vec::new();
+    let mut archive = Archive::open(&settings.dir).unwrap();
+    archive.each_batch(None, |batch| shown.push((numbers(&batch.entries), batch.late))).unwrap();
+    let on_time = |range: std::ops::Range<u64>| (range.collect::<Vec<_>>(), false);
+    assert_eq!(shown, [on_time(0..4), on_time(6..8), (vec![4, 5], true), on_time(8..16)]);
 }

@@ -15,16 +15,19 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Logins;
 use super::answer::{self, Answer, Pause};
 use super::clock::Running;
 use super::cursor::Cursor;
 use super::fault::{Fault, Trouble};
 use super::generate::{self, Series};
 use super::history::History;
+use super::integration::{Rows, is_row};
 use super::late::Moment;
 use super::page::{Page, Window};
 use super::plan::{End, NotAnObject, Plan, RateLimit};
 use super::request::{self, Access, Query, Request, Tally};
+use super::web::Method;
 use super::webhook::{self, Webhooks};
 
 /// All that the routes share.
@@ -38,12 +41,16 @@ pub(super) struct State {
     pub(super) tally: watch::Sender<Tally>,
     pub(super) stop: CancellationToken,
     pub(super) webhooks: Webhooks,
+    pub(super) integration: Rows,
+    pub(super) integration_logs: Method,
+    pub(super) access: Logins,
+    pub(super) access_logs: Method,
     requests: AtomicU64,
     limiter: Option<DefaultDirectRateLimiter>,
 }
 
 /// As many requests are remembered.
-const JOURNAL: usize = 10_000;
+pub(super) const JOURNAL: usize = 10_000;
 
 pub(super) fn router(state: Arc<State>) -> Router {
     Router::new()
@@ -51,6 +58,8 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/audit/v1/actions", get(actions))
         .route("/audit/v1/schemas", get(schemas))
         .merge(webhook::router())
+        .route("/api/team.integrationLogs", get(integration_logs))
+        .route("/api/team.accessLogs", get(access_logs))
         .method_not_allowed_fallback(async || Answer::refused(405, Some("method_not_allowed")).whole())
         .fallback(async || Answer::html(404).whole())
         .layer(axum::middleware::map_response_with_state(Arc::clone(&state), dated))
@@ -95,6 +104,21 @@ async fn logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -
     }
 }
 
+async fn integration_logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let rows = &state.integration;
+    let page = |parameters: &[_], number, trouble: Option<&Trouble>| {
+        rows.page(parameters, number, state.clock.now(), trouble)
+    };
+    state.integration_logs.serve(&state, &uri, &headers, page).await
+}
+
+async fn access_logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let page = |parameters: &[_], _, trouble: Option<&Trouble>| {
+        state.access.page(parameters, state.clock.now(), trouble)
+    };
+    state.access_logs.serve(&state, &uri, &headers, page).await
+}
+
 async fn actions() -> Response<Body> {
     let mut groups = std::collections::BTreeMap::<_, Vec<_>>::new();
     for (group, name) in generate::actions() {
@@ -132,6 +156,16 @@ impl State {
             }
         }
         let limiter = plan.rate_limit.map(limiter);
+        let integration = std::mem::take(&mut plan.integration);
+        if let Some(line) = (1..).zip(&integration.given).find(|(_, row)| !is_row(row)).map(|(line, _)| line)
+        {
+            return Err(NotAnObject { line });
+        }
+        let integration_logs = Method::new(integration.faults.clone(), integration.rate_limit);
+        let integration = Rows::new(integration, plan.seed, start);
+        let access = std::mem::take(&mut plan.access);
+        let access_logs = Method::new(access.faults.clone(), access.rate_limit);
+        let access = Logins::new(access, plan.seed, start);
         Ok(Self {
             plan,
             clock,
@@ -140,6 +174,10 @@ impl State {
             tally: watch::Sender::default(),
             stop: CancellationToken::new(),
             webhooks: Webhooks::default(),
+            integration,
+            integration_logs,
+            access,
+            access_logs,
             requests: AtomicU64::new(0),
             limiter,
         })
@@ -258,7 +296,7 @@ impl State {
     }
 }
 
-fn limiter(of: RateLimit) -> DefaultDirectRateLimiter {
+pub(super) fn limiter(of: RateLimit) -> DefaultDirectRateLimiter {
     let at_least_one = |number: u32| std::num::NonZeroU32::MIN.saturating_add(number.saturating_sub(1));
     let quota = Quota::per_minute(at_least_one(of.per_minute)).allow_burst(at_least_one(of.burst));
     DefaultDirectRateLimiter::direct(quota)

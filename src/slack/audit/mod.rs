@@ -25,8 +25,8 @@ mod walk;
 mod window;
 
 pub use actions::ActionList;
-pub use bookmark::{BadBookmark, read_up_to};
+pub(super) use bookmark::read_up_to;
 pub use poller::Poller;
-pub use settings::{Only, Settings, Start};
+pub use settings::{Only, Settings};
 pub use walk::Counts;
 pub use window::Window;
