@@ -8,6 +8,7 @@
 
 mod destination;
 mod login;
+mod notify;
 mod organization;
 mod rate;
 mod reach;
@@ -30,6 +31,7 @@ use reader::{Reader, Section};
 
 pub use destination::Destination;
 pub use login::Login;
+pub use notify::Notify;
 pub use organization::Organization;
 pub use reach::Reach;
 pub use secret::{CommandError, CommandLine, SecretError, SecretFrom};
@@ -49,6 +51,8 @@ pub struct Config {
     pub sources: BTreeMap<String, Source>,
     /// Where it goes, by name.
     pub destinations: BTreeMap<String, Destination>,
+    /// What is told in Slack channels, by name.
+    pub notices: BTreeMap<String, Notify>,
     /// Folders of mapping files that lie over the shipped ones, by name.
     pub mappings: BTreeMap<String, Mapping>,
     /// Where the forwarder shows how it is.
@@ -177,9 +181,15 @@ fn read(top: &Section<'_, '_>) -> Config {
     let telemetry = top
         .section("telemetry")
         .map_or_else(Telemetry::default, |given| telemetry::read(&given, &mut remarks));
-    if top.skip("notify") {
-        remarks.push("[notify] is not acted on: this version has no notices into Slack yet".to_owned());
-    }
+    let notices = top
+        .sections("notify")
+        .into_iter()
+        .filter_map(|(name, section)| {
+            let names = destination::Names { sources: &sources, mappings: &mappings };
+            let notify = notify::read(&section, &names, &reach);
+            Some((checked_name(top, &name)?, notify?))
+        })
+        .collect();
     for (table, none, example) in [
         ("sources", no_sources, "[sources.acme-audit]"),
         ("destinations", no_destinations, "[destinations.siem]"),
@@ -190,7 +200,17 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
-    Config { state, logins, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
+    Config {
+        state,
+        logins,
+        sources,
+        destinations,
+        notices,
+        mappings,
+        telemetry,
+        remarks,
+        text: Arc::default(),
+    }
 }
 
 fn read_version(top: &Section<'_, '_>) {

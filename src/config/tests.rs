@@ -79,11 +79,31 @@ fn names_must_be_defined_in_the_file() {
 fn what_this_version_does_not_do_is_refused_by_name() {
     let found = problems(&(SMALLEST.to_owned() + "[state]\nnats = \"nats://h\"\n"));
     assert!(found.iter().any(|(code, text)| *code == "not-yet" && text.contains("NATS")), "{found:?}");
+    let config = Config::parse("f", &(SMALLEST.to_owned() + "[telemetry]\nheartbeat = \"5m\"\n")).unwrap();
+    let [heartbeat] = config.remarks.as_slice() else { panic!("{:?}", config.remarks) };
+    assert!(heartbeat.contains("`heartbeat`"), "{heartbeat}");
+}
+
+#[test]
+fn a_notice_says_where_its_webhook_is_and_what_is_told() {
+    let notice = "[notify.security]\nwebhook = { env = \"W\" }\nwhen = { severity = { at_least = 8 },\n  log = \"audit\" }\n";
     let config =
-        Config::parse("f", &(SMALLEST.to_owned() + "[notify.security]\n[telemetry]\nheartbeat = \"5m\"\n"))
-            .unwrap();
-    let [heartbeat, notify] = config.remarks.as_slice() else { panic!("{:?}", config.remarks) };
-    assert!(heartbeat.contains("`heartbeat`") && notify.contains("[notify]"), "{:?}", config.remarks);
+        Config::parse("f", &format!("{SMALLEST}{notice}sources = [\"acme\"]\nwindow = \"30s\"\n")).unwrap();
+    let notice = &config.notices["security"];
+    assert_eq!(notice.webhook, SecretFrom::Env("W".to_owned()));
+    assert_eq!(notice.when_text, "{ severity = { at_least = 8 }, log = \"audit\" }");
+    assert_eq!(
+        (notice.window, notice.sources.as_deref()),
+        (Duration::from_secs(30), Some(&["acme".to_owned()][..]))
+    );
+}
+
+#[test]
+fn a_secret_that_stands_in_the_file_is_not_shown() {
+    let notice = "[notify.security]\nwebhook = \"https://hooks.slack.com/services/T0/B0/hush\"\nwhen = {}\n";
+    let problems = Config::parse("f", &(SMALLEST.to_owned() + notice)).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert!(!problems[0].render(false).contains("hush"), "{}", problems[0].render(false));
 }
 
 #[test]

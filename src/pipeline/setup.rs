@@ -9,12 +9,17 @@ use secrecy::ExposeSecret;
 
 use super::convert::Converter;
 use super::shared::{Shared, Sharing};
-use crate::config::{Config, Destination, Login, SecretError, SecretFrom, Source, Tls, TokenFrom, Transport};
+use crate::config::{
+    Config, Destination, Login, Notify, SecretError, SecretFrom, Source, Tls, TokenFrom, Transport,
+};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, TlsError};
 use crate::problem::Problem;
 use crate::slack::oauth::{App, Rotation};
-use crate::slack::{self, Account, CannotPoll, Clock, Fetch, Poller, Token, Unfetched};
+use crate::slack::{
+    self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Fetch, Poller, Token, Unfetched, Webhook,
+    WebhookAddress,
+};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 use crate::telemetry::chain;
@@ -47,12 +52,36 @@ pub enum SetupError {
         source: CannotPoll,
     },
     /// The password for a proxy cannot be had.
-    #[error("the proxy password of source {source_name} cannot be had")]
+    #[error("the proxy password of {whose} cannot be had")]
     ProxyPassword {
-        /// The first source that goes through the proxy.
-        source_name: String,
+        /// The first source or notice that goes through the proxy: `source acme`.
+        whose: String,
         /// Where it was looked for, and why it is not there.
         source: SecretError,
+    },
+    /// The HTTP client cannot be set up.
+    #[error("{whose} cannot reach Slack")]
+    Client {
+        /// The first source or notice that goes that way: `source acme`.
+        whose: String,
+        /// Why not.
+        source: BadSettings,
+    },
+    /// The address of a notice's webhook cannot be had.
+    #[error("the webhook of notice {notice} cannot be had")]
+    Webhook {
+        /// The notice.
+        notice: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// What a notice's secret holds is no address of a webhook.
+    #[error("the webhook of notice {notice} cannot be used")]
+    WebhookAddress {
+        /// The notice.
+        notice: String,
+        /// Why not; it does not say what was there.
+        source: BadWebhook,
     },
     /// Roots, certificate or key cannot be used.
     #[error("TLS for {whose} cannot be set up")]
@@ -105,8 +134,13 @@ impl SetupError {
             Self::Token { source, .. }
             | Self::ProxyPassword { source, .. }
             | Self::ClientSecret { source, .. }
+            | Self::Webhook { source, .. }
             | Self::PseudonymKey { source, .. } => Some(source.help()),
-            Self::Source { .. } | Self::Mapping(_) => None,
+            Self::Source { .. } | Self::Client { .. } | Self::Mapping(_) => None,
+            Self::WebhookAddress { .. } => Some(
+                "copy the whole Webhook URL from the app's settings under Incoming Webhooks, alone, into the place of the secret"
+                    .to_owned(),
+            ),
             Self::NoPseudonymKey { .. } => Some(
                 "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
             ),
@@ -243,7 +277,7 @@ fn account_sharing(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Re
     Ok(Account {
         base_url: source.base_url.clone(),
         token: token(name, &source.token, sharing)?,
-        client: sharing.client(name, &source.reach, &source.base_url)?,
+        client: sharing.client(&format!("source {name}"), &source.reach, source.base_url.is_loopback())?,
         budget: sharing.budget(source),
         clock: Clock::system(),
     })
@@ -295,7 +329,11 @@ fn app_sharing(login: &Login, sharing: &mut Sharing<'_>) -> Result<App, SetupErr
         client_id: login.client_id.clone(),
         client_secret: fetch(&login.client_secret),
         base_url: login.base_url.clone(),
-        client: sharing.client(&login.name, &login.reach, &login.base_url)?,
+        client: sharing.client(
+            &format!("login {}", login.name),
+            &login.reach,
+            login.base_url.is_loopback(),
+        )?,
         clock: Clock::system(),
     })
 }
@@ -306,6 +344,27 @@ fn fetch(from: &SecretFrom) -> Fetch {
     Fetch::new(is_cheap, move || {
         from.fetch().map_err(|error| Unfetched { what: chain(&error), help: error.help() })
     })
+}
+
+/// The way to the webhook of a notice, its secret fetched.
+///
+/// # Errors
+/// Its address cannot be had, or cannot be used.
+pub fn webhook(name: &str, notify: &Notify) -> Result<Webhook, SetupError> {
+    shared_webhook(name, notify, &mut Sharing::after(&Shared::default()))
+}
+
+pub(super) fn shared_webhook(
+    name: &str,
+    notify: &Notify,
+    sharing: &mut Sharing<'_>,
+) -> Result<Webhook, SetupError> {
+    let secret =
+        notify.webhook.fetch().map_err(|source| SetupError::Webhook { notice: name.to_owned(), source })?;
+    let address = WebhookAddress::new(&secret)
+        .map_err(|source| SetupError::WebhookAddress { notice: name.to_owned(), source })?;
+    let client = sharing.client(&format!("notice {name}"), &notify.reach, address.is_loopback())?;
+    Ok(Webhook::new(address, client))
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.

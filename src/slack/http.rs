@@ -22,7 +22,7 @@ use crate::event::UnixTime;
 pub(super) const MOST: usize = 64 << 20;
 
 /// The most bytes of a body that only explains a refusal.
-const MOST_OF_A_REFUSAL: usize = 64 << 10;
+pub(super) const MOST_OF_A_REFUSAL: usize = 64 << 10;
 
 /// The shortest and the longest time that Slack can make us wait.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
@@ -151,7 +151,7 @@ pub(super) async fn read(response: Response) -> Result<Received, SlackError> {
 }
 
 /// The whole body in one buffer, by chunk, so that a small one that unpacks to gigabytes is noticed.
-async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> {
+pub(super) async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut body = BytesMut::with_capacity(announced.min(1 << 20));
     while let Some(chunk) = response.chunk().await.map_err(SlackError::of_transport)? {
@@ -164,7 +164,7 @@ async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> 
 }
 
 /// `Retry-After` in seconds, within bounds: a nonsense value must neither hurry nor silence us.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     let (least, most) = RETRY_AFTER_BOUNDS;
     Some(Duration::from_secs(seconds).clamp(least, most))

@@ -7,6 +7,8 @@
 //!  Step::{Page, Recall, CaughtUp, Failed}
 //! ```
 //!
+//! The other way goes `webhook`: one message into a channel.
+//!
 //! **Invariant:** no entry is stored here, and nothing logged or printed; a [`Step`] says what happened.
 //! [`oauth`] alone writes a file: the pair of a login, which Slack gives but once.
 
@@ -31,6 +33,7 @@ mod settings;
 mod step;
 mod token;
 mod web;
+mod webhook;
 
 pub use audit::ActionList;
 pub use bookmark::BadBookmark;
@@ -45,3 +48,4 @@ pub use refusal::{Code, Refusal, Refused, Said};
 pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl, Start};
 pub use step::{CaughtUp, Failed, Memo, Page, Pass, Probed, Progress, RowKey, Step};
 pub use token::{Fetch, Token, Unfetched};
+pub use webhook::{BadWebhook, Rejected, Rejection, Verdict, Webhook, WebhookAddress, WebhookError};

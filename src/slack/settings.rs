@@ -158,7 +158,7 @@ pub enum BadSettings {
     Client(#[source] reqwest::Error),
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let address: Result<IpAddr, _> = host.trim_start_matches('[').trim_end_matches(']').parse();
     address.map_or(host == "localhost", |address| address.is_loopback())

@@ -53,6 +53,8 @@ mod message_size;
 #[cfg(test)]
 mod misbehaving;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod problems;
 #[cfg(test)]
 mod proxy;

@@ -31,6 +31,7 @@ mod plan;
 mod request;
 mod serve;
 mod web;
+mod webhook;
 
 use std::io;
 use std::net::SocketAddr;
@@ -50,6 +51,7 @@ pub use integration::{IntegrationLog, Order, integration_row};
 pub use late::{Late, Pick, Until};
 pub use plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit, TOKEN};
 pub use request::{Request, Tally};
+pub use webhook::{Posted, WebhookAnswer, Webhooks};
 
 use serve::State;
 
@@ -89,6 +91,16 @@ impl Slack {
     /// The token that is let in.
     pub fn token(&self) -> &str {
         &self.state.plan.token
+    }
+
+    /// The address of an incoming webhook, such as `B1`; each has a channel of its own.
+    pub fn webhook_url(&self, webhook: &str) -> String {
+        format!("http://{}{}", self.address, Webhooks::path(webhook))
+    }
+
+    /// The incoming webhooks: what came to them, and how they answer.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.state.webhooks
     }
 
     /// Takes in one more entry, which can be read at once if its time has come: one whose

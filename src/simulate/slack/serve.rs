@@ -30,6 +30,7 @@ use super::page::{Page, Window};
 use super::plan::{End, NotAnObject, Plan, RateLimit};
 use super::request::{self, Query, Request, Tally};
 use super::web::Method;
+use super::webhook::{self, Webhooks};
 
 /// All that the routes share.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ pub(super) struct State {
     pub(super) journal: Mutex<VecDeque<Request>>,
     pub(super) tally: watch::Sender<Tally>,
     pub(super) stop: CancellationToken,
+    pub(super) webhooks: Webhooks,
     pub(super) integration: Rows,
     pub(super) integration_logs: Method,
     pub(super) access: Logins,
@@ -61,6 +63,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/audit/v1/logs", get(logs))
         .route("/audit/v1/actions", get(actions))
         .route("/audit/v1/schemas", get(schemas))
+        .merge(webhook::router())
         .route("/api/team.integrationLogs", get(integration_logs))
         .route("/api/team.accessLogs", get(access_logs))
         .merge(oauth::router())
@@ -180,6 +183,7 @@ impl State {
             journal: Mutex::default(),
             tally: watch::Sender::default(),
             stop: CancellationToken::new(),
+            webhooks: Webhooks::default(),
             integration,
             integration_logs,
             access,
