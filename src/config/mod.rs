@@ -15,6 +15,7 @@ mod secret;
 mod source;
 mod telemetry;
 mod tls;
+mod trace;
 mod transport;
 mod units;
 
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::problem::Problem;
+use crate::slack::TraceSettings;
 use crate::store::SourceId;
 use reader::{Reader, Section};
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub mappings: BTreeMap<String, Mapping>,
     /// Where the forwarder shows how it is.
     pub telemetry: Telemetry,
+    /// Where requests to Slack are traced; `None`: nowhere.
+    pub trace: Option<TraceSettings>,
     /// What is to be known of these settings, in words: those that this version does not act on yet,
     /// and those that open something.
     pub remarks: Vec<String>,
@@ -164,6 +168,7 @@ fn read(top: &Section<'_, '_>) -> Config {
     let telemetry = top
         .section("telemetry")
         .map_or_else(Telemetry::default, |given| telemetry::read(&given, &mut remarks));
+    let trace = top.section("trace").and_then(|section| trace::read(&section, &mut remarks));
     if top.skip("notify") {
         remarks.push("[notify] is not acted on: this version has no notices into Slack yet".to_owned());
     }
@@ -177,7 +182,7 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
-    Config { state, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
+    Config { state, sources, destinations, mappings, telemetry, trace, remarks, text: Arc::default() }
 }
 
 fn read_version(top: &Section<'_, '_>) {

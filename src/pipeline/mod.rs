@@ -215,6 +215,7 @@ impl App {
         for ready in ready_destinations {
             destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
+        shared.take_effect();
         let (config, ready) = (config.clone(), (ready, shared));
         Ok(Self { store, sources, destinations, mappings, config, ready, follows: None, voice, recorder })
     }

@@ -2,7 +2,7 @@
 //!
 //! `run` needs all of them, `check` looks at each by itself; both do it here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
@@ -43,6 +43,14 @@ pub enum SetupError {
         source_name: String,
         /// Where it was looked for, and why it is not there.
         source: SecretError,
+    },
+    /// Requests to Slack cannot be traced.
+    #[error("the trace cannot be written to {}", dir.display())]
+    Trace {
+        /// The folder.
+        dir: PathBuf,
+        /// Why not.
+        source: std::io::Error,
     },
     /// Roots, certificate or key cannot be used.
     #[error("TLS for {whose} cannot be set up")]
@@ -96,6 +104,9 @@ impl SetupError {
             | Self::ProxyPassword { source, .. }
             | Self::PseudonymKey { source, .. } => Some(source.help()),
             Self::Source { .. } | Self::Mapping(_) => None,
+            Self::Trace { .. } => {
+                Some("check `dir` in [trace], and that the service's user may write there".to_owned())
+            }
             Self::NoPseudonymKey { .. } => Some(
                 "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
             ),

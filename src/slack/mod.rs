@@ -3,6 +3,7 @@
 //! ```text
 //!  poller ──▶ audit ──┬─▶ reply ─▶ http ──▶ Slack      http    budget, token, bounded bodies, clocks
 //!             …    ───┴─▶ web ──────┘                  web     methods of the Web API
+//!                                                      client  connections, proxies, the trace
 //!    ▼                                                 reply   a list in an answer, or what it refuses
 //!  Step::{Page, CaughtUp, Failed}
 //! ```
@@ -23,6 +24,7 @@ mod rhythm;
 mod settings;
 mod step;
 mod token;
+mod trace;
 #[expect(dead_code, reason = "the other logs come next")]
 mod web;
 
@@ -37,3 +39,4 @@ pub use refusal::{Code, Refusal, Refused, Said};
 pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
 pub use step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
 pub use token::Token;
+pub use trace::{Trace, TraceFiles, TraceSettings};

@@ -108,3 +108,5 @@ mod syslog_sink;
 mod tidy;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod trace;
