@@ -8,7 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use slackcef::config::Config;
 use slackcef::simulate::slack::{Fault, Pages, Plan, RateLimit, Request, Slack, TOKEN, Trouble, When};
+use slackcef::slack::Proxy;
 use tempfile::TempDir;
 
 use crate::support::daemon::{PATIENCE, tick};
@@ -210,4 +212,21 @@ async fn a_source_that_fails_delays_no_other() {
     }
     running.ask_to_end();
     assert!(running.end().await.success());
+}
+
+#[test]
+fn the_readmes_examples_are_read() {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("## Reaching Slack").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let blocks: Vec<_> =
+        section.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 3);
+    let text = format!("version = 1\n{}\n[destinations.out]\nstdout = {{}}\n", blocks.concat());
+    let config = Config::parse("README.md", &text).unwrap();
+    let sources = &config.sources;
+    assert_eq!(sources["acme-audit"].organization, sources["acme-security"].organization);
+    assert_eq!(sources["acme-security"].requests_per_minute.get(), 40);
+    assert_eq!(sources["acme-gov"].reach.proxy, Proxy::Off);
+    assert!(config.trace.is_some());
 }
