@@ -17,6 +17,7 @@ mod secret;
 mod source;
 mod telemetry;
 mod tls;
+mod trace;
 mod transport;
 mod units;
 
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::problem::Problem;
+use crate::slack::TraceSettings;
 use crate::store::SourceId;
 use reader::{Reader, Section};
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub mappings: BTreeMap<String, Mapping>,
     /// Where the forwarder shows how it is.
     pub telemetry: Telemetry,
+    /// Where requests to Slack are traced; `None`: nowhere.
+    pub trace: Option<TraceSettings>,
     /// What is to be known of these settings, in words: those that this version does not act on yet,
     /// and those that open something.
     pub remarks: Vec<String>,
@@ -190,6 +194,7 @@ fn read(top: &Section<'_, '_>) -> Config {
             Some((checked_name(top, &name)?, notify?))
         })
         .collect();
+    let trace = top.section("trace").and_then(|section| trace::read(&section, &mut remarks));
     for (table, none, example) in [
         ("sources", no_sources, "[sources.acme-audit]"),
         ("destinations", no_destinations, "[destinations.siem]"),
@@ -208,6 +213,7 @@ fn read(top: &Section<'_, '_>) -> Config {
         notices,
         mappings,
         telemetry,
+        trace,
         remarks,
         text: Arc::default(),
     }

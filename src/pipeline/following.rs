@@ -64,6 +64,8 @@ struct Refusal {
 struct Taken {
     changes: Changes,
     abandoned: Vec<Abandoned>,
+    /// Requests are traced elsewhere than before, or no more.
+    trace: bool,
 }
 
 /// What was refused for a reason outside the file may be right after a while.
@@ -98,6 +100,9 @@ impl Following {
 
     /// Reads the file and does what is to be done.
     pub(super) async fn look(&mut self, asked: bool, mappings: &mut Mappings, voice: &Voice) {
+        if let Some((dir, fault)) = self.shared.trace_fault() {
+            warn!(dir = %dir.display(), "the trace cannot be written any more and has ended: {fault}");
+        }
         let sight = tokio::fs::read_to_string(&self.file)
             .await
             .map_err(|error| format!("cannot read the configuration {}: {error}", self.file.display()));
@@ -156,9 +161,10 @@ impl Following {
         }
         self.shared = prepared.shared.clone();
         self.shared.take_effect();
+        let trace = self.in_force.trace != config.trace;
         if changes.is_empty() {
             self.in_force = config;
-            return Ok(Some(Taken { changes, abandoned: Vec::new() }));
+            return Ok(Some(Taken { changes, abandoned: Vec::new(), trace }));
         }
         if !changes.sources.added.is_empty() {
             setup::tell_of_renamed(&config, &self.store.sources().await.map_err(SetupError::Store)?);
@@ -175,7 +181,7 @@ impl Following {
         }
         let Ok(abandoned) = answer.await else { return Ok(None) };
         self.in_force = config;
-        Ok(Some(Taken { changes, abandoned }))
+        Ok(Some(Taken { changes, abandoned, trace }))
     }
 
     /// What is other than what is in force; a source with another token or another way to Slack too, and
@@ -214,10 +220,19 @@ impl Following {
         for table in &waiting {
             warn!(%file, "[{table}] has changed since the start: it is in force as it was until a restart");
         }
+        match &self.in_force.trace {
+            Some(trace) if taken.trace => {
+                info!(%file, dir = %trace.dir.display(), "requests to Slack are traced from now on");
+            }
+            None if taken.trace => info!(%file, "requests to Slack are traced no more"),
+            _ => {}
+        }
         let was_refused = self.refused.take().is_some();
         let waits_for_other = std::mem::replace(&mut self.waiting, waiting.clone()) != waiting;
         if taken.changes.is_empty() && !waits_for_other && !was_refused {
-            info!(%file, "nothing in the configuration has changed");
+            if !taken.trace {
+                info!(%file, "nothing in the configuration has changed");
+            }
             return;
         }
         let event = OwnEvent::configuration_reloaded(&self.file, &taken.changes, &waiting, &taken.abandoned);

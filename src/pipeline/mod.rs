@@ -237,6 +237,7 @@ impl App {
         for ready in ready_destinations {
             destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
+        shared.take_effect();
         let webhooks = following::webhooks(&ready_notices);
         let mut notices = Vec::new();
         for ready in ready_notices {

@@ -90,6 +90,7 @@ impl Prepared {
             destinations.push(ReadyDestination { name, settings, plans, sink, framing });
         }
         let mut sharing = Sharing::after(shared);
+        sharing.trace(config.trace.as_ref())?;
         let ready = |(name, source): (&String, &config::Source)| {
             let polling = setup::polling(name, source, &mut sharing)?;
             Ok(ReadySource { id: SourceId::new(name.as_str()), polling, poll_every: source.poll_every })

@@ -2,7 +2,7 @@
 //!
 //! `run` needs all of them, `check` looks at each by itself; both do it here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
@@ -83,6 +83,14 @@ pub enum SetupError {
         /// Why not; it does not say what was there.
         source: BadWebhook,
     },
+    /// Requests to Slack cannot be traced.
+    #[error("the trace cannot be written to {}", dir.display())]
+    Trace {
+        /// The folder.
+        dir: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Roots, certificate or key cannot be used.
     #[error("TLS for {whose} cannot be set up")]
     Tls {
@@ -141,6 +149,9 @@ impl SetupError {
                 "copy the whole Webhook URL from the app's settings under Incoming Webhooks, alone, into the place of the secret"
                     .to_owned(),
             ),
+            Self::Trace { .. } => {
+                Some("check `dir` in [trace], and that the service's user may write there".to_owned())
+            }
             Self::NoPseudonymKey { .. } => Some(
                 "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
             ),

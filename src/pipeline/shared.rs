@@ -1,9 +1,11 @@
-//! What sources and notices share: each organization's budgets of requests, and the HTTP clients.
+//! What sources and notices share: each organization's budgets of requests, the HTTP clients, and the trace.
 //!
-//! Both outlive a reload: Slack goes on counting where it was, and connections stay.
+//! They outlive a reload: Slack goes on counting where it was, and connections stay.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -12,7 +14,7 @@ use super::setup::SetupError;
 use crate::config::{Organization, Reach, Source};
 use crate::event::Log;
 use crate::net::{Roots, http_tls};
-use crate::slack::{Budget, HttpClient, Proxy};
+use crate::slack::{Budget, HttpClient, Proxy, Trace, TraceFiles, TraceSettings};
 
 /// What the sources of one configuration share.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +22,10 @@ pub(super) struct Shared {
     /// By what Slack counts together, each with what is granted once this is in force.
     budgets: BTreeMap<(Organization, Log), (NonZeroU32, Arc<Budget>)>,
     clients: Vec<(Way, HttpClient)>,
+    /// One for all configurations.
+    trace: Trace,
+    /// Where it goes once this is in force.
+    files: Option<TraceFiles>,
 }
 
 /// All that tells one client from another.
@@ -31,11 +37,18 @@ struct Way {
 }
 
 impl Shared {
-    /// Has those who share a budget make as many requests from now on as this configuration says.
+    /// Has those who share a budget make as many requests from now on as this configuration says, and
+    /// the trace go where it says.
     pub(super) fn take_effect(&self) {
         for (requests, budget) in self.budgets.values() {
             budget.grant(*requests);
         }
+        self.trace.switch(self.files.clone());
+    }
+
+    /// Why the trace has ended by itself, and where it was; told once.
+    pub(super) fn trace_fault(&self) -> Option<(&Path, io::Error)> {
+        Some((&self.files.as_ref()?.settings().dir, self.trace.fault()?))
     }
 }
 
@@ -48,7 +61,20 @@ pub(super) struct Sharing<'a> {
 
 impl<'a> Sharing<'a> {
     pub(super) fn after(before: &'a Shared) -> Self {
-        Self { before, now: Shared::default() }
+        Self { before, now: Shared { trace: before.trace.clone(), ..Shared::default() } }
+    }
+
+    /// Opens the files of the trace, where they are not open already.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub(super) fn trace(&mut self, settings: Option<&TraceSettings>) -> Result<(), SetupError> {
+        let Some(settings) = settings else { return Ok(()) };
+        let open = self.before.files.clone().filter(|files| files.settings() == settings);
+        let open = open.map_or_else(|| TraceFiles::open(settings), Ok);
+        let told = |source| SetupError::Trace { dir: settings.dir.clone(), source };
+        self.now.files = Some(open.map_err(told)?);
+        Ok(())
     }
 
     pub(super) fn done(self) -> Shared {
@@ -79,7 +105,7 @@ impl<'a> Sharing<'a> {
     ) -> Result<HttpClient, SetupError> {
         let goes = |way: &Way| way.reach == *reach && way.to_this_machine == to_this_machine;
         if let Some((_, client)) = self.now.clients.iter().find(|(way, _)| goes(way)) {
-            return Ok(client.clone());
+            return Ok(client.traced(&self.now.trace, whose));
         }
         let password = reach.proxy_password.as_ref().map(|from| {
             from.fetch().map_err(|source| SetupError::ProxyPassword { whose: whose.to_owned(), source })
@@ -91,8 +117,9 @@ impl<'a> Sharing<'a> {
             Some((_, client)) => client.clone(),
             None => way.client(whose)?,
         };
-        self.now.clients.push((way, client.clone()));
-        Ok(client)
+        let traced = client.traced(&self.now.trace, whose);
+        self.now.clients.push((way, client));
+        Ok(traced)
     }
 }
 

@@ -4,7 +4,7 @@
 //!  poller ─▶ audit ─────────────┬─▶ reply ─▶ http ──▶ Slack   http    budget, token, bodies, clocks
 //!    │       access, integration ─┴─▶ web ─────┘              web     methods of the Web API
 //!    ▼                                                        reply   a list, or what is refused
-//!  Step::{Page, Recall, CaughtUp, Failed}
+//!  Step::{Page, Recall, CaughtUp, Failed}                     client  connections, proxies, the trace
 //! ```
 //!
 //! The other way goes `webhook`: one message into a channel.
@@ -32,6 +32,7 @@ mod rhythm;
 mod settings;
 mod step;
 mod token;
+mod trace;
 mod web;
 mod webhook;
 
@@ -48,4 +49,5 @@ pub use refusal::{Code, Refusal, Refused, Said};
 pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl, Start};
 pub use step::{CaughtUp, Failed, Memo, Page, Pass, Probed, Progress, RowKey, Step};
 pub use token::{Fetch, Token, Unfetched};
+pub use trace::{Trace, TraceFiles, TraceSettings};
 pub use webhook::{BadWebhook, Rejected, Rejection, Verdict, Webhook, WebhookAddress, WebhookError};

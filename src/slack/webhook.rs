@@ -113,7 +113,7 @@ impl Webhook {
     pub async fn post(&self, message: String) -> Result<(), WebhookError> {
         let request = self
             .client
-            .inner()
+            .untraced()
             .post(self.address.0.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .timeout(WITHIN)

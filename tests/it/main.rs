@@ -27,6 +27,8 @@ mod golden;
 #[cfg(test)]
 mod http_proxy;
 #[cfg(test)]
+mod many_sources;
+#[cfg(test)]
 mod map_last;
 #[cfg(test)]
 mod mapping_conditions;
@@ -110,3 +112,5 @@ mod syslog_sink;
 mod tidy;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod trace;

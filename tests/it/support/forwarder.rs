@@ -97,10 +97,14 @@ impl Forwarder {
 
     /// Starts a command, its standard error kept.
     pub(crate) fn begin(&self, command: &mut Command) -> Running {
-        let log = self.dir().join("log");
-        let to = File::options().create(true).append(true).open(&log).unwrap();
-        Running { child: command.stderr(to).spawn().unwrap(), log }
+        begin(command, &self.dir().join("log"))
     }
+}
+
+/// Starts a command, its standard error added to that file.
+pub(crate) fn begin(command: &mut Command, log: &Path) -> Running {
+    let to = File::options().create(true).append(true).open(log).unwrap();
+    Running { child: command.stderr(to).spawn().unwrap(), log: log.to_owned() }
 }
 
 impl Running {
