@@ -29,11 +29,7 @@ fn plans(example: Option<&str>) -> Plans {
 }
 
 fn samples() -> Vec<Entry> {
-    let entry = |(_, json): (_, &'static str)| {
-        let raw = Bytes::from_static(json.as_bytes());
-        Entry::from_raw(Log::Audit, raw, UnixTime::from_seconds(0), 0).unwrap()
-    };
-    let samples: Vec<_> = mapping::samples().map(entry).collect();
+    let samples: Vec<_> = mapping::samples().map(|sample| sample.entry().unwrap()).collect();
     assert!(samples.len() > 300);
     samples
 }
