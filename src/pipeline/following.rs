@@ -142,7 +142,7 @@ impl Following {
             self.hand_on_budget(ready, &config);
             if changes.sources.begins(ready.id.as_str()) {
                 // Tried before anything is given up for it.
-                ready.open(&self.store).await?;
+                ready.poller(&self.store).await?;
             }
         }
         for remark in config.remarks.iter().filter(|remark| !self.in_force.remarks.contains(remark)) {

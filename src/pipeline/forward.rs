@@ -720,7 +720,7 @@ mod tests {
                 Entry::from_raw(Log::Audit, raw.into(), UnixTime::from_seconds(0), 0).unwrap()
             })
             .collect();
-        let stored = Batch { source: SourceId::new("acme"), entries, bookmark: Bookmark::default() };
+        let stored = Batch::new(SourceId::new("acme"), entries, Bookmark::default());
         store.append(stored).await.unwrap();
         let reader = store.reader(ReaderName::new("siem"), None).await.unwrap();
         let editions = [edition("one"), edition("two")];

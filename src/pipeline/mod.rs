@@ -29,6 +29,8 @@ mod difference;
 mod expiry;
 mod following;
 mod forward;
+mod late;
+mod lateness;
 mod news;
 mod outage;
 mod own;
@@ -63,6 +65,7 @@ use tasks::{Change, Tasks};
 
 pub use convert::Converter;
 pub use forward::Forwarded;
+pub use lateness::{Found, Lateness};
 pub use poll::{Phase, Polled, Reading, Way};
 pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
 pub use standing::{LastFault, Link, Seen, Standing, State};
@@ -203,7 +206,7 @@ impl App {
         setup::tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
         let mut sources = Vec::new();
         for ready in &prepared.sources {
-            sources.push(ready.open(&store).await?);
+            sources.push(ready.open(&store, &voice).await?);
         }
         let names: Vec<_> = prepared.destinations.iter().map(|ready| ready.name.clone()).collect();
         store.retain_readers(&names).await.map_err(SetupError::Store)?;

@@ -24,7 +24,7 @@ use crate::mapping::Plans;
 use crate::net::expiry::Expiry;
 use crate::problem::Problem;
 use crate::slack::Clock;
-use crate::store::{Full, Lost, ReaderName, Repair};
+use crate::store::{Full, Lost, ReaderName, Repair, SourceId};
 use crate::telemetry::chain;
 
 /// Something that happened to the forwarder.
@@ -35,6 +35,16 @@ pub(super) struct OwnEvent {
     message: String,
     help: Option<String>,
     details: Map<String, Value>,
+}
+
+/// Entries that came late, since they were told of last.
+#[derive(Debug)]
+pub(super) struct LateEntries {
+    pub(super) count: u64,
+    /// How long after it happened the one that took longest was found.
+    pub(super) longest: Duration,
+    /// What to do about it.
+    pub(super) advice: Option<String>,
 }
 
 /// Its form as an entry.
@@ -290,6 +300,25 @@ impl OwnEvent {
             .with("limit", limit)
     }
 
+    /// Entries of a source came when their seconds had been read already.
+    pub(super) fn source_late(source: &SourceId, late: &LateEntries) -> Self {
+        let LateEntries { count, longest, advice } = late;
+        let (entries, which) =
+            if *count == 1 { ("entry", "it was") } else { ("entries", "the last of them was") };
+        let seconds = longest.as_secs();
+        let message = format!(
+            "{count} {entries} of the source {source} came late: {which} found {seconds} seconds after it happened; all are delivered"
+        );
+        let event = Self::new("source-late", message)
+            .with("source", source.as_str())
+            .with("count", *count)
+            .with("seconds", seconds);
+        match advice {
+            Some(advice) => event.help(advice),
+            None => event,
+        }
+    }
+
     /// A destination takes no events.
     pub(super) fn destination_down(name: &ReaderName, endpoint: Option<&String>, outage: &Outage) -> Self {
         let Outage { since, state, failures, fault, .. } = outage;
@@ -464,6 +493,8 @@ mod tests {
         let abandoned = [Abandoned { destination: ReaderName::new("old"), entries: 12 }];
         let plans = compile(&builtin()).unwrap();
         let actions = plans.actions(Log::Audit).len();
+        let advice = Some("raise `settle`".to_owned());
+        let late = LateEntries { count: 12, longest: Duration::from_secs(4_000), advice };
         let lost = Lost { batches: 3..=3, entries: 12, source: None, times: None };
         for (event, expected) in [
             (
@@ -501,6 +532,10 @@ mod tests {
             (
                 OwnEvent::store_full(Full::Limit, 10, 9),
                 r#"store-full|Store full|8|act=store-full cat=store dvchost=relay-1 cs5=see why a destination is behind, or raise `max_size` of [state] cs5Label=SlackcefHelp reason=limit msg=the store was full: nothing more was asked of Slack until a destination had taken some cs6={"details":{"bytes":10,"limit":9}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::source_late(&SourceId::new("acme-audit"), &late),
+                r#"source-late|Source had late entries|3|act=source-late cat=source dvchost=relay-1 cn2=12 cn2Label=SlackcefCount cs1=acme-audit cs1Label=SlackcefSource cs5=raise `settle` cs5Label=SlackcefHelp msg=12 entries of the source acme-audit came late: the last of them was found 4000 seconds after it happened; all are delivered cs6={"details":{"seconds":4000}} cs6Label=SlackcefDetails"#,
             ),
             (
                 OwnEvent::store_repaired(&Repair::Positions { readers: 2 }),

@@ -7,11 +7,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::late::Late;
+use super::lateness::Lateness;
 use super::standing::LastFault;
 use super::{Mode, RunError};
 use crate::event::{Entry, UnixTime};
-use crate::slack::{self, Class, Clock, Failed, Page, Pass, Poller, SlackError, Step};
-use crate::store::{Batch, Bookmark, SourceId, Store};
+use crate::slack::{self, Class, Clock, Failed, Page, Pass, Poller, RowKey, SlackError, Step};
+use crate::store::{Batch, Bookmark, Memo, MemoKey, SourceId, Store};
 use crate::telemetry::chain;
 
 /// A source, ready to be polled.
@@ -30,6 +32,8 @@ pub(super) struct Source {
     failures: u32,
     /// Some of the source's rows are not to be had, and that was said.
     said_out_of_reach: bool,
+    /// How late entries come, where seconds are read.
+    late: Option<Late>,
 }
 
 /// What was read from a source.
@@ -39,7 +43,7 @@ pub struct Polled {
     pub fresh: u64,
     /// Entries that were stored before, and not stored again.
     pub seen: u64,
-    /// Of the fresh ones those that only a second reading found.
+    /// Of the fresh ones those whose seconds had been read before without them.
     pub late: u64,
     /// Elements of Slack's lists that are no entries.
     pub not_entries: u64,
@@ -61,6 +65,10 @@ pub struct Reading {
     pub answered_at: Option<UnixTime>,
     /// When the newest entry read since the start happened.
     pub newest_entry: Option<UnixTime>,
+    /// How late entries come.
+    pub lateness: Option<Lateness>,
+    /// What follows from that for the source's settings.
+    pub advice: Option<String>,
     /// The last failure, also when it is over.
     pub fault: Option<LastFault>,
 }
@@ -100,8 +108,14 @@ const PATIENCE: u32 = 5;
 
 impl Source {
     /// A source that was read up to, and with, that second before.
-    pub(super) fn new(name: SourceId, poller: Poller, read_up_to: Option<UnixTime>) -> Self {
-        let (reading, _) = watch::channel(Reading { read_up_to, ..Reading::default() });
+    pub(super) fn new(
+        name: SourceId,
+        poller: Poller,
+        read_up_to: Option<UnixTime>,
+        late: Option<Late>,
+    ) -> Self {
+        let (lateness, advice) = late.as_ref().map(Late::shown).unwrap_or_default();
+        let (reading, _) = watch::channel(Reading { read_up_to, lateness, advice, ..Reading::default() });
         let polled = Polled::default();
         Self {
             name,
@@ -113,6 +127,7 @@ impl Source {
             failing: None,
             failures: 0,
             said_out_of_reach: false,
+            late,
         }
     }
 
@@ -144,11 +159,14 @@ impl Source {
                 match self.poller.next().await {
                     Step::Page(page) => self.store(&store, page).await?,
                     Step::Recall(keys) => {
-                        let page = self.poller.compare(vec![None; keys.len()]);
+                        self.recovered();
+                        self.answered();
+                        let page = self.compare(&store, &keys).await?;
                         self.store(&store, page).await?;
                     }
                     Step::CaughtUp(how) => {
                         self.caught_up(&how);
+                        self.forget(&store, how.forget_before).await?;
                         caught_up = true;
                     }
                     Step::Failed(Failed { error, retry_in, pass: _ }) => {
@@ -169,10 +187,33 @@ impl Source {
         }
     }
 
+    /// Has rows compared with what is remembered of them.
+    async fn compare(&mut self, store: &Store, keys: &[RowKey]) -> Result<Page, RunError> {
+        let keys = keys.iter().map(|key| MemoKey(key.0)).collect();
+        let memos = store.recall(&self.name, keys).await.map_err(RunError::Store)?;
+        Ok(self.poller.compare(memos.into_iter().map(|memo| memo.map(|memo| memo.value)).collect()))
+    }
+
+    /// Forgets rows that were not met since then.
+    async fn forget(&self, store: &Store, before: Option<UnixTime>) -> Result<(), RunError> {
+        let Some(before) = before else { return Ok(()) };
+        let rows = store.forget_memos(&self.name, before).await.map_err(RunError::Store)?;
+        if rows > 0 {
+            info!(source = %self.name, rows, last_met_before = %before, "forgot rows that have left Slack's list");
+        }
+        Ok(())
+    }
+
     async fn store(&mut self, store: &Store, page: Page) -> Result<(), RunError> {
-        let Page { entries, memos: _, bookmark, not_entries, progress } = page;
+        let Page { entries, memos, bookmark, not_entries, progress } = page;
         let newest = entries.iter().map(Entry::at).max();
-        let batch = Batch { source: self.name.clone(), entries, bookmark: Bookmark::new(bookmark) };
+        // A bookmark alone waits for no room, and shall not because of a memo.
+        let lateness = self.late.as_ref().and_then(Late::memo).filter(|_| !entries.is_empty());
+        let is_kept = lateness.is_some();
+        let memos = memos.into_iter().map(stored).chain(lateness).collect();
+        let late_before = progress.map(|progress| progress.read_before);
+        let plain = Batch::new(self.name.clone(), entries, Bookmark::new(bookmark));
+        let batch = Batch { memos, late_before, ..plain };
         let appended = store.append(batch).await.map_err(RunError::Store)?;
         let (fresh, seen) = (appended.fresh as u64, appended.seen as u64);
         self.polled.fresh += fresh;
@@ -181,17 +222,25 @@ impl Source {
         if not_entries > 0 {
             warn!(source = %self.name, count = not_entries, "Slack's list held elements that are no entries; they were passed over");
         }
+        if let (Some(progress), Some(late)) = (&progress, &mut self.late) {
+            self.polled.late += appended.late.len() as u64;
+            late.note(progress, &appended, is_kept);
+        }
         // The page that only notes where a source begins was not asked for.
-        if progress.is_none_or(|progress| progress.window.seconds() > 0) {
+        if progress.is_some_and(|progress| progress.window.seconds() > 0) {
             self.recovered();
             self.answered();
         }
-        if let Some(progress) = progress {
-            self.progressed(&progress, fresh);
-        }
         self.reading.send_modify(|reading| {
             reading.polled = self.polled;
+            if let Some(late) = &self.late {
+                (reading.lateness, reading.advice) = late.shown();
+            }
             reading.newest_entry = reading.newest_entry.max(newest);
+            if let Some(slack::Progress { pass: Pass::Front, start, next, goal, .. }) = progress {
+                reading.way = Some(Way { start, next, goal });
+                reading.read_up_to = reading.read_up_to.max(Some(next.plus(-1)));
+            }
         });
         if self.said.elapsed() >= SAY_EVERY && progress.is_none_or(|progress| progress.pass == Pass::Front) {
             self.said = Instant::now();
@@ -203,21 +252,6 @@ impl Source {
             }
         }
         Ok(())
-    }
-
-    fn progressed(&mut self, progress: &slack::Progress, fresh: u64) {
-        let slack::Progress { pass, window, start, next, goal, .. } = *progress;
-        match pass {
-            Pass::Front => self.reading.send_modify(|reading| {
-                reading.way = Some(Way { start, next, goal });
-                reading.read_up_to = reading.read_up_to.max(Some(next.plus(-1)));
-            }),
-            Pass::Verify if fresh > 0 => {
-                self.polled.late += fresh;
-                info!(source = %self.name, late = fresh, %window, "entries had come late; they are delivered now");
-            }
-            Pass::Verify => {}
-        }
     }
 
     fn caught_up(&mut self, caught_up: &slack::CaughtUp) {
@@ -298,6 +332,12 @@ impl Source {
         }
         self.failures = 0;
     }
+}
+
+/// What a poller wants remembered, as the store keeps it.
+fn stored(memo: slack::Memo) -> Memo {
+    let slack::Memo { key, value, at } = memo;
+    Memo { key: MemoKey(key.0), value, at }
 }
 
 /// Only a person can undo it.

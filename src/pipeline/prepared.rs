@@ -15,15 +15,18 @@ use tokio::sync::watch;
 use super::dead::DeadLetters;
 use super::difference::Difference;
 use super::forward::Outlet;
+use super::late::Late;
+use super::lateness::Rereading;
 use super::poll::Source;
 use super::reload::Folder;
 use super::setup::{self, SetupError};
 use super::status::Route;
 use super::voice::Voice;
 use crate::config::{self, Config};
+use crate::event::UnixTime;
 use crate::mapping::{MappingFile, Plans};
 use crate::net::{ClientTls, Rate};
-use crate::slack;
+use crate::slack::{self, Poller};
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
 
@@ -103,13 +106,27 @@ impl Prepared {
 
 impl ReadySource {
     /// The source at its bookmark.
-    pub(super) async fn open(&self, store: &Store) -> Result<Source, SetupError> {
+    pub(super) async fn open(&self, store: &Store, voice: &Voice) -> Result<Source, SetupError> {
+        let (poller, read_up_to) = self.poller(store).await?;
+        let late = match &self.polling {
+            slack::Settings::Audit(slack::audit::Settings { settle, verify_after, .. }) => {
+                let rereading = Rereading { settle: *settle, verify_after: *verify_after };
+                let late = Late::recall(store, &self.id, rereading, voice.clone()).await;
+                Some(late.map_err(SetupError::Store)?)
+            }
+            // A list has no seconds that could be read too early.
+            slack::Settings::Access(_) | slack::Settings::Integration(_) => None,
+        };
+        Ok(Source::new(self.id.clone(), poller, read_up_to, late))
+    }
+
+    /// Its poller at its bookmark, and the last second that was read.
+    pub(super) async fn poller(&self, store: &Store) -> Result<(Poller, Option<UnixTime>), SetupError> {
         let bookmark = store.bookmark(&self.id).await.map_err(SetupError::Store)?;
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
         let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
-        let read_up_to =
-            bookmark.and_then(|bookmark| slack::read_up_to(self.polling.log(), bookmark).ok().flatten());
-        Ok(Source::new(self.id.clone(), poller, read_up_to))
+        let read_up_to = bookmark.and_then(|bookmark| slack::read_up_to(self.polling.log(), bookmark).ok());
+        Ok((poller, read_up_to.flatten()))
     }
 }
 

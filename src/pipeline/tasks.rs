@@ -245,7 +245,7 @@ impl Tasks {
             self.forward(outlet, beside);
         }
         for ready in change.sources {
-            let source = ready.open(&self.store).await.map_err(unopened)?;
+            let source = ready.open(&self.store, &self.voice).await.map_err(unopened)?;
             self.poll(source);
         }
         self.show();

@@ -12,8 +12,9 @@ use crate::event::{Entry, UnixTime};
 pub enum Step {
     /// Entries, or the news that there are none, and the bookmark that goes with them.
     Page(Page),
-    /// Rows of a list, which tell nothing before they are compared with what is remembered of them:
-    /// [`super::Poller::compare`] wants a value, or `None`, for each of these keys, in their order.
+    /// A page of a list, whose rows tell nothing before they are compared with what is remembered of
+    /// them: [`super::Poller::compare`] wants a value, or `None`, for each of these keys, in their order.
+    /// Also of a page without rows.
     Recall(Vec<RowKey>),
     /// All that has settled is read; the next call waits for the next cycle.
     CaughtUp(CaughtUp),
@@ -64,6 +65,10 @@ pub struct Progress {
     pub start: UnixTime,
     /// The first second not yet read.
     pub next: UnixTime,
+    /// The first second that had not been read before this: what is new and older than that came late.
+    pub read_before: UnixTime,
+    /// When the window was first asked for, by the earlier of our clock and Slack's.
+    pub asked_at: UnixTime,
     /// The last second of the way that the poller is on.
     pub goal: UnixTime,
     /// Slack's clock less ours, in seconds, once Slack has shown it.

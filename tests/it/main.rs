@@ -89,6 +89,8 @@ mod store_full;
 #[cfg(test)]
 mod store_kill;
 #[cfg(test)]
+mod store_memos;
+#[cfg(test)]
 mod store_model;
 #[cfg(test)]
 mod store_refusal;

@@ -3,12 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use clap::Args;
 use serde_json::json;
 
 use crate::commands::{entries, setup_failure};
-use crate::event::{Entry, Log, UnixTime};
+use crate::event::Entry;
 use crate::mapping::{self, Change, Changed, Origin, Plans, cases, changes};
 use crate::pipeline;
 use crate::report::{self, Exit, Failure, Style};

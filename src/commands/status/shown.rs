@@ -9,7 +9,8 @@ use super::resting::Resting;
 use crate::commands::table::table;
 use crate::event::UnixTime;
 use crate::pipeline::{
-    DestinationStatus, LastFault, Link, Phase, Route, SourceStatus, State, Status, StoreStatus,
+    DestinationStatus, Found, LastFault, Lateness, Link, Phase, Route, SourceStatus, State, Status,
+    StoreStatus,
 };
 use crate::report::Style;
 use crate::store::{Backlog, Full};
@@ -150,9 +151,29 @@ fn source_details(source: &SourceStatus, now: UnixTime, style: Style) -> Vec<Str
     if let Some(way) = reading.way.filter(|_| reading.phase == Phase::CatchingUp) {
         lines.push(format!("read up to {}, of {} to {}", way.next, way.start, way.goal));
     }
+    lines.extend(reading.lateness.iter().flat_map(|lateness| lateness_lines(lateness)));
+    lines.extend(reading.advice.iter().map(|advice| format!("{}: {}", style.cyan("advice"), plain(advice))));
     let over = !matches!(reading.phase, Phase::Failing | Phase::Refused);
     lines.extend(fault_lines(reading.fault.as_ref(), over, now, style));
     lines
+}
+
+/// How late entries came, where any did.
+fn lateness_lines(lateness: &Lateness) -> Option<String> {
+    let Lateness { since, entries, longest_seconds, found } = lateness;
+    let long = |seconds: u64| span(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let within = |found: &Found| match found.within_seconds {
+        Some(end) => format!("{} within {}", found.count(), long(end)),
+        None => format!("{} later", found.count()),
+    };
+    let found = found.iter().map(within).collect::<Vec<_>>().join(", ");
+    (lateness.late() > 0).then(|| {
+        format!(
+            "late: {} of {entries} entries since {since}; found {found}; the longest took {}",
+            lateness.late(),
+            long(*longest_seconds)
+        )
+    })
 }
 
 fn destination_row(destination: &DestinationStatus, now: UnixTime) -> [String; 8] {
@@ -337,6 +358,16 @@ mod tests {
                     phase: Phase::Refused,
                     polled: Polled { fresh: 10, seen: 2, late: 1, not_entries: 0 },
                     answered_at: Some(before(250)),
+                    lateness: Some(Lateness {
+                        since: before(90_000),
+                        entries: 41_233,
+                        longest_seconds: 4_000,
+                        found: vec![
+                            Found { within_seconds: Some(120), by_overlap: 8, by_verification: 0 },
+                            Found { within_seconds: Some(10_800), by_overlap: 0, by_verification: 4 },
+                        ],
+                    }),
+                    advice: Some("raise `settle`".to_owned()),
                     fault: Some(fault("Slack \u{1b}[2Jsays \"no\"\nerror: forged")),
                     ..Reading::default()
                 },
@@ -380,6 +411,7 @@ mod tests {
             "slackcef 0.1.0, up for 1 d 1 h",
             "no acme    refused  4 min ago    61 s",
             "     last fault 3 min ago, 7 times in a row: Slack \\u{1b}[2Jsays \"no\"\\nerror: forged\n     help: start the receiver",
+            "     late: 12 of 41233 entries since 2026-08-24T16:49:14Z; found 8 within 2 min, 4 within 3 h 0 min; the longest took 1 h 6 min\n     advice: raise `settle`",
             "ok up           delivering  1 h 1 min",
             "     tls to siem-a:6514\n     held back by `events_per_second`\n     siem-a:6514 (TLS 1.2): each event is counted as delivered when the receiver's program has read it",
             ", plus 5 s\n     less than it could be: the receiver speaks TLS 1.2 only",

@@ -172,7 +172,17 @@ impl Poller {
     fn beginning(&self) -> Step {
         let window = Window { oldest: self.bookmark.start, latest: self.bookmark.start.plus(-1) };
         let goal = self.horizon();
-        let progress = self.progress(Pass::Front, window, true, goal);
+        let progress = Progress {
+            pass: Pass::Front,
+            window,
+            complete: true,
+            start: self.bookmark.start,
+            next: self.bookmark.next,
+            read_before: self.bookmark.next,
+            asked_at: self.now(),
+            goal,
+            slack_ahead: self.slack_ahead,
+        };
         Step::Page(Page { progress: Some(progress), ..self.nothing() })
     }
 
@@ -315,15 +325,16 @@ impl Poller {
     fn page(&mut self, pass: Pass, goal: UnixTime, part: Part) -> Step {
         let track = self.track(pass);
         track.patience.reset();
-        if part.complete {
-            self.pass_by(pass, part.window, part.asked_at);
+        let Part { entries, not_entries, window, complete, asked_at } = part;
+        let read_before = self.bookmark.next;
+        if complete {
+            self.pass_by(pass, window, asked_at);
         }
-        Step::Page(Page {
-            entries: part.entries,
-            not_entries: part.not_entries,
-            progress: Some(self.progress(pass, part.window, part.complete, goal)),
-            ..self.nothing()
-        })
+        let Bookmark { start, next, .. } = self.bookmark;
+        let slack_ahead = self.slack_ahead;
+        let progress =
+            Progress { pass, window, complete, start, next, read_before, asked_at, goal, slack_ahead };
+        Step::Page(Page { entries, not_entries, progress: Some(progress), ..self.nothing() })
     }
 
     /// Moves the marks over a window that is done.
@@ -358,11 +369,6 @@ impl Poller {
         }
         let retry_in = track.patience.wait_after(&error);
         Some(Step::Failed(Failed { error, retry_in, pass }))
-    }
-
-    fn progress(&self, pass: Pass, window: Window, complete: bool, goal: UnixTime) -> Progress {
-        let Bookmark { start, next, .. } = self.bookmark;
-        Progress { pass, window, complete, start, next, goal, slack_ahead: self.slack_ahead }
     }
 
     fn track(&mut self, pass: Pass) -> &mut Track {
