@@ -3,9 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use serde_json::Value;
-use slackcef::event::{Entry, Log, UnixTime};
+use slackcef::event::{Entry, Log};
 use slackcef::mapping::cases::{self, Verdict};
 use slackcef::mapping::{self, Outcome, Plans, PseudonymKey};
 use slackcef::problem::Problem;
@@ -29,7 +28,10 @@ fn plans(example: Option<&str>) -> Plans {
 }
 
 fn samples() -> Vec<Entry> {
-    let samples: Vec<_> = mapping::samples().map(|sample| sample.entry().unwrap()).collect();
+    let samples: Vec<_> = mapping::samples()
+        .filter(|sample| sample.log == Log::Audit)
+        .map(|sample| sample.entry().unwrap())
+        .collect();
     assert!(samples.len() > 300);
     samples
 }
