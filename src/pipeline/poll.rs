@@ -30,10 +30,10 @@ pub(super) struct Source {
     /// What was said of the last failure.
     failing: Option<String>,
     failures: u32,
-    /// Some of the source's rows are not to be had, and that was said.
-    said_out_of_reach: bool,
     /// How late entries come, where seconds are read.
     late: Option<Late>,
+    /// Some of the source's rows are not to be had, and that was said.
+    said_out_of_reach: bool,
 }
 
 /// What was read from a source.
@@ -126,8 +126,8 @@ impl Source {
             current: false,
             failing: None,
             failures: 0,
-            said_out_of_reach: false,
             late,
+            said_out_of_reach: false,
         }
     }
 

@@ -12,6 +12,7 @@
 //! **Invariant:** what a page holds follows from the plan, the clock and the count of requests.
 //! **Invariant:** it listens on loopback only: it is no Slack for strangers.
 
+mod access;
 mod answer;
 mod clock;
 mod cursor;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use access::{AccessLog, Classic};
 pub use clock::Clock;
 pub use fault::{Fault, Trouble, When};
 pub use file::{EventFiles, LoadError};
@@ -125,6 +127,36 @@ impl Slack {
         match tally.wait_for(|tally| wished(tally)).await {
             Ok(tally) => *tally,
             Err(_) => *self.state.integration_logs.tally.borrow(),
+        }
+    }
+
+    /// Every row of the access log by now, as its text, newest first.
+    pub fn access_rows(&self) -> Vec<String> {
+        self.state.access.texts()
+    }
+
+    /// Uses the combination in that place of the access log, from the top, so many times more.
+    pub fn use_access(&self, place: usize, times: u64) {
+        self.state.access.touch(place, times, self.now());
+    }
+
+    /// Puts a new combination on top of the access log.
+    pub fn push_access(&self) {
+        self.state.access.add(self.now());
+    }
+
+    /// The requests for the access log so far, oldest first: the last 10,000 of them.
+    pub fn access_requests(&self) -> Vec<Request> {
+        let journal = &self.state.access_logs.journal;
+        journal.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Waits until what was counted of the access log is as wished.
+    pub async fn until_access(&self, mut wished: impl FnMut(&Tally) -> bool) -> Tally {
+        let mut tally = self.state.access_logs.tally.subscribe();
+        match tally.wait_for(|tally| wished(tally)).await {
+            Ok(tally) => *tally,
+            Err(_) => *self.state.access_logs.tally.borrow(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::access::AccessLog;
 use super::clock::Clock;
 use super::fault::Fault;
 use super::generate::Generated;
@@ -43,6 +44,8 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// The integration log.
     pub integration: IntegrationLog,
+    /// The access log.
+    pub access: AccessLog,
 }
 
 impl Default for Plan {
@@ -59,6 +62,7 @@ impl Default for Plan {
             late: Vec::new(),
             faults: Vec::new(),
             integration: IntegrationLog::default(),
+            access: AccessLog::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Logins;
 use super::answer::{self, Answer, Pause};
 use super::clock::Running;
 use super::cursor::Cursor;
@@ -40,6 +41,8 @@ pub(super) struct State {
     pub(super) stop: CancellationToken,
     pub(super) integration: Rows,
     pub(super) integration_logs: Method,
+    pub(super) access: Logins,
+    pub(super) access_logs: Method,
     requests: AtomicU64,
     limiter: Option<DefaultDirectRateLimiter>,
 }
@@ -53,6 +56,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/audit/v1/actions", get(actions))
         .route("/audit/v1/schemas", get(schemas))
         .route("/api/team.integrationLogs", get(integration_logs))
+        .route("/api/team.accessLogs", get(access_logs))
         .method_not_allowed_fallback(async || Answer::refused(405, Some("method_not_allowed")).whole())
         .fallback(async || Answer::html(404).whole())
         .layer(axum::middleware::map_response_with_state(Arc::clone(&state), dated))
@@ -105,6 +109,13 @@ async fn integration_logs(state: extract::State<Arc<State>>, uri: Uri, headers: 
     state.integration_logs.serve(&state, &uri, &headers, page).await
 }
 
+async fn access_logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let page = |parameters: &[_], _, trouble: Option<&Trouble>| {
+        state.access.page(parameters, state.clock.now(), trouble)
+    };
+    state.access_logs.serve(&state, &uri, &headers, page).await
+}
+
 async fn actions() -> Response<Body> {
     let mut groups = std::collections::BTreeMap::<_, Vec<_>>::new();
     for (group, name) in generate::actions() {
@@ -149,6 +160,9 @@ impl State {
         }
         let integration_logs = Method::new(integration.faults.clone(), integration.rate_limit);
         let integration = Rows::new(integration, plan.seed, start);
+        let access = std::mem::take(&mut plan.access);
+        let access_logs = Method::new(access.faults.clone(), access.rate_limit);
+        let access = Logins::new(access, plan.seed, start);
         Ok(Self {
             plan,
             clock,
@@ -158,6 +172,8 @@ impl State {
             stop: CancellationToken::new(),
             integration,
             integration_logs,
+            access,
+            access_logs,
             requests: AtomicU64::new(0),
             limiter,
         })

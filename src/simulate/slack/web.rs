@@ -37,19 +37,31 @@ pub(super) struct Listed {
     /// Their texts, with commas between.
     pub(super) rows: String,
     pub(super) paging: Option<String>,
+    /// Where the next page begins, for one who asks by cursors; empty at the end.
+    pub(super) cursor: Option<String>,
 }
 
 /// Slack's word for a request that it refuses.
 #[derive(Debug)]
-pub(super) struct Refused(String);
+pub(super) struct Refused {
+    status: u16,
+    body: String,
+}
 
 impl Refused {
     pub(super) fn word(word: &str) -> Self {
-        Self(format!(r#"{{"ok":false,"error":"{word}"}}"#))
+        Self { status: 200, body: format!(r#"{{"ok":false,"error":"{word}"}}"#) }
     }
 
     pub(super) fn scope(needed: &str, provided: &str) -> Self {
-        Self(format!(r#"{{"ok":false,"error":"missing_scope","needed":"{needed}","provided":"{provided}"}}"#))
+        let body =
+            format!(r#"{{"ok":false,"error":"missing_scope","needed":"{needed}","provided":"{provided}"}}"#);
+        Self { status: 200, body }
+    }
+
+    /// A status without a word.
+    pub(super) fn status(status: u16) -> Self {
+        Self { status, body: String::new() }
     }
 }
 
@@ -74,7 +86,8 @@ impl Method {
     ) -> Response<Body> {
         let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let parameters = request::parameters(uri);
-        let trouble = self.trouble(number, state.plan.seed);
+        let has_cursor = parameters.iter().any(|(name, value)| name == "cursor" && !value.is_empty());
+        let trouble = self.trouble(number, has_cursor, state.plan.seed);
         let (answer, rows) = match (&trouble, Access::of(headers, &state.plan.token)) {
             (Some(Trouble::Refused { status, error, retry_after }), _) => {
                 (Answer::refused(*status, error.as_deref()).retry_after(*retry_after), None)
@@ -88,7 +101,7 @@ impl Method {
             (_, Access::WrongToken) => (Answer::refused(200, Some("invalid_auth")), None),
             (trouble, Access::Granted) => match read(&parameters, number, trouble.as_ref()) {
                 Ok(listed) => (Answer::json(200, listed.body()), Some(listed.count)),
-                Err(Refused(body)) => (Answer::json(200, body), None),
+                Err(Refused { status, body }) => (Answer::json(status, body), None),
             },
         };
         let gzip = request::takes_gzip(headers);
@@ -118,7 +131,7 @@ impl Method {
     }
 
     /// What goes wrong with the request, the rate limit foremost.
-    fn trouble(&self, number: u64, seed: u64) -> Option<Trouble> {
+    fn trouble(&self, number: u64, has_cursor: bool, seed: u64) -> Option<Trouble> {
         let over = self.limiter.as_ref().and_then(|limiter| limiter.check().err());
         if let Some(not_until) = over {
             let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
@@ -128,7 +141,7 @@ impl Method {
                 retry_after: Some(wait.saturating_add(Duration::from_nanos(999_999_999)).as_secs().max(1)),
             });
         }
-        Fault::met_by(&self.faults, number, false, seed).cloned()
+        Fault::met_by(&self.faults, number, has_cursor, seed).cloned()
     }
 
     fn note(&self, request: Request, paged: bool) {
@@ -146,8 +159,10 @@ impl Method {
 
 impl Listed {
     fn body(&self) -> String {
-        let Self { list, rows, paging, .. } = self;
+        let Self { list, rows, paging, cursor, .. } = self;
         let paging = paging.as_ref().map(|paging| format!(r#","paging":{paging}"#)).unwrap_or_default();
-        format!(r#"{{"ok":true,"{list}":[{rows}]{paging}}}"#)
+        let metadata = |cursor: &String| format!(r#","response_metadata":{{"next_cursor":"{cursor}"}}"#);
+        let cursor = cursor.as_ref().map(metadata).unwrap_or_default();
+        format!(r#"{{"ok":true,"{list}":[{rows}]{paging}{cursor}}}"#)
     }
 }

@@ -84,7 +84,7 @@ impl TryFrom<f64> for Rate {
 
 #[derive(Deserialize)]
 #[serde(try_from = "NonZeroU32")]
-struct Largest(usize);
+pub(super) struct Largest(pub(super) usize);
 
 impl TryFrom<NonZeroU32> for Largest {
     type Error = String;

@@ -1,5 +1,6 @@
 //! Plans as people write them: TOML, with a version, every mistake shown where it stands.
 
+mod access;
 mod fault;
 mod integration;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use super::late::{Late, Pick, Until};
 use super::plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit};
 use crate::event::UnixTime;
 use crate::problem::Problem;
+use access::AccessTable;
 use fault::FaultForm;
 use integration::IntegrationTable;
 use time::{Length, Time, Wait};
@@ -140,6 +142,8 @@ struct Table {
     faults: Vec<Spanned<FaultForm>>,
     #[serde(default)]
     integration: IntegrationTable,
+    #[serde(default)]
+    access: AccessTable,
 }
 
 impl Table {
@@ -160,6 +164,7 @@ impl Table {
             late: understood(self.late)?,
             faults: understood(self.faults)?,
             integration: self.integration.into_log()?,
+            access: self.access.into_log()?,
         };
         Ok((plan, EventFiles { audit: self.events, integration }))
     }

@@ -229,7 +229,7 @@ impl Rows {
             let pages = total.div_ceil(size).max(1);
             format!(r#"{{"count":{size},"total":{total},"page":{page},"pages":{pages}}}"#)
         });
-        Ok(Listed { list: "logs", count: rows.len(), rows: rows.join(","), paging })
+        Ok(Listed { list: "logs", count: rows.len(), rows: rows.join(","), paging, cursor: None })
     }
 }
 
