@@ -25,6 +25,8 @@ mod fuzz_corpus;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod http_proxy;
+#[cfg(test)]
 mod map_last;
 #[cfg(test)]
 mod mapping_conditions;
