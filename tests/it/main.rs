@@ -26,6 +26,7 @@ mod fuzz_corpus;
 mod golden;
 #[cfg(test)]
 mod http_proxy;
+mod integration;
 #[cfg(test)]
 mod map_last;
 #[cfg(test)]
