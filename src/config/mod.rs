@@ -6,8 +6,11 @@
 //! **Invariant:** a `Config` is whole: every name in it is defined in it, every destination has
 //! one transport, every rate is above nothing.
 
+mod access;
 mod destination;
+mod organization;
 mod rate;
+mod reach;
 mod reader;
 mod secret;
 mod source;
@@ -26,8 +29,10 @@ use crate::store::SourceId;
 use reader::{Reader, Section};
 
 pub use destination::Destination;
+pub use organization::Organization;
+pub use reach::Reach;
 pub use secret::{SecretError, SecretFrom};
-pub use source::Source;
+pub use source::{AccessReading, AuditReading, Reading, Source};
 pub use telemetry::Telemetry;
 pub use transport::{Tls, Transport};
 pub use units::{duration, size};
@@ -121,16 +126,24 @@ fn read(top: &Section<'_, '_>) -> Config {
     let mappings = read_mappings(top);
     let given = top.sections("sources");
     let no_sources = given.is_empty();
-    let sources: BTreeMap<_, _> = given
+    let reach = top.section("slack").map_or_else(Reach::default, |section| {
+        let reach = reach::read(&section, &Reach::default());
+        section.finish();
+        reach
+    });
+    let mut wishes = BTreeMap::new();
+    let mut sources: BTreeMap<_, _> = given
         .into_iter()
         .filter_map(|(name, section)| {
             if name.text == SourceId::OWN {
                 let what = format!("`{}` is the source of the forwarder's own events", name.text);
                 top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
             }
-            Some((checked_name(top, &name)?, source::read(&section)?))
+            wishes.insert(name.text.to_owned(), organization::read(&section));
+            Some((checked_name(top, &name)?, source::read(&section, &reach)?))
         })
         .collect();
+    organization::settle(top, &wishes, &mut sources);
     let given = top.sections("destinations");
     let no_destinations = given.is_empty();
     let mut files = BTreeMap::new();

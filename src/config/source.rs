@@ -3,9 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::access;
+pub use super::access::AccessReading;
+use super::reach::{self, Reach};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
-use super::{duration, not_yet};
+use super::{Organization, duration, not_yet};
 use crate::event::{Log, UnixTime};
 use crate::slack::audit::Only;
 use crate::slack::{BaseUrl, Start};
@@ -13,42 +16,71 @@ use crate::slack::{BaseUrl, Start};
 /// One source.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Which of Slack's logs.
-    pub log: Log,
     /// Where its token is.
     pub token: SecretFrom,
     /// How often Slack is asked for news.
     pub poll_every: Duration,
     /// How far the first run reaches back.
     pub start: Start,
+    /// What only that log has to be told.
+    pub reading: Reading,
+    /// The organization whose budget of requests it shares.
+    pub organization: Organization,
+    /// How many requests a minute the organization's sources of this log make together.
+    pub requests_per_minute: NonZeroU32,
+    /// Where the API lives.
+    pub base_url: BaseUrl,
+    /// How it is reached.
+    pub reach: Reach,
+}
+
+/// What a source of one log has to be told, and one of another has not.
+#[derive(Debug, Clone)]
+pub enum Reading {
+    /// The audit log.
+    Audit(AuditReading),
+    /// The access log.
+    Access(AccessReading),
+}
+
+/// How the audit log is read.
+#[derive(Debug, Clone)]
+pub struct AuditReading {
     /// How long the newest seconds are left alone.
     pub settle: Duration,
     /// How old a window is when it is read once more; `None` where it is not.
     pub verify_after: Option<Duration>,
-    /// This source's share of the organization's request budget.
-    pub requests_per_minute: NonZeroU32,
     /// What Slack itself is asked to leave out.
     pub only: Only,
-    /// Where the API lives.
-    pub base_url: BaseUrl,
 }
 
-pub(super) fn read(section: &Section<'_, '_>) -> Option<Source> {
+impl Source {
+    /// Which of Slack's logs.
+    pub fn log(&self) -> Log {
+        match self.reading {
+            Reading::Audit(_) => Log::Audit,
+            Reading::Access(_) => Log::Access,
+        }
+    }
+}
+
+/// Reads a source; how Slack is reached unless it says so is in `reach`.
+pub(super) fn read(section: &Section<'_, '_>, reach: &Reach) -> Option<Source> {
     let log = read_log(section);
     let token = read_token(section);
     let source = Source {
-        log: Log::Audit,
+        reading: match log {
+            Some(Log::Access) => Reading::Access(access::read(section)),
+            _ => Reading::Audit(read_audit(section)),
+        },
         token: token.clone().unwrap_or(SecretFrom::Env(String::new())),
         poll_every: section.parsed("poll_every", at_least(Duration::from_secs(1))).unwrap_or(MINUTE),
         start: section.parsed("start", start).unwrap_or(Start::Now),
-        settle: section.parsed("settle", duration).unwrap_or(MINUTE),
-        verify_after: section.parsed("verify_after", or_off).unwrap_or(Some(60 * MINUTE)),
-        requests_per_minute: section
-            .number("requests_per_minute", 1..=1_000_000)
-            .and_then(|number| NonZeroU32::new(u32::try_from(number).ok()?))
-            .unwrap_or(USUAL_REQUESTS),
-        only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
+        // Settled when all sources are known.
+        organization: Organization::OfToken(String::new()),
+        requests_per_minute: NonZeroU32::MIN,
         base_url: section.parsed("base_url", base_url).unwrap_or_default(),
+        reach: reach::read(section, reach),
     };
     section.finish();
     log?;
@@ -56,31 +88,26 @@ pub(super) fn read(section: &Section<'_, '_>) -> Option<Source> {
     Some(source)
 }
 
-/// Of the 50 that Slack grants an organization, so that its other collectors have theirs.
-const USUAL_REQUESTS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const MINUTE: Duration = Duration::from_secs(60);
+
+const LOGS: &str = "write `log = \"audit\"` or `log = \"access\"`";
 
 fn read_log(section: &Section<'_, '_>) -> Option<Log> {
     let Some(word) = section.text("log") else {
         if section.place("log").is_none() {
-            section.problem(
-                &section.span(),
-                "missing",
-                "the source does not say which `log`",
-                "write `log = \"audit\"`",
-            );
+            section.problem(&section.span(), "missing", "the source does not say which `log`", LOGS);
         }
         return None;
     };
     match word.text {
-        "access" | "integration" => {
-            not_yet(section, &word.span, "access and integration logs", "write `log = \"audit\"`");
+        "integration" => {
+            not_yet(section, &word.span, "integration logs", LOGS);
             None
         }
         // The forwarder's own log is none of Slack's.
         name => Log::from_name(name).filter(|log| *log != Log::Forwarder).or_else(|| {
             let what = format!("Slack has no log `{name}`");
-            section.problem(&word.span, "bad-value", what, "write `log = \"audit\"`");
+            section.problem(&word.span, "bad-value", what, LOGS);
             None
         }),
     }
@@ -100,6 +127,24 @@ fn read_token(section: &Section<'_, '_>) -> Option<SecretFrom> {
         return None;
     }
     secret::read(section, "token", &place, &token, HELP)
+}
+
+fn read_audit(section: &Section<'_, '_>) -> AuditReading {
+    for key in access::KEYS {
+        refuse(section, key, "an audit log", "leave it out: it is for `log = \"access\"`");
+    }
+    AuditReading {
+        settle: section.parsed("settle", duration).unwrap_or(MINUTE),
+        verify_after: section.parsed("verify_after", or_off).unwrap_or(Some(60 * MINUTE)),
+        only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
+    }
+}
+
+/// A key that another log knows.
+pub(super) fn refuse(section: &Section<'_, '_>, key: &'static str, log: &str, instead: &str) {
+    if let Some(place) = section.place(key) {
+        section.problem(&place, "other-log", format!("{log} has no `{key}`"), instead);
+    }
 }
 
 fn read_only(section: &Section<'_, '_>) -> Only {
@@ -128,7 +173,7 @@ fn read_only(section: &Section<'_, '_>) -> Only {
     only
 }
 
-fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
+pub(super) fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
         let given = duration(text)?;
         if given < least { Err(format!("write at least {} s", least.as_secs())) } else { Ok(given) }

@@ -23,7 +23,9 @@ fn the_smallest_file_takes_every_default() {
     let source = &config.sources["acme"];
     assert_eq!(source.token, SecretFrom::Env("TOKEN".into()));
     assert_eq!(source.poll_every, Duration::from_secs(60));
-    assert_eq!(source.verify_after, Some(Duration::from_secs(3600)));
+    assert!(
+        matches!(source.reading, Reading::Audit(AuditReading { verify_after: Some(after), .. }) if after == Duration::from_secs(3600))
+    );
     assert_eq!(source.requests_per_minute.get(), 30);
     assert_eq!(config.state.max_size, 10 << 30);
     let siem = &config.destinations["siem"];
@@ -230,4 +232,37 @@ fn a_fingerprint_decides_alone_or_beside_an_authority() {
         (named.server_name.as_deref(), named.sni.as_deref()),
         (Some("10.0.0.7"), Some("lb.example.com"))
     );
+}
+
+#[test]
+fn a_source_of_the_access_log_has_keys_of_its_own() {
+    let access = |more: &str| {
+        let log = format!("log = \"access\"\n{more}");
+        Config::parse("slackcef.toml", &SMALLEST.replace("log = \"audit\"", &log))
+    };
+    let usual = access("").unwrap();
+    assert_eq!(usual.sources["acme"].log(), crate::event::Log::Access);
+    assert_eq!(usual.sources["acme"].requests_per_minute.get(), 15);
+    let reading = |config: &Config| match &config.sources["acme"].reading {
+        Reading::Access(reading) => reading.clone(),
+        other @ Reading::Audit(_) => panic!("{other:?}"),
+    };
+    assert_eq!(reading(&usual).full_walk_every, Duration::from_secs(6 * 3_600));
+    let given = access("full_walk_every = \"1h\"\nforget_after = \"30d\"\nteam_id = \"T0123ABCD\"").unwrap();
+    assert_eq!(reading(&given).team_id.as_deref(), Some("T0123ABCD"));
+    assert_eq!(reading(&given).forget_after, Duration::from_secs(30 * 86_400));
+    for (more, code) in [
+        ("settle = \"60s\"", "other-log"),
+        ("verify_after = \"1h\"", "other-log"),
+        ("only = { actor = \"U1\" }", "other-log"),
+        ("full_walk_every = \"8d\"", "bad-value"),
+        ("full_walk_every = \"0s\"", "bad-value"),
+        ("forget_after = \"1d\"", "bad-value"),
+        ("team_id = \"acme\"", "bad-value"),
+        ("team = \"T1\"", "unknown-key"),
+    ] {
+        let found: Vec<_> = access(more).unwrap_err().into_iter().map(|problem| problem.code).collect();
+        assert_eq!(found, [code], "{more}");
+    }
+    assert_eq!(problems(&SMALLEST.replace("token", "team_id = \"T1\"\ntoken"))[0].0, "other-log");
 }

@@ -21,6 +21,7 @@ use crate::telemetry::chain;
 pub(super) struct Source {
     name: SourceId,
     poller: Poller,
+    poll_every: Duration,
     polled: Polled,
     reading: watch::Sender<Reading>,
     /// Since when the catch-up has been silent.
@@ -111,6 +112,7 @@ impl Source {
     pub(super) fn new(
         name: SourceId,
         poller: Poller,
+        poll_every: Duration,
         read_up_to: Option<UnixTime>,
         late: Option<Late>,
     ) -> Self {
@@ -120,6 +122,7 @@ impl Source {
         Self {
             name,
             poller,
+            poll_every,
             polled,
             reading,
             said: Instant::now(),
@@ -139,14 +142,21 @@ impl Source {
         self.reading.subscribe()
     }
 
-    /// Polls until stopped; in [`Mode::Once`], until it has caught up and verified what is due.
+    pub(super) fn poll_every(&self) -> Duration {
+        self.poll_every
+    }
+
+    /// Polls until stopped, beginning after `delay`; in [`Mode::Once`], until it has caught up and
+    /// verified what is due.
     pub(super) async fn run(
         mut self,
         store: Store,
         mode: Mode,
+        delay: Duration,
         stop: CancellationToken,
     ) -> Result<Polled, RunError> {
         let polling = async {
+            tokio::time::sleep(delay).await;
             // With `start = "now"` there is nothing to ask for at first, and a token that is refused
             // must not take minutes to show.
             match self.poller.probe().await.outcome {

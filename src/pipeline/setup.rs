@@ -8,11 +8,15 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::convert::Converter;
-use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
+use super::shared::{Shared, Sharing};
+use crate::config::{
+    AccessReading, AuditReading, Config, Destination, Reading, SecretError, SecretFrom, Source, Tls,
+    Transport,
+};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
+use crate::net::{Address, TlsError};
 use crate::problem::Problem;
-use crate::slack::{self, Account, Budget, CannotPoll, Clock, Poller, Token};
+use crate::slack::{self, Account, CannotPoll, Clock, Poller, Token};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 
@@ -34,6 +38,14 @@ pub enum SetupError {
         source_name: String,
         /// Why not.
         source: CannotPoll,
+    },
+    /// The password for a proxy cannot be had.
+    #[error("the proxy password of source {source_name} cannot be had")]
+    ProxyPassword {
+        /// The first source that goes through the proxy.
+        source_name: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
     },
     /// Roots, certificate or key cannot be used.
     #[error("TLS for {whose} cannot be set up")]
@@ -83,7 +95,9 @@ impl SetupError {
     /// What to do about it, where that is known.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Token { source, .. } | Self::PseudonymKey { source, .. } => Some(source.help()),
+            Self::Token { source, .. }
+            | Self::ProxyPassword { source, .. }
+            | Self::PseudonymKey { source, .. } => Some(source.help()),
             Self::Source { .. } | Self::Mapping(_) => None,
             Self::NoPseudonymKey { .. } => Some(
                 "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
@@ -173,12 +187,13 @@ fn called(name: Option<&str>) -> String {
     name.map_or_else(|| "the shipped mapping".to_owned(), |name| format!("mapping {name}"))
 }
 
-/// The poller of a source, at its bookmark.
+/// The poller of a source, at its bookmark, with a budget of its own.
 ///
 /// # Errors
 /// Its token cannot be had, or its settings do not go together.
 pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
-    poller_of(name, &polling(name, source)?, bookmark)
+    let alone = Shared::default();
+    poller_of(name, &polling(name, source, &mut Sharing::after(&alone))?, bookmark)
 }
 
 pub(super) fn poller_of(
@@ -191,32 +206,45 @@ pub(super) fn poller_of(
 }
 
 /// What the poller of a source is told, its token fetched.
-pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
+pub(super) fn polling(
+    name: &str,
+    source: &Source,
+    sharing: &mut Sharing<'_>,
+) -> Result<slack::Settings, SetupError> {
     let token =
         source.token.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
     let token = Token::fixed(&token)
         .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })?;
-    // Without any root only a Slack on this very machine can be asked.
-    let tls = if source.base_url.is_loopback() { None } else { Some(slack_tls()?) };
     let account = Account {
         base_url: source.base_url.clone(),
         token,
-        tls,
-        budget: Arc::new(Budget::per_minute(source.requests_per_minute)),
+        client: sharing.client(name, source)?,
+        budget: sharing.budget(source),
         clock: Clock::system(),
     };
-    Ok(slack::Settings::Audit(slack::audit::Settings {
-        account,
-        start: source.start,
-        settle: source.settle,
-        verify_after: source.verify_after,
-        poll_every: source.poll_every,
-        only: source.only.clone(),
-    }))
-}
-
-fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {
-    http_tls(&Roots::System).map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })
+    let (start, poll_every) = (source.start, source.poll_every);
+    Ok(match &source.reading {
+        Reading::Audit(AuditReading { settle, verify_after, only }) => {
+            slack::Settings::Audit(slack::audit::Settings {
+                account,
+                start,
+                settle: *settle,
+                verify_after: *verify_after,
+                poll_every,
+                only: only.clone(),
+            })
+        }
+        Reading::Access(AccessReading { full_walk_every, forget_after, team_id }) => {
+            slack::Settings::Access(slack::access::Settings {
+                account,
+                start,
+                poll_every,
+                full_walk_every: *full_walk_every,
+                forget_after: *forget_after,
+                team_id: team_id.clone(),
+            })
+        }
+    })
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.
@@ -267,26 +295,6 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
     let clients = tls.settings.clients(&tls.to)?;
     let endpoint = |(address, client): (&Address, _)| Endpoint::tls(address.clone(), client);
     Ok(tls.to.iter().zip(clients).map(endpoint).collect())
-}
-
-/// The certificate that we show to the receivers of a destination, to look at how long it holds.
-pub(super) fn own_certificate(
-    name: &str,
-    destination: &Destination,
-) -> Result<Option<ClientTls>, SetupError> {
-    let (Transport::Tls(Tls { settings, .. }) | Transport::Relp { tls: Some(settings), .. }) =
-        &destination.transport
-    else {
-        return Ok(None);
-    };
-    // It trusts nobody, and connects nowhere.
-    let look = |client| ClientTls::new(Trust::Pinned(Vec::new()), Some(client));
-    settings
-        .client
-        .as_ref()
-        .map(look)
-        .transpose()
-        .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })
 }
 
 /// The converter of a destination.

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use super::proxy::{self, ProxyTrouble};
 use super::refusal::{Code, Refusal, Refused, Said};
 use crate::event::UnixTime;
 
@@ -18,6 +19,17 @@ pub enum SlackError {
     /// No connection came about: name not found, port closed, TLS refused.
     #[error("no connection to Slack")]
     Connect(#[source] reqwest::Error),
+    /// Somebody else answers for Slack, with a certificate of an authority unknown here.
+    #[error("nobody trusted here has issued the certificate that was shown for Slack")]
+    Untrusted(#[source] reqwest::Error),
+    /// The proxy did not let us through.
+    #[error("{trouble}")]
+    Proxy {
+        /// What it did.
+        trouble: ProxyTrouble,
+        /// What the HTTP client says of it.
+        source: reqwest::Error,
+    },
     /// The answer, or a part of it, took too long.
     #[error("Slack did not answer in time")]
     Timeout(#[source] reqwest::Error),
@@ -100,6 +112,8 @@ impl SlackError {
             Self::TooLarge { .. } => Class::Narrow,
             Self::Refused(refused) => refused.refusal.class(),
             Self::Connect(_)
+            | Self::Untrusted(_)
+            | Self::Proxy { .. }
             | Self::Timeout(_)
             | Self::CutOff(_)
             | Self::NotAPage { .. }
@@ -123,9 +137,14 @@ impl SlackError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Connect(_) => {
-                "check that this machine may reach Slack (name, port 443, proxy) and that a proxy which \
-                 opens TLS is trusted here; it is tried again by itself"
+                "check that this machine may reach Slack (name, port 443), or name the proxy in `proxy` or \
+                 HTTPS_PROXY; it is tried again by itself"
             }
+            Self::Untrusted(_) => {
+                "if a proxy here opens TLS, name the file of its authority in `ca`; else update \
+                 ca-certificates, and find out who it is that answers"
+            }
+            Self::Proxy { trouble, .. } => trouble.help(),
             Self::Timeout(_) | Self::CutOff(_) => {
                 "it is tried again by itself; if it goes on, look for a proxy that breaks long answers"
             }
@@ -149,7 +168,11 @@ impl SlackError {
     /// Sorts an error of the HTTP client; the address is taken off, for it holds the cursor.
     pub(super) fn of_transport(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        if error.is_timeout() {
+        if let Some(trouble) = ProxyTrouble::of(&error) {
+            Self::Proxy { trouble, source: error }
+        } else if proxy::is_unknown_issuer(&error) {
+            Self::Untrusted(error)
+        } else if error.is_timeout() {
             Self::Timeout(error)
         } else if error.is_connect() {
             Self::Connect(error)

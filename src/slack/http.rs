@@ -14,8 +14,8 @@ use reqwest::{RequestBuilder, Response, Url};
 
 use super::error::SlackError;
 use super::refusal::Said;
-use super::settings::{Account, BadSettings};
-use super::{Budget, Clock, Token, reply};
+use super::settings::Account;
+use super::{Budget, Clock, HttpClient, Token, reply};
 use crate::event::UnixTime;
 
 /// The most bytes of one body, after decompression.
@@ -23,10 +23,6 @@ pub(super) const MOST: usize = 64 << 20;
 
 /// The most bytes of a body that only explains a refusal.
 const MOST_OF_A_REFUSAL: usize = 64 << 10;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-const WHOLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The shortest and the longest time that Slack can make us wait.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
@@ -71,39 +67,25 @@ pub(super) struct Received {
 /// The way to one Slack.
 #[derive(Debug)]
 pub(super) struct Http {
-    client: reqwest::Client,
+    client: HttpClient,
     token: Token,
     budget: Arc<Budget>,
     clock: Clock,
 }
 
 impl Http {
-    pub(super) fn new(account: &Account) -> Result<Self, BadSettings> {
-        let mut client = reqwest::Client::builder()
-            .user_agent(concat!("slackcef/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .timeout(WHOLE_TIMEOUT)
-            .gzip(true);
-        if let Some(tls) = &account.tls {
-            client = client.tls_backend_preconfigured(tls.clone());
-        }
-        if account.base_url.is_loopback() {
-            client = client.no_proxy();
-        }
-        Ok(Self {
-            client: client.build().map_err(BadSettings::Client)?,
+    pub(super) fn new(account: &Account) -> Self {
+        Self {
+            client: account.client.clone(),
             token: account.token.clone(),
             budget: Arc::clone(&account.budget),
             clock: account.clock.clone(),
-        })
+        }
     }
 
     /// Asks for that address with these parameters, once the budget allows it.
     pub(super) async fn get(&self, url: &Url, parameters: &[(&'static str, String)]) -> Answer<Received> {
-        self.send(self.client.get(url.clone()).query(parameters)).await
+        self.send(self.client.inner().get(url.clone()).query(parameters)).await
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer<Received> {

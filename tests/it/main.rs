@@ -25,6 +25,7 @@ mod fuzz_corpus;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod http_proxy;
 mod integration;
 #[cfg(test)]
 mod map_last;

@@ -75,7 +75,7 @@ impl Poller {
             (None, Start::Ago(ago)) => (Bookmark::at(now.plus(-seconds(*ago)), chosen), true),
         };
         Ok(Self {
-            web: Web::new(account)?,
+            web: Web::new(account),
             clock: account.clock.clone(),
             filters,
             poll_every: *poll_every,
