@@ -43,12 +43,12 @@ const USUAL_WALK: Duration = Duration::from_secs(6 * 3_600);
 const FORGETTING: RangeInclusive<u32> = 14..=3_650;
 const LONGEST_WALK: u32 = 7;
 
-fn walk(text: &str) -> Result<Duration, String> {
+pub(super) fn walk(text: &str) -> Result<Duration, String> {
     let given = at_least(Duration::from_secs(1))(text)?;
     if given > LONGEST_WALK * DAY { Err(format!("write at most `{LONGEST_WALK}d`")) } else { Ok(given) }
 }
 
-fn within(days: RangeInclusive<u32>) -> impl Fn(&str) -> Result<Duration, String> {
+pub(super) fn within(days: RangeInclusive<u32>) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
         let given = duration(text)?;
         let fits = (*days.start() * DAY..=*days.end() * DAY).contains(&given);
@@ -57,7 +57,7 @@ fn within(days: RangeInclusive<u32>) -> impl Fn(&str) -> Result<Duration, String
     }
 }
 
-fn team_id(text: &str) -> Result<String, String> {
+pub(super) fn team_id(text: &str) -> Result<String, String> {
     let is_id = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let named = text.strip_prefix(['T', 'E']).is_some_and(is_id);
     if named { Ok(text.to_owned()) } else { Err("write the workspace's id, such as `T0123ABCD`".to_owned()) }

@@ -8,6 +8,7 @@
 
 mod access;
 mod destination;
+mod integration;
 mod organization;
 mod rate;
 mod reach;
@@ -32,7 +33,7 @@ pub use destination::Destination;
 pub use organization::Organization;
 pub use reach::Reach;
 pub use secret::{SecretError, SecretFrom};
-pub use source::{AccessReading, AuditReading, Reading, Source};
+pub use source::{AccessReading, AuditReading, IntegrationReading, Reading, Source};
 pub use telemetry::Telemetry;
 pub use transport::{Tls, Transport};
 pub use units::{duration, size};

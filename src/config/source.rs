@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::access;
 pub use super::access::AccessReading;
+use super::integration;
+pub use super::integration::IntegrationReading;
 use super::reach::{self, Reach};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
@@ -41,6 +43,8 @@ pub enum Reading {
     Audit(AuditReading),
     /// The access log.
     Access(AccessReading),
+    /// The integration log.
+    Integration(IntegrationReading),
 }
 
 /// How the audit log is read.
@@ -60,6 +64,7 @@ impl Source {
         match self.reading {
             Reading::Audit(_) => Log::Audit,
             Reading::Access(_) => Log::Access,
+            Reading::Integration(_) => Log::Integration,
         }
     }
 }
@@ -71,6 +76,7 @@ pub(super) fn read(section: &Section<'_, '_>, reach: &Reach) -> Option<Source> {
     let source = Source {
         reading: match log {
             Some(Log::Access) => Reading::Access(access::read(section)),
+            Some(Log::Integration) => Reading::Integration(integration::read(section)),
             _ => Reading::Audit(read_audit(section)),
         },
         token: token.clone().unwrap_or(SecretFrom::Env(String::new())),
@@ -90,7 +96,7 @@ pub(super) fn read(section: &Section<'_, '_>, reach: &Reach) -> Option<Source> {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-const LOGS: &str = "write `log = \"audit\"` or `log = \"access\"`";
+const LOGS: &str = "write `log = \"audit\"`, `log = \"access\"` or `log = \"integration\"`";
 
 fn read_log(section: &Section<'_, '_>) -> Option<Log> {
     let Some(word) = section.text("log") else {
@@ -99,18 +105,12 @@ fn read_log(section: &Section<'_, '_>) -> Option<Log> {
         }
         return None;
     };
-    match word.text {
-        "integration" => {
-            not_yet(section, &word.span, "integration logs", LOGS);
-            None
-        }
-        // The forwarder's own log is none of Slack's.
-        name => Log::from_name(name).filter(|log| *log != Log::Forwarder).or_else(|| {
-            let what = format!("Slack has no log `{name}`");
-            section.problem(&word.span, "bad-value", what, LOGS);
-            None
-        }),
-    }
+    // The forwarder's own log is none of Slack's.
+    Log::from_name(word.text).filter(|log| *log != Log::Forwarder).or_else(|| {
+        let what = format!("Slack has no log `{}`", word.text);
+        section.problem(&word.span, "bad-value", what, LOGS);
+        None
+    })
 }
 
 fn read_token(section: &Section<'_, '_>) -> Option<SecretFrom> {
@@ -131,7 +131,7 @@ fn read_token(section: &Section<'_, '_>) -> Option<SecretFrom> {
 
 fn read_audit(section: &Section<'_, '_>) -> AuditReading {
     for key in access::KEYS {
-        refuse(section, key, "an audit log", "leave it out: it is for `log = \"access\"`");
+        refuse(section, key, "an audit log", "leave it out: it is for access and integration logs");
     }
     AuditReading {
         settle: section.parsed("settle", duration).unwrap_or(MINUTE),

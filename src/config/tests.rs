@@ -245,7 +245,7 @@ fn a_source_of_the_access_log_has_keys_of_its_own() {
     assert_eq!(usual.sources["acme"].requests_per_minute.get(), 15);
     let reading = |config: &Config| match &config.sources["acme"].reading {
         Reading::Access(reading) => reading.clone(),
-        other @ Reading::Audit(_) => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     };
     assert_eq!(reading(&usual).full_walk_every, Duration::from_secs(6 * 3_600));
     let given = access("full_walk_every = \"1h\"\nforget_after = \"30d\"\nteam_id = \"T0123ABCD\"").unwrap();
@@ -265,4 +265,40 @@ fn a_source_of_the_access_log_has_keys_of_its_own() {
         assert_eq!(found, [code], "{more}");
     }
     assert_eq!(problems(&SMALLEST.replace("token", "team_id = \"T1\"\ntoken"))[0].0, "other-log");
+}
+
+#[test]
+fn a_source_of_the_integration_log_has_keys_of_its_own() {
+    let integration = |more: &str| {
+        let log = format!("log = \"integration\"\n{more}");
+        Config::parse("slackcef.toml", &SMALLEST.replace("log = \"audit\"", &log))
+    };
+    let reading = |config: &Config| match &config.sources["acme"].reading {
+        Reading::Integration(reading) => reading.clone(),
+        other => panic!("{other:?}"),
+    };
+    let usual = integration("").unwrap();
+    assert_eq!(usual.sources["acme"].log(), crate::event::Log::Integration);
+    assert_eq!(usual.sources["acme"].requests_per_minute.get(), 15);
+    assert_eq!(reading(&usual).full_walk_every, Duration::from_secs(86_400));
+    assert_eq!(reading(&usual).only, crate::slack::integration::Only::default());
+    let only = "only = { app_id = \"A1\", service_id = \"12\", user = \"U1\", change_type = \"added\" }";
+    let given = integration(&format!("{only}\nteam_id = \"T0123ABCD\"")).unwrap();
+    assert_eq!(reading(&given).only.change_type.as_deref(), Some("added"));
+    assert_eq!(reading(&given).only.service_id.as_deref(), Some("12"));
+    for (more, code) in [
+        ("settle = \"60s\"", "other-log"),
+        ("verify_after = \"1h\"", "other-log"),
+        ("only = { actor = \"U1\" }", "other-log"),
+        ("only = { actions = [\"added\"] }", "other-log"),
+        ("only = { change_type = \"add\" }", "bad-value"),
+        ("only = { app_id = \"A1&count=1\" }", "bad-value"),
+        ("full_walk_every = \"8d\"", "bad-value"),
+        ("forget_after = \"1d\"", "bad-value"),
+    ] {
+        let found: Vec<_> = integration(more).unwrap_err().into_iter().map(|problem| problem.code).collect();
+        assert_eq!(found, [code], "{more}");
+    }
+    let audit = SMALLEST.replace("token", "only = { change_type = \"added\" }\ntoken");
+    assert_eq!(problems(&audit)[0].0, "unknown-key");
 }

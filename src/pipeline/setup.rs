@@ -10,8 +10,8 @@ use secrecy::ExposeSecret;
 use super::convert::Converter;
 use super::shared::{Shared, Sharing};
 use crate::config::{
-    AccessReading, AuditReading, Config, Destination, Reading, SecretError, SecretFrom, Source, Tls,
-    Transport,
+    AccessReading, AuditReading, Config, Destination, IntegrationReading, Reading, SecretError, SecretFrom,
+    Source, Tls, Transport,
 };
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, TlsError};
@@ -241,6 +241,17 @@ pub(super) fn polling(
                 poll_every,
                 full_walk_every: *full_walk_every,
                 forget_after: *forget_after,
+                team_id: team_id.clone(),
+            })
+        }
+        Reading::Integration(IntegrationReading { full_walk_every, forget_after, only, team_id }) => {
+            slack::Settings::Integration(slack::integration::Settings {
+                account,
+                start,
+                poll_every,
+                full_walk_every: *full_walk_every,
+                forget_after: *forget_after,
+                only: only.clone(),
                 team_id: team_id.clone(),
             })
         }

@@ -1,17 +1,23 @@
 //! The integration log from a simulated Slack: its poller over HTTP, then the program itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use slackcef::event::UnixTime;
+use slackcef::simulate::receiver::{self, Arrival, Receiver};
 use slackcef::simulate::slack::{
     Clock as SlackClock, Fault, IntegrationLog, Order, Plan, Slack, TOKEN, Trouble, When, integration_row,
 };
 use slackcef::slack::integration::{Only, Poller, Settings};
-use slackcef::slack::{Account, Budget, CaughtUp, Class, Clock, Failed, Page, RowKey, Start, Step, Token};
+use slackcef::slack::{
+    Account, Budget, CaughtUp, Class, Clock, Failed, HttpClient, Page, RowKey, Start, Step, Token,
+};
+
+use crate::support::daemon::{PATIENCE, tick};
+use crate::support::forwarder::{Forwarder, Running, is_of_slack};
 
 /// The present of these tests, until they move it.
 const NOW: i64 = 1_790_000_000;
@@ -30,7 +36,7 @@ fn settings(slack: &Arc<Slack>) -> Settings {
         account: Account {
             base_url: slack.base_url().parse().unwrap(),
             token: Token::fixed(&TOKEN.into()).unwrap(),
-            tls: None,
+            client: HttpClient::to_this_machine().unwrap(),
             budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
             clock: Clock::new(move || UnixTime::from_seconds(theirs.now())),
         },
@@ -345,4 +351,151 @@ async fn a_page_whose_rows_were_not_looked_up_is_asked_for_again() {
     }
     kept.walk(&mut poller).await;
     assert_each_told_once(&kept, &slack);
+}
+
+// ---- The program itself -----------------------------------------------------------------------
+
+/// The messages of Slack's rows that a receiver got: how often each id came, and each row by `x_row`.
+#[derive(Debug, Default, Clone)]
+struct Received(Arc<Mutex<(BTreeMap<String, u32>, BTreeMap<u64, BTreeSet<String>>)>>);
+
+impl Received {
+    fn watch(&self, mut receiver: Receiver) {
+        let received = self.clone();
+        tokio::spawn(async move {
+            while let Some(arrival) = receiver.next().await {
+                let Arrival::Message(message) = arrival else { continue };
+                let text = std::str::from_utf8(&message.text).unwrap();
+                if !is_of_slack(text) {
+                    continue;
+                }
+                assert!(text.contains("|Slack|Integration Logs|"), "{text}");
+                let part = |from| text.split_once(from).unwrap_or_else(|| panic!("no {from} in {text}")).1;
+                let id = part("externalId=").split(' ').next().unwrap().to_owned();
+                let row = part("\"x_row\":").split(|c: char| !c.is_ascii_digit()).next().unwrap();
+                let mut received = received.0.lock().unwrap();
+                *received.0.entry(id.clone()).or_default() += 1;
+                received.1.entry(row.parse().unwrap()).or_default().insert(id);
+            }
+        });
+    }
+
+    fn different(&self) -> usize {
+        self.0.lock().unwrap().0.len()
+    }
+
+    async fn until(&self, count: usize, running: &Running) {
+        let start = Instant::now();
+        while self.different() < count {
+            assert!(start.elapsed() < PATIENCE, "{} of {count}: {}", self.different(), running.log());
+            tick().await;
+        }
+    }
+}
+
+async fn receiving() -> (Received, SocketAddr) {
+    let receiver = Receiver::start(receiver::Settings::default()).await.unwrap();
+    let (received, address) = (Received::default(), receiver.address());
+    received.watch(receiver);
+    (received, address)
+}
+
+async fn live(integration: IntegrationLog) -> Slack {
+    let plan = Plan { integration, ..Plan::default() };
+    Slack::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), plan).await.unwrap()
+}
+
+fn forwarder(slack: &Slack, receiver: SocketAddr, source: &str) -> Forwarder {
+    let source = format!("poll_every = \"1s\"\nrequests_per_minute = 1000000\n{source}");
+    let destination = format!("[destinations.siem]\nage = \"100ms\"\ntcp = {{ to = [\"{receiver}\"] }}\n");
+    Forwarder::of_log("integration", slack, &source, &destination)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_tells_each_row_whatever_happens_while_it_polls() {
+    for order in [Order::NewestFirst, Order::OldestFirst] {
+        let faults = [
+            (4, Trouble::Html { status: 502 }),
+            (9, Trouble::CutOff),
+            (14, Trouble::Refused { status: 429, error: None, retry_after: Some(1) }),
+        ];
+        let faults = faults.map(|(number, trouble)| Fault { when: When::On(vec![number]), trouble });
+        let slack = live(IntegrationLog {
+            order,
+            count: 300,
+            twin_every: 10,
+            largest: 20,
+            faults: faults.to_vec(),
+            ..IntegrationLog::default()
+        })
+        .await;
+        let (received, address) = receiving().await;
+        let forwarder = forwarder(&slack, address, "start = \"30d\"\nfull_walk_every = \"2s\"");
+        let now = || UnixTime::from_seconds(slack.now());
+
+        // Killed while it reads the list for the first time, and while rows come in.
+        for kill in 1..=3 {
+            let running = forwarder.start(&[]);
+            slack.until_integration(|tally| tally.pages >= kill * 6).await;
+            for nth in 0..10 {
+                slack.push_integration(&integration_row(1_000 * kill + nth, now())).unwrap();
+            }
+            running.kill();
+        }
+        let mut running = forwarder.start(&[]);
+        slack.push_integration(&integration_row(9_000, now())).unwrap();
+        received.until(331, &running).await;
+        slack.push_integration(&integration_row(9_001, now())).unwrap();
+        received.until(332, &running).await;
+        running.ask_to_end();
+        assert!(running.end().await.success(), "{}", running.log());
+
+        let received = received.0.lock().unwrap().clone();
+        let rows = slack.integration_rows();
+        assert_eq!((received.0.len(), rows.len()), (332, 332));
+        // Of a row and its twin each has an id of its own; of all others there is one.
+        let told: BTreeMap<_, _> = received.1.iter().map(|(row, ids)| (*row, ids.len())).collect();
+        let mut there: BTreeMap<u64, usize> = BTreeMap::new();
+        for row in &rows {
+            let nth = row.split_once("\"x_row\":").unwrap().1.trim_end_matches('}').parse().unwrap();
+            *there.entry(nth).or_default() += 1;
+        }
+        assert_eq!(told, there);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_once_goes_on_where_the_run_before_has_ended() {
+    let slack = live(IntegrationLog { count: 60, twin_every: 0, ..IntegrationLog::default() }).await;
+    let (received, address) = receiving().await;
+    let forwarder = forwarder(&slack, address, "start = \"30d\"\nonly = { change_type = \"added\" }");
+    for more in [0, 1, 0] {
+        for nth in 0..more {
+            let row = format!(
+                r#"{{"user_id":"U1","date":"{}","change_type":"added","app_id":"A1","x_row":{}}}"#,
+                slack.now(),
+                5_000 + nth
+            );
+            slack.push_integration(&row).unwrap();
+        }
+        let mut running = forwarder.start(&["--once"]);
+        assert!(running.end().await.success(), "{}", running.log());
+    }
+    let added =
+        slack.integration_rows().iter().filter(|row| row.contains(r#""change_type":"added""#)).count();
+    let received = received.0.lock().unwrap().clone();
+    assert!(added > 5);
+    assert_eq!(received.0.len(), added);
+    assert!(received.0.values().all(|times| *times == 1), "a row was told by two runs");
+}
+
+#[tokio::test]
+async fn a_missing_scope_ends_a_single_run_with_its_cure() {
+    let slack = live(IntegrationLog { scopes: "users:read".into(), ..IntegrationLog::default() }).await;
+    let (_, address) = receiving().await;
+    let forwarder = forwarder(&slack, address, "");
+    let mut running = forwarder.start(&["--once"]);
+    assert!(!running.end().await.success());
+    let log = running.log();
+    assert!(log.contains("missing_scope") && log.contains("`admin`"), "{log}");
 }
