@@ -130,7 +130,7 @@ async fn sources(config: &Config) -> Vec<Finding> {
                         source.base_url
                     )),
                     Err(error) => {
-                        let error = slack::diagnosed(error, source.log, &account).await;
+                        let error = slack::diagnosed(error, source.log(), &account).await;
                         Err(Failure::of_error(Exit::Unavailable, &error).help(error.cure(&account.token)))
                     }
                 }

@@ -6,7 +6,9 @@
 //! **Invariant:** a `Config` is whole: every name in it is defined in it, every destination has
 //! one transport, every rate is above nothing.
 
+mod access;
 mod destination;
+mod integration;
 mod login;
 mod notify;
 mod organization;
@@ -37,7 +39,7 @@ pub use notify::Notify;
 pub use organization::Organization;
 pub use reach::Reach;
 pub use secret::{CommandError, CommandLine, SecretError, SecretFrom};
-pub use source::{Source, TokenFrom};
+pub use source::{AccessReading, AuditReading, IntegrationReading, Reading, Source, TokenFrom};
 pub use telemetry::Telemetry;
 pub use transport::{Tls, Transport};
 pub use units::{duration, size};

@@ -53,6 +53,11 @@ impl IntegrationRow {
         self.digest
     }
 
+    /// Whether it names a type of change, as every row of Slack's does.
+    pub(super) fn says_a_change(&self) -> bool {
+        self.action.as_str() != action(None).as_str()
+    }
+
     /// When it happened, where it says.
     pub fn at(&self) -> Option<UnixTime> {
         self.at

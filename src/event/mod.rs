@@ -63,6 +63,20 @@ impl Entry {
         Ok(Self { log, id, action, at, raw })
     }
 
+    /// Reads an entry of whichever of Slack's logs its keys show: as people have it, who saved an
+    /// answer of the API.
+    ///
+    /// # Errors
+    /// As for [`Entry::from_raw`].
+    pub fn of_any_log(raw: Bytes, otherwise: UnixTime, nth: u32) -> Result<Self, NotAnEntry> {
+        let entry = Self::from_raw(Log::Audit, raw.clone(), otherwise, nth)?;
+        let names_no_action = entry.action == Action::unknown();
+        match IntegrationRow::from_raw(raw)? {
+            row if names_no_action && row.says_a_change() => Ok(row.into_entry(otherwise, nth)),
+            _ => Ok(entry),
+        }
+    }
+
     /// Puts an entry together again from parts that [`Entry::from_raw`] read before.
     pub fn from_parts(log: Log, id: EntryId, action: Action, at: UnixTime, raw: Bytes) -> Self {
         Self { log, id, action, at, raw }
@@ -236,6 +250,25 @@ mod tests {
         let e = entry(r#"{"id":"a","\ud800":1,"id":"b","action":"user_login"}"#);
         assert_eq!(e.id().as_str(), "b");
         assert_eq!(e.action().as_str(), "user_login");
+    }
+
+    #[test]
+    fn the_keys_show_which_log_an_entry_is_of() {
+        for (json, log, action) in [
+            (r#"{"id":"1","action":"user_login"}"#, Log::Audit, "user_login"),
+            (r#"{"action":"app_installed","change_type":"added"}"#, Log::Audit, "app_installed"),
+            (r#"{"change_type":"added","date":"1"}"#, Log::Integration, "integration_added"),
+            (
+                r#"{"rss_feed":true,"rss_feed_change_type":"removed"}"#,
+                Log::Integration,
+                "integration_removed",
+            ),
+            (r#"{"x":1}"#, Log::Audit, "unknown"),
+        ] {
+            let raw = Bytes::from_static(json.as_bytes());
+            let entry = Entry::of_any_log(raw, UnixTime::from_seconds(0), 0).unwrap();
+            assert_eq!((entry.log(), entry.action().as_str()), (log, action));
+        }
     }
 
     #[test]

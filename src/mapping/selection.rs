@@ -294,7 +294,7 @@ mod tests {
             ),
             ("{ source = { glob = 'bank-*' } }", "`source` is one of `acme-audit` and `emea-audit`"),
             (
-                "{ log = { any = ['integrations'] } }",
+                "{ log = { any = ['billing'] } }",
                 "`log` is one of `audit`, `forwarder`, `access` and `integration`",
             ),
             ("{ severity = 'high' }", "`severity` is a whole number from 0 to 10"),

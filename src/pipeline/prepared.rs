@@ -192,7 +192,7 @@ impl ReadyNotice {
 fn fresh(notify: &config::Notify, config: &Config) -> Duration {
     let is_told = |name: &String| notify.sources.as_ref().is_none_or(|sources| sources.contains(name));
     let sources = config.sources.iter().filter(|(name, _)| is_told(name));
-    let slowest = sources.map(|(_, source)| source.poll_every.saturating_add(source.settle)).max();
+    let slowest = sources.map(|(_, source)| source.poll_every.saturating_add(source.settle())).max();
     FRESH.saturating_add(slowest.unwrap_or_default().saturating_mul(2))
 }
 

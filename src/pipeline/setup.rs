@@ -10,7 +10,8 @@ use secrecy::ExposeSecret;
 use super::convert::Converter;
 use super::shared::{Shared, Sharing};
 use crate::config::{
-    Config, Destination, Login, Notify, SecretError, SecretFrom, Source, Tls, TokenFrom, Transport,
+    AccessReading, AuditReading, Config, Destination, IntegrationReading, Login, Notify, Reading,
+    SecretError, SecretFrom, Source, Tls, TokenFrom, Transport,
 };
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, TlsError};
@@ -265,14 +266,40 @@ pub(super) fn polling(
     sharing: &mut Sharing<'_>,
 ) -> Result<slack::Settings, SetupError> {
     let account = account_sharing(name, source, sharing)?;
-    Ok(slack::Settings::Audit(slack::audit::Settings {
-        account,
-        start: source.start,
-        settle: source.settle,
-        verify_after: source.verify_after,
-        poll_every: source.poll_every,
-        only: source.only.clone(),
-    }))
+    let (start, poll_every) = (source.start, source.poll_every);
+    Ok(match &source.reading {
+        Reading::Audit(AuditReading { settle, verify_after, only }) => {
+            slack::Settings::Audit(slack::audit::Settings {
+                account,
+                start,
+                settle: *settle,
+                verify_after: *verify_after,
+                poll_every,
+                only: only.clone(),
+            })
+        }
+        Reading::Access(AccessReading { full_walk_every, forget_after, team_id }) => {
+            slack::Settings::Access(slack::access::Settings {
+                account,
+                start,
+                poll_every,
+                full_walk_every: *full_walk_every,
+                forget_after: *forget_after,
+                team_id: team_id.clone(),
+            })
+        }
+        Reading::Integration(IntegrationReading { full_walk_every, forget_after, only, team_id }) => {
+            slack::Settings::Integration(slack::integration::Settings {
+                account,
+                start,
+                poll_every,
+                full_walk_every: *full_walk_every,
+                forget_after: *forget_after,
+                only: only.clone(),
+                team_id: team_id.clone(),
+            })
+        }
+    })
 }
 
 /// Whose log a source is, its token fetched, with a budget of its own.

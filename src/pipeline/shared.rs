@@ -83,7 +83,7 @@ impl<'a> Sharing<'a> {
 
     /// The budget of the source's organization for its log.
     pub(super) fn budget(&mut self, source: &Source) -> Arc<Budget> {
-        let key = (source.organization.clone(), source.log);
+        let key = (source.organization.clone(), source.log());
         let requests = source.requests_per_minute;
         let before = self.before.budgets.get(&key);
         let (_, budget) = self.now.budgets.entry(key).or_insert_with(|| {

@@ -27,6 +27,8 @@ mod golden;
 #[cfg(test)]
 mod http_proxy;
 #[cfg(test)]
+mod integration;
+#[cfg(test)]
 mod many_sources;
 #[cfg(test)]
 mod map_last;

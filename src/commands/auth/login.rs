@@ -89,7 +89,7 @@ fn scopes(config: &Config, name: &str) -> Vec<String> {
 /// The logs that are read by that login.
 fn logs(config: &Config, name: &str) -> BTreeSet<Log> {
     let by_it = |token: &TokenFrom| matches!(token, TokenFrom::Login(login) if login.name == name);
-    config.sources.values().filter(|source| by_it(&source.token)).map(|source| source.log).collect()
+    config.sources.values().filter(|source| by_it(&source.token)).map(|source| source.log()).collect()
 }
 
 async fn log_in(arguments: &Arguments, config: &Config, login: &Login) -> Result<(), Failure> {

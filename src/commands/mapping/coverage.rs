@@ -115,7 +115,7 @@ fn compared(arguments: &Arguments, plans: &Plans) -> Result<Comparison, Failure>
 fn live(arguments: &Arguments) -> Result<ActionList, Failure> {
     let config = arguments.config.load()?;
     // Slack keeps no list for its other logs.
-    let mut of_audit = config.sources.iter().filter(|(_, source)| source.log == Log::Audit);
+    let mut of_audit = config.sources.iter().filter(|(_, source)| source.log() == Log::Audit);
     let found = match &arguments.source {
         Some(wanted) => of_audit.find(|(name, _)| *name == wanted),
         None => of_audit.next(),

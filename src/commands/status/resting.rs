@@ -68,7 +68,7 @@ impl Resting {
         let source = |(name, source): (&String, &Source)| {
             let bookmark = bookmarks.get(name.as_str());
             let read_up_to =
-                bookmark.and_then(|bookmark| slack::read_up_to(source.log, bookmark).ok().flatten());
+                bookmark.and_then(|bookmark| slack::read_up_to(source.log(), bookmark).ok().flatten());
             let lag_seconds = read_up_to.map(|up_to| at.seconds().saturating_sub(up_to.seconds()).max(0));
             RestingSource { name: name.clone(), read_up_to, lag_seconds }
         };

@@ -13,6 +13,7 @@ use crate::slack::error::{Class, SlackError};
 use crate::slack::http::Clocks;
 use crate::slack::patience::Patience;
 use crate::slack::poller::CannotPoll;
+use crate::slack::rhythm::Rhythm;
 use crate::slack::settings::Start;
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Step};
 use crate::slack::web::Web;
@@ -34,7 +35,7 @@ const TOLERATED_SKEW: u64 = 5;
 pub struct Poller {
     web: Web,
     clock: Clock,
-    poll_every: Duration,
+    rhythm: Rhythm,
     walk_every: i64,
     forget_after: i64,
     reader: Reader,
@@ -45,7 +46,6 @@ pub struct Poller {
     unchecked: bool,
     /// Slack's clock less ours, in seconds, as its last answer showed it.
     slack_ahead: Option<i64>,
-    next_poll: Instant,
     /// A reading has ended, and nobody was told.
     caught_up: bool,
     /// Memos of before may be forgotten, for a walk has met what there is.
@@ -66,7 +66,7 @@ impl Poller {
         Ok(Self {
             web,
             clock,
-            poll_every: settings.poll_every,
+            rhythm: Rhythm::new(settings.poll_every),
             walk_every: seconds(settings.full_walk_every),
             forget_after: seconds(settings.forget_after),
             reader: Reader::new(bookmark, settings.team_id.clone()),
@@ -74,7 +74,6 @@ impl Poller {
             untold,
             unchecked: untold && is_by_our_clock,
             slack_ahead: None,
-            next_poll: Instant::now(),
             caught_up: false,
             forget_before: None,
         })
@@ -120,8 +119,12 @@ impl Poller {
                 let begun = self.reader.bookmark().walked;
                 self.forget_before = begun.map(|begun| begun.plus(-self.forget_after));
             }
-            // While the list is walked through, a poll alone has not read it.
-            Some(Which::Poll) if is_over => self.caught_up = self.reader.under_way().is_none(),
+            Some(Which::Poll) if is_over => {
+                // A walk under way has its turn before the next poll is due.
+                self.rhythm.end(Instant::now());
+                // While the list is walked through, a poll alone has not read it.
+                self.caught_up = self.reader.under_way().is_none();
+            }
             _ => {}
         }
         page
@@ -156,16 +159,17 @@ impl Poller {
         let is_walking = self.reader.under_way().is_some();
         let walk_in = self.walk_in();
         if !is_walking && walk_in.is_zero() {
-            // It begins where a poll would.
+            // It begins where a poll would, and is one.
+            self.rhythm.begin(now);
+            self.rhythm.end(now);
             self.reader.begin_walk(self.now());
-            self.next_poll = now + self.poll_every;
-        } else if self.next_poll <= now {
+        } else if self.rhythm.next(now) <= now {
+            self.rhythm.begin(now);
             self.reader.begin_poll(self.now());
-            self.next_poll = now + self.poll_every;
         }
         match self.reader.under_way() {
             Some(which) => Turn::Ask(which),
-            None => Turn::Wait(self.next_poll.min(now + walk_in)),
+            None => Turn::Wait(self.rhythm.next(now).min(now + walk_in)),
         }
     }
 
@@ -174,7 +178,7 @@ impl Poller {
         let walk_in = self.walk_in();
         Turn::CaughtUp(CaughtUp {
             up_to,
-            next_poll_in: self.next_poll.saturating_duration_since(now).min(walk_in),
+            next_poll_in: self.rhythm.next(now).saturating_duration_since(now).min(walk_in),
             slack_ahead: self.slack_ahead,
             clock_behind: Duration::ZERO,
             forget_before: self.forget_before.take(),
