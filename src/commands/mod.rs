@@ -8,6 +8,7 @@ mod entries;
 mod explained;
 mod map;
 mod mapping;
+mod prove;
 mod run;
 mod simulate;
 mod status;
@@ -53,6 +54,7 @@ enum Command {
     Map(map::Arguments),
     Mapping(mapping::Arguments),
     Status(status::Arguments),
+    Prove(prove::Arguments),
     Simulate(simulate::Arguments),
 }
 
@@ -100,6 +102,7 @@ impl Cli {
             Command::Map(arguments) => map::run(&arguments),
             Command::Mapping(arguments) => mapping::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
+            Command::Prove(arguments) => prove::run(&arguments),
             Command::Simulate(arguments) => simulate::run(arguments),
         }
     }

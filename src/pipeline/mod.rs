@@ -64,10 +64,11 @@ use prepared::{Mappings, Prepared, ReadySource};
 use tasks::{Change, Tasks};
 
 pub use convert::Converter;
+pub use dead::dead_letters;
 pub use forward::Forwarded;
 pub use lateness::{Found, Lateness};
 pub use poll::{Phase, Polled, Reading, Way};
-pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
+pub use setup::{SetupError, converter, keyed, line_budget, plans, plans_of, poller, polling, sink};
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};
 pub use tally::Counts;
@@ -196,8 +197,19 @@ impl App {
     /// [`SetupError`]: the first thing that is not as it must be. Nothing was asked of Slack or of
     /// a receiver.
     pub async fn build(config: &Config) -> Result<Self, SetupError> {
+        Self::build_by(config, &Clock::system()).await
+    }
+
+    /// The same, with another clock to poll by. What a reload begins goes by this machine's.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn build_by(config: &Config, clock: &Clock) -> Result<Self, SetupError> {
         // What is refused without touching anything comes first.
-        let prepared = Prepared::of(config)?;
+        let mut prepared = Prepared::of(config)?;
+        for source in &mut prepared.sources {
+            source.polling.account_mut().clock = clock.clone();
+        }
         let (voice, recorder) = voice::voice();
         let (store, repairs) = setup::open(config)?;
         for repair in &repairs {

@@ -191,7 +191,10 @@ pub(super) fn poller_of(
 }
 
 /// What the poller of a source is told, its token fetched.
-pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
+///
+/// # Errors
+/// Its token or the system's roots cannot be had.
+pub fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
     let token =
         source.token.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
     let token = Token::fixed(&token)
@@ -290,7 +293,7 @@ pub(super) fn own_certificate(
 }
 
 /// The converter of a destination.
-pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
+pub fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
     Converter::new(plans, destination.encoder, format(destination), destination.max_message)
         .only(destination.when.clone())
 }

@@ -151,7 +151,7 @@ fn source_details(source: &SourceStatus, now: UnixTime, style: Style) -> Vec<Str
     if let Some(way) = reading.way.filter(|_| reading.phase == Phase::CatchingUp) {
         lines.push(format!("read up to {}, of {} to {}", way.next, way.start, way.goal));
     }
-    lines.extend(reading.lateness.iter().flat_map(|lateness| lateness_lines(lateness)));
+    lines.extend(reading.lateness.iter().filter_map(lateness_lines));
     lines.extend(reading.advice.iter().map(|advice| format!("{}: {}", style.cyan("advice"), plain(advice))));
     let over = !matches!(reading.phase, Phase::Failing | Phase::Refused);
     lines.extend(fault_lines(reading.fault.as_ref(), over, now, style));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -69,6 +69,7 @@ async fn logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -
     let number = state.requests.fetch_add(1, Ordering::SeqCst) + 1;
     let asked = Asked {
         number,
+        received: Instant::now(),
         parameters: request::parameters(&uri),
         gzip: request::takes_gzip(&headers),
         access: Access::of(&headers, &state.plan.token),
@@ -111,6 +112,7 @@ async fn schemas() -> Response<Body> {
 /// A request for logs, as far as it is read before anything is decided.
 struct Asked {
     number: u64,
+    received: Instant,
     parameters: Vec<(String, String)>,
     gzip: bool,
     access: Access,
@@ -236,6 +238,7 @@ impl State {
     fn note(&self, asked: &Asked, status: u16, entries: Option<usize>, troubled: bool) {
         let request = Request {
             number: asked.number,
+            received: asked.received,
             parameters: asked.parameters.clone(),
             gzip: asked.gzip,
             status,

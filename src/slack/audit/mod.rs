@@ -20,13 +20,16 @@ mod actions;
 mod bookmark;
 mod client;
 mod poller;
+mod range;
 mod settings;
+mod track;
 mod walk;
 mod window;
 
 pub use actions::ActionList;
-pub use bookmark::{BadBookmark, read_up_to};
+pub use bookmark::{BadBookmark, Marks, marks, read_up_to};
 pub use poller::Poller;
+pub use range::{Range, RangeStep};
 pub use settings::{Only, Settings, Start};
 pub use walk::Counts;
 pub use window::Window;

@@ -8,10 +8,10 @@ use super::actions::ActionList;
 use super::bookmark::Bookmark;
 use super::client::{Client, Query};
 use super::settings::{Settings, Start};
-use super::walk::{Counts, Part, Walker};
+use super::track::Track;
+use super::walk::{Counts, Part};
 use super::window::Window;
 use crate::event::UnixTime;
-use crate::net::Backoff;
 use crate::slack::Clock;
 use crate::slack::error::{Class, SlackError};
 use crate::slack::http::Clocks;
@@ -29,9 +29,6 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
 
 /// A first "now" is corrected by Slack's clock when ours differs by more seconds than this.
 const TOLERATED_SKEW: u64 = 5;
-
-/// The wait after a refusal that only the operator can undo.
-const SLOWLY: Duration = Duration::from_secs(300);
 
 /// The part of `verify_after` for which seconds are gathered before they are verified.
 const VERIFY_AT_LEAST_EVERY: i64 = 4;
@@ -64,14 +61,6 @@ pub struct Poller {
     verify_goal: Option<UnixTime>,
     /// Verification is owed a request before the next cycle.
     verify_first: bool,
-}
-
-/// A reader's progress: its walk, and its patience.
-#[derive(Debug)]
-struct Track {
-    walker: Walker,
-    backoff: Backoff,
-    blocked_until: Option<Instant>,
 }
 
 /// From one poll to being caught up.
@@ -319,9 +308,7 @@ impl Poller {
     }
 
     fn page(&mut self, pass: Pass, goal: UnixTime, part: Part) -> Step {
-        let track = self.track(pass);
-        track.backoff.reset();
-        track.blocked_until = None;
+        self.track(pass).succeeded();
         let Part { entries, not_entries, window, complete, asked_at } = part;
         let read_before = self.bookmark.next;
         if complete {
@@ -353,23 +340,7 @@ impl Poller {
 
     /// Decides what an error means: nothing more than another question, or a failure to tell of.
     fn fail(&mut self, pass: Pass, error: SlackError) -> Option<Step> {
-        let track = self.track(pass);
-        let retry_in = match error.class() {
-            Class::Reread => match track.walker.reject_cursor() {
-                Ok(()) => return None,
-                Err(_stuck) => track.backoff.after_failure(),
-            },
-            Class::Narrow => {
-                let too_large = matches!(error, SlackError::TooLarge { .. });
-                if track.walker.narrow() || (too_large && track.walker.ask_for_fewer()) {
-                    return None;
-                }
-                SLOWLY
-            }
-            Class::Token | Class::Install | Class::Setting => SLOWLY,
-            Class::Retry => error.retry_after().unwrap_or_else(|| track.backoff.after_failure()),
-        };
-        track.blocked_until = Some(Instant::now() + retry_in);
+        let retry_in = self.track(pass).fail(&error)?;
         Some(Step::Failed(Failed { error, retry_in, pass }))
     }
 
@@ -388,16 +359,6 @@ impl Poller {
     /// The last second that has settled.
     fn horizon(&self) -> UnixTime {
         self.now().plus(-self.settle)
-    }
-}
-
-impl Track {
-    fn new(at: UnixTime) -> Self {
-        Self {
-            walker: Walker::new(at),
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
-            blocked_until: None,
-        }
     }
 }
 
