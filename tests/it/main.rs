@@ -53,6 +53,8 @@ mod misbehaving;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
+mod prove;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod rates;

@@ -178,7 +178,7 @@ mod tests {
             }
             let read: Vec<Vec<_>> =
                 account.counts.iter().map(|of| of.iter().map(|counts| counts.read).collect()).collect();
-            assert_eq!(read, [[100, 50, 50, 100], [100, 50, 50, 100]].map(Vec::from));
+            assert_eq!(read, [[100, 50, 50, 50], [100, 50, 50, 50]].map(Vec::from));
             let ids = groups.iter().flat_map(|group| &group.ids);
             (groups.len(), ids.map(|(place, ids)| (*place, ids.len(), ids.digest())).collect::<Vec<_>>())
         };

@@ -105,7 +105,9 @@ mod tests {
 
     fn ids(of: &[&str]) -> Sorted {
         let mut ids = Ids::default();
-        of.iter().for_each(|id| ids.add(id));
+        for id in of {
+            ids.add(id);
+        }
         ids.sorted()
     }
 

@@ -231,10 +231,11 @@ impl Open {
             ));
         }
         let last = windows.last().map(|window| window.to);
+        let up_to = |before: Option<UnixTime>| shown(before.map(|before| before.plus(-1)));
         if source.read_before < last && !has(Coverage::Stored) {
-            self.pending.push(format!("{name} is read up to {} only", shown(source.read_before)));
+            self.pending.push(format!("{name} is read up to {} only", up_to(source.read_before)));
         } else if source.verified_before < last && !has(Coverage::Stored) {
-            let verified = shown(source.verified_before);
+            let verified = up_to(source.verified_before);
             self.pending.push(format!("{name} is looked through for late entries up to {verified} only"));
         }
         let destinations = windows.first().map_or(&[][..], |window| &window.destinations);

@@ -264,6 +264,9 @@ impl Poller {
         let query = self.track(pass).walker.ask(goal, now)?;
         let answer = self.client.ask(&query).await;
         let moved = answer.clocks.is_some_and(|clocks| self.show_clocks(clocks));
+        // A clock that had jumped ahead must not make seconds older than they are.
+        let now = self.now();
+        self.track(pass).walker.asked_by(now);
         match answer.reply {
             Ok(_) if moved => None,
             Ok(reply) => match self.track(pass).walker.take(reply) {
@@ -329,9 +332,8 @@ impl Poller {
         }
         let good_until = match (pass, self.verify_after) {
             (_, None) => next.plus(-1),
-            (Pass::Verify, Some(_)) => window.latest,
             // A backfill's seconds are old when they are read first: once is enough.
-            (Pass::Front, Some(after)) => window.latest.min(asked_at.plus(-after)),
+            (Pass::Front | Pass::Verify, Some(after)) => window.latest.min(asked_at.plus(-after)),
         };
         if self.verify_after.is_none() || window.contains(*verified) {
             *verified = (*verified).max(good_until.plus(1));
