@@ -74,12 +74,14 @@ use shared::Shared;
 use tasks::{Change, Tasks};
 
 pub use convert::Converter;
+pub use dead::dead_letters;
 pub use forward::Forwarded;
 pub use lateness::{Found, Lateness};
 pub use notify::{NoticeStanding, NoticeState, NoticeStatus};
 pub use poll::{Phase, Polled, Reading, Way};
 pub use setup::{
-    SetupError, account, app, keyed, line_budget, plans, plans_of, poller, rotation, sink, webhook,
+    SetupError, account, app, converter, keyed, line_budget, plans, plans_of, poller, polling, rotation,
+    sink, webhook,
 };
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};
@@ -211,8 +213,19 @@ impl App {
     /// [`SetupError`]: the first thing that is not as it must be. Nothing was asked of Slack or of
     /// a receiver.
     pub async fn build(config: &Config) -> Result<Self, SetupError> {
+        Self::build_by(config, &Clock::system()).await
+    }
+
+    /// The same, with another clock to poll by. What a reload begins goes by this machine's.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn build_by(config: &Config, clock: &Clock) -> Result<Self, SetupError> {
         // What is refused without touching anything comes first.
-        let prepared = Prepared::of(config, &Shared::default())?;
+        let mut prepared = Prepared::of(config, &Shared::default())?;
+        for source in &mut prepared.sources {
+            source.polling.account_mut().clock = clock.clone();
+        }
         let (voice, recorder) = voice::voice();
         let (store, repairs) = setup::open(config)?;
         for repair in &repairs {

@@ -292,12 +292,16 @@ impl OwnEvent {
     /// Entries of a source came when their seconds had been read already.
     pub(super) fn source_late(source: &SourceId, late: &LateEntries) -> Self {
         let LateEntries { count, longest, advice } = late;
-        let (entries, which) =
-            if *count == 1 { ("entry", "it was") } else { ("entries", "the last of them was") };
         let seconds = longest.as_secs();
-        let message = format!(
-            "{count} {entries} of the source {source} came late: {which} found {seconds} seconds after it happened; all are delivered"
-        );
+        let message = if *count == 1 {
+            format!(
+                "1 entry of the source {source} came late and was found {seconds} seconds after it happened"
+            )
+        } else {
+            format!(
+                "{count} entries of the source {source} came late and were found up to {seconds} seconds after they happened"
+            )
+        };
         let event = Self::new("source-late", message)
             .with("source", source.as_str())
             .with("count", *count)
@@ -444,7 +448,7 @@ mod tests {
             ),
             (
                 OwnEvent::source_late(&SourceId::new("acme-audit"), &late),
-                r#"source-late|Source had late entries|3|act=source-late cat=source dvchost=relay-1 cn2=12 cn2Label=SlackcefCount cs1=acme-audit cs1Label=SlackcefSource cs5=raise `settle` cs5Label=SlackcefHelp msg=12 entries of the source acme-audit came late: the last of them was found 4000 seconds after it happened; all are delivered cs6={"details":{"seconds":4000}} cs6Label=SlackcefDetails"#,
+                r#"source-late|Source had late entries|3|act=source-late cat=source dvchost=relay-1 cn2=12 cn2Label=SlackcefCount cs1=acme-audit cs1Label=SlackcefSource cs5=raise `settle` cs5Label=SlackcefHelp msg=12 entries of the source acme-audit came late and were found up to 4000 seconds after they happened cs6={"details":{"seconds":4000}} cs6Label=SlackcefDetails"#,
             ),
             (
                 OwnEvent::store_repaired(&Repair::Positions { readers: 2 }),

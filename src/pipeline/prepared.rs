@@ -92,7 +92,7 @@ impl Prepared {
         let mut sharing = Sharing::after(shared);
         sharing.trace(config.trace.as_ref())?;
         let ready = |(name, source): (&String, &config::Source)| {
-            let polling = setup::polling(name, source, &mut sharing)?;
+            let polling = setup::polling_sharing(name, source, &mut sharing)?;
             Ok(ReadySource { id: SourceId::new(name.as_str()), polling, poll_every: source.poll_every })
         };
         let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;

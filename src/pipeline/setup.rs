@@ -246,8 +246,7 @@ fn called(name: Option<&str>) -> String {
 /// # Errors
 /// Its token cannot be had, or its settings do not go together.
 pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
-    let alone = Shared::default();
-    poller_of(name, &polling(name, source, &mut Sharing::after(&alone))?, bookmark)
+    poller_of(name, &polling(name, source)?, bookmark)
 }
 
 pub(super) fn poller_of(
@@ -260,7 +259,15 @@ pub(super) fn poller_of(
 }
 
 /// What the poller of a source is told, its token fetched.
-pub(super) fn polling(
+///
+/// # Errors
+/// Its token cannot be had, or how Slack is reached.
+pub fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
+    let alone = Shared::default();
+    polling_sharing(name, source, &mut Sharing::after(&alone))
+}
+
+pub(super) fn polling_sharing(
     name: &str,
     source: &Source,
     sharing: &mut Sharing<'_>,
@@ -456,7 +463,7 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
 }
 
 /// The converter of a destination.
-pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
+pub fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
     Converter::new(plans, destination.encoder, format(destination), destination.max_message)
         .only(destination.when.clone())
 }

@@ -94,7 +94,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::event::{Entry, UnixTime};
-pub use archive::{Archive, Stored, Survey};
+pub use archive::{Archive, Begins, Stored, Survey};
 pub use error::{Lost, OpenError, Repair, StoreError};
 pub use lease::Lease;
 use ledger::Extent;

@@ -61,6 +61,8 @@ mod notices;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
+mod prove;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod rates;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use slackcef::event::UnixTime;
@@ -446,6 +447,37 @@ async fn what_comes_late_is_caught_by_the_overlap() {
     kept.until_caught_up(&mut poller).await;
     assert!(kept.has("e1") && kept.has("e2"));
     assert!(kept.late.is_empty(), "the overlap is part of the front");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_verifies_nothing_too_early() {
+    let soon = Until::Behind(Duration::from_secs(3_000));
+    let late = Late { pick: Pick::Ids(vec!["e1".to_owned()]), until: soon };
+    let slack = start(Plan { late: vec![late], ..given([NOW - 1_800, NOW - 1_800]) }).await;
+    let (theirs, ahead) = (Arc::clone(&slack), Arc::new(AtomicI64::new(0)));
+    let clock = Clock::new({
+        let ahead = Arc::clone(&ahead);
+        move || UnixTime::from_seconds(theirs.now() + ahead.load(Ordering::SeqCst))
+    });
+    let settings = Settings {
+        start: Start::At(UnixTime::from_seconds(NOW - 2_000)),
+        verify_after: Some(Duration::from_secs(3_600)),
+        ..settings_for(&slack.base_url(), clock)
+    };
+    let mut poller = Poller::new(&settings, None).unwrap();
+    let mut kept = Kept::default();
+    kept.until_caught_up(&mut poller).await;
+    ahead.store(2 * 3_600, Ordering::SeqCst);
+    kept.until_caught_up(&mut poller).await;
+    ahead.store(0, Ordering::SeqCst);
+    kept.until_caught_up(&mut poller).await;
+    assert!(kept.has("e0") && !kept.has("e1"));
+    slack.advance(2 * 3_600);
+    while !kept.has("e1") {
+        assert!(slack.tally().requests < 100, "it was verified before it could be read");
+        kept.until_caught_up(&mut poller).await;
+    }
+    assert_eq!(kept.late, ["e1"]);
 }
 
 #[tokio::test]

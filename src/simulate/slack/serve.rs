@@ -88,6 +88,7 @@ async fn logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -
     let number = state.requests.fetch_add(1, Ordering::SeqCst) + 1;
     let asked = Asked {
         number,
+        received: Instant::now(),
         parameters: request::parameters(&uri),
         gzip: request::takes_gzip(&headers),
         kept_out: state.keeps_out(&headers, Api::Audit),
@@ -145,6 +146,7 @@ async fn schemas() -> Response<Body> {
 /// A request for logs, as far as it is read before anything is decided.
 struct Asked {
     number: u64,
+    received: Instant,
     parameters: Vec<(String, String)>,
     gzip: bool,
     /// The token is not let in.
@@ -293,6 +295,7 @@ impl State {
     fn note(&self, asked: &Asked, status: u16, entries: Option<usize>, troubled: bool) {
         let request = Request {
             number: asked.number,
+            received: asked.received,
             parameters: asked.parameters.clone(),
             gzip: asked.gzip,
             status,

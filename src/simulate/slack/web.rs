@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, Uri};
@@ -84,6 +84,7 @@ impl Method {
         headers: &HeaderMap,
         read: impl FnOnce(&[(String, String)], u64, Option<&Trouble>) -> Result<Listed, Refused>,
     ) -> Response<Body> {
+        let received = Instant::now();
         let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let parameters = request::parameters(uri);
         let has_cursor = parameters.iter().any(|(name, value)| name == "cursor" && !value.is_empty());
@@ -108,6 +109,7 @@ impl Method {
         self.note(
             Request {
                 number,
+                received,
                 parameters,
                 gzip,
                 status: answer.status,

@@ -50,7 +50,27 @@ impl Bookmark {
 /// # Errors
 /// It is no bookmark that this program can read.
 pub(in crate::slack) fn read_up_to(bookmark: &[u8]) -> Result<UnixTime, BadBookmark> {
-    Bookmark::from_bytes(bookmark).map(|bookmark| bookmark.next.plus(-1))
+    marks(bookmark).map(|marks| marks.next.plus(-1))
+}
+
+/// What a stored bookmark says of the seconds that were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// The first second that is wanted at all.
+    pub start: UnixTime,
+    /// The first second not yet read.
+    pub next: UnixTime,
+    /// The first second that was read, if at all, so early that something may have come late since.
+    pub verified: UnixTime,
+}
+
+/// What a stored bookmark says.
+///
+/// # Errors
+/// It is no bookmark that this program can read.
+pub fn marks(bookmark: &[u8]) -> Result<Marks, BadBookmark> {
+    let Bookmark { start, next, verified } = Bookmark::from_bytes(bookmark)?;
+    Ok(Marks { start, next, verified })
 }
 
 #[derive(Serialize, Deserialize)]

@@ -20,13 +20,17 @@ mod actions;
 mod bookmark;
 mod client;
 mod poller;
+mod range;
 mod settings;
+mod track;
 mod walk;
 mod window;
 
 pub use actions::ActionList;
 pub(super) use bookmark::read_up_to;
+pub use bookmark::{Marks, marks};
 pub use poller::Poller;
+pub use range::{Range, RangeStep};
 pub use settings::{Only, Settings};
 pub use walk::Counts;
 pub use window::Window;

@@ -8,13 +8,13 @@ use super::actions::ActionList;
 use super::bookmark::Bookmark;
 use super::client::{Client, Query};
 use super::settings::Settings;
-use super::walk::{Counts, Part, Walker};
+use super::track::Track;
+use super::walk::{Counts, Part};
 use super::window::Window;
 use crate::event::UnixTime;
 use crate::slack::clock::{Clock, seconds};
 use crate::slack::error::{Class, SlackError};
 use crate::slack::http::Clocks;
-use crate::slack::patience::Patience;
 use crate::slack::poller::CannotPoll;
 use crate::slack::rhythm::Rhythm;
 use crate::slack::settings::Start;
@@ -63,13 +63,6 @@ pub struct Poller {
     verify_goal: Option<UnixTime>,
     /// Verification is owed a request before the next cycle.
     verify_first: bool,
-}
-
-/// A reader's progress: its walk, and its patience.
-#[derive(Debug)]
-struct Track {
-    walker: Walker,
-    patience: Patience,
 }
 
 /// From one poll to being caught up.
@@ -281,6 +274,9 @@ impl Poller {
         let query = self.track(pass).walker.ask(goal, now)?;
         let answer = self.client.ask(&query).await;
         let moved = answer.clocks.is_some_and(|clocks| self.show_clocks(clocks));
+        // A clock that had jumped ahead must not make seconds older than they are.
+        let now = self.now();
+        self.track(pass).walker.asked_by(now);
         match answer.reply {
             Ok(_) if moved => None,
             Ok(reply) => match self.track(pass).walker.take(reply) {
@@ -325,8 +321,7 @@ impl Poller {
     }
 
     fn page(&mut self, pass: Pass, goal: UnixTime, part: Part) -> Step {
-        let track = self.track(pass);
-        track.patience.reset();
+        self.track(pass).patience.reset();
         let Part { entries, not_entries, window, complete, asked_at } = part;
         let read_before = self.bookmark.next;
         if complete {
@@ -347,9 +342,8 @@ impl Poller {
         }
         let good_until = match (pass, self.verify_after) {
             (_, None) => next.plus(-1),
-            (Pass::Verify, Some(_)) => window.latest,
             // A backfill's seconds are old when they are read first: once is enough.
-            (Pass::Front, Some(after)) => window.latest.min(asked_at.plus(-after)),
+            (Pass::Front | Pass::Verify, Some(after)) => window.latest.min(asked_at.plus(-after)),
         };
         if self.verify_after.is_none() || window.contains(*verified) {
             *verified = (*verified).max(good_until.plus(1));
@@ -358,18 +352,7 @@ impl Poller {
 
     /// Decides what an error means: nothing more than another question, or a failure to tell of.
     fn fail(&mut self, pass: Pass, error: SlackError) -> Option<Step> {
-        let track = self.track(pass);
-        match error.class() {
-            Class::Reread if track.walker.reject_cursor().is_ok() => return None,
-            Class::Narrow => {
-                let too_large = matches!(error, SlackError::TooLarge { .. });
-                if track.walker.narrow() || (too_large && track.walker.ask_for_fewer()) {
-                    return None;
-                }
-            }
-            _ => {}
-        }
-        let retry_in = track.patience.wait_after(&error);
+        let retry_in = self.track(pass).fail(&error)?;
         Some(Step::Failed(Failed { error, retry_in, pass }))
     }
 
@@ -388,12 +371,6 @@ impl Poller {
     /// The last second that has settled.
     fn horizon(&self) -> UnixTime {
         self.now().plus(-self.settle)
-    }
-}
-
-impl Track {
-    fn new(at: UnixTime) -> Self {
-        Self { walker: Walker::new(at), patience: Patience::new() }
     }
 }
 
