@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::reach::{self, Reach};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
 use super::source::base_url;
@@ -19,6 +20,8 @@ pub struct Login {
     pub client_secret: SecretFrom,
     /// Where Slack is.
     pub base_url: BaseUrl,
+    /// How it is reached.
+    pub reach: Reach,
     /// The user scopes to ask for; those that its sources need where none are named.
     pub scopes: Vec<String>,
     /// The folder that its tokens are kept in.
@@ -32,10 +35,11 @@ impl Login {
     }
 }
 
-pub(super) fn read(section: &Section<'_, '_>, name: &str, state: &Path) -> Option<Login> {
+pub(super) fn read(section: &Section<'_, '_>, name: &str, state: &Path, reach: &Reach) -> Option<Login> {
     let client_id = read_client_id(section);
     let client_secret = read_client_secret(section);
     let base_url = section.parsed("base_url", base_url).unwrap_or_default();
+    let reach = reach::read(section, reach);
     let scopes = section.texts("scopes").unwrap_or_default();
     let is_scope = |text: &str| !text.is_empty() && !text.contains([',', ' ']);
     if let Some(word) = scopes.iter().find(|word| !is_scope(word.text)) {
@@ -53,6 +57,7 @@ pub(super) fn read(section: &Section<'_, '_>, name: &str, state: &Path) -> Optio
         client_id: client_id?,
         client_secret: client_secret?,
         base_url,
+        reach,
         scopes: scopes.into_iter().map(|word| word.text.to_owned()).collect(),
         dir: state.join("oauth"),
     })

@@ -8,7 +8,9 @@
 
 mod destination;
 mod login;
+mod organization;
 mod rate;
+mod reach;
 mod reader;
 mod secret;
 mod source;
@@ -28,6 +30,8 @@ use reader::{Reader, Section};
 
 pub use destination::Destination;
 pub use login::Login;
+pub use organization::Organization;
+pub use reach::Reach;
 pub use secret::{CommandError, CommandLine, SecretError, SecretFrom};
 pub use source::{Source, TokenFrom};
 pub use telemetry::Telemetry;
@@ -40,7 +44,7 @@ pub struct Config {
     /// Where entries are kept, and how many of them.
     pub state: State,
     /// The logins that tokens come from, by name.
-    pub logins: BTreeMap<String, Login>,
+    pub logins: BTreeMap<String, Arc<Login>>,
     /// What is read, by name.
     pub sources: BTreeMap<String, Source>,
     /// Where it goes, by name.
@@ -123,26 +127,35 @@ fn read(top: &Section<'_, '_>) -> Config {
     let mut remarks = Vec::new();
     let state = top.section("state").map_or_else(State::default, |section| read_state(&section));
     let mappings = read_mappings(top);
-    let given = top.sections("oauth").into_iter();
-    let logins: BTreeMap<_, _> = given
-        .filter_map(|(name, section)| {
-            let checked = checked_name(top, &name);
-            let login = login::read(&section, name.text, &state.dir);
-            Some((checked?, login?))
-        })
-        .collect();
     let given = top.sections("sources");
     let no_sources = given.is_empty();
-    let sources: BTreeMap<_, _> = given
+    let reach = top.section("slack").map_or_else(Reach::default, |section| {
+        let reach = reach::read(&section, &Reach::default());
+        section.finish();
+        reach
+    });
+    let logins: BTreeMap<_, _> = top
+        .sections("oauth")
+        .into_iter()
+        .filter_map(|(name, section)| {
+            let checked = checked_name(top, &name);
+            let login = login::read(&section, name.text, &state.dir, &reach);
+            Some((checked?, Arc::new(login?)))
+        })
+        .collect();
+    let mut wishes = BTreeMap::new();
+    let mut sources: BTreeMap<_, _> = given
         .into_iter()
         .filter_map(|(name, section)| {
             if name.text == SourceId::OWN {
                 let what = format!("`{}` is the source of the forwarder's own events", name.text);
                 top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
             }
-            Some((checked_name(top, &name)?, source::read(&section, &logins)?))
+            wishes.insert(name.text.to_owned(), organization::read(&section));
+            Some((checked_name(top, &name)?, source::read(&section, &logins, &reach)?))
         })
         .collect();
+    organization::settle(top, &wishes, &mut sources);
     let given = top.sections("destinations");
     let no_destinations = given.is_empty();
     let mut files = BTreeMap::new();

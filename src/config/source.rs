@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::login::Login;
+use super::reach::{self, Reach};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
-use super::{duration, not_yet};
+use super::{Organization, duration, not_yet};
 use crate::event::{Log, UnixTime};
 use crate::slack::BaseUrl;
 use crate::slack::audit::{Only, Start};
@@ -27,12 +29,16 @@ pub struct Source {
     pub settle: Duration,
     /// How old a window is when it is read once more; `None` where it is not.
     pub verify_after: Option<Duration>,
-    /// This source's share of the organization's request budget.
+    /// The organization whose budget of requests it shares.
+    pub organization: Organization,
+    /// How many requests a minute the organization's sources of this log make together.
     pub requests_per_minute: NonZeroU32,
     /// What Slack itself is asked to leave out.
     pub only: Only,
     /// Where the API lives.
     pub base_url: BaseUrl,
+    /// How it is reached.
+    pub reach: Reach,
 }
 
 /// Where a source's token comes from.
@@ -41,10 +47,15 @@ pub enum TokenFrom {
     /// From a place that holds it.
     Secret(SecretFrom),
     /// From a login.
-    Login(Login),
+    Login(Arc<Login>),
 }
 
-pub(super) fn read(section: &Section<'_, '_>, logins: &BTreeMap<String, Login>) -> Option<Source> {
+/// Reads a source; how Slack is reached unless it says so is in `reach`.
+pub(super) fn read(
+    section: &Section<'_, '_>,
+    logins: &BTreeMap<String, Arc<Login>>,
+    reach: &Reach,
+) -> Option<Source> {
     let log = read_log(section);
     let token = read_token(section, logins);
     let source = Source {
@@ -54,15 +65,15 @@ pub(super) fn read(section: &Section<'_, '_>, logins: &BTreeMap<String, Login>) 
         start: section.parsed("start", start).unwrap_or(Start::Now),
         settle: section.parsed("settle", duration).unwrap_or(MINUTE),
         verify_after: section.parsed("verify_after", or_off).unwrap_or(Some(60 * MINUTE)),
-        requests_per_minute: section
-            .number("requests_per_minute", 1..=1_000_000)
-            .and_then(|number| NonZeroU32::new(u32::try_from(number).ok()?))
-            .unwrap_or(USUAL_REQUESTS),
+        // Settled when all sources are known.
+        organization: Organization::OfToken(String::new()),
+        requests_per_minute: NonZeroU32::MIN,
         only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
         base_url: section.parsed("base_url", base_url).unwrap_or_else(|| match &token {
             Some(TokenFrom::Login(login)) => login.base_url.clone(),
             _ => BaseUrl::default(),
         }),
+        reach: reach::read(section, reach),
     };
     check_base_url(section, &source);
     section.finish();
@@ -71,8 +82,6 @@ pub(super) fn read(section: &Section<'_, '_>, logins: &BTreeMap<String, Login>) 
     Some(source)
 }
 
-/// Of the 50 that Slack grants an organization, so that its other collectors have theirs.
-const USUAL_REQUESTS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn read_log(section: &Section<'_, '_>) -> Option<Log> {
@@ -101,7 +110,7 @@ fn read_log(section: &Section<'_, '_>) -> Option<Log> {
     }
 }
 
-fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Login>) -> Option<TokenFrom> {
+fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Arc<Login>>) -> Option<TokenFrom> {
     const HELP: &str = "write `token = { env = \"SLACK_AUDIT_TOKEN\" }`, `{ file = \"…\" }`, `{ credential = \"…\" }`, `{ command = [\"…\"] }` or `{ oauth = \"…\" }`";
     let Some(place) = section.place("token") else {
         section.problem(&section.span(), "missing", "the source has no `token`", HELP);

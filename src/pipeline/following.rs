@@ -19,6 +19,7 @@ use super::own::OwnEvent;
 use super::prepared::{Mappings, Prepared, ReadyDestination, ReadySource};
 use super::settling::{Settling, Step};
 use super::setup::{self, SetupError};
+use super::shared::Shared;
 use super::tasks::{Abandoned, Change};
 use super::voice::Voice;
 use crate::config::Config;
@@ -36,6 +37,7 @@ pub(super) struct Following {
     at_start: Config,
     in_force: Config,
     polling: BTreeMap<SourceId, slack::Settings>,
+    shared: Shared,
     store: Store,
     changes: mpsc::Sender<Change>,
     /// What was refused last, and when.
@@ -69,7 +71,7 @@ impl Following {
     pub(super) fn new(
         file: PathBuf,
         config: Config,
-        ready: Vec<ReadySource>,
+        (ready, shared): (Vec<ReadySource>, Shared),
         store: Store,
         changes: mpsc::Sender<Change>,
     ) -> Self {
@@ -82,6 +84,7 @@ impl Following {
             at_start,
             in_force: config,
             polling,
+            shared,
             store,
             changes,
             refused: None,
@@ -129,8 +132,8 @@ impl Following {
     async fn take(&mut self, text: &str, mappings: &mut Mappings) -> Result<Option<Taken>, Refusal> {
         let config = Config::parse(&self.file.display().to_string(), text).map_err(Refusal::of_mistakes)?;
         let prepared = spawn_blocking({
-            let config = config.clone();
-            move || Prepared::of(&config)
+            let (config, shared) = (config.clone(), self.shared.clone());
+            move || Prepared::of(&config, &shared)
         });
         // It fails only when the runtime is going down, or by a mistake of the program.
         let mut prepared = match prepared.await {
@@ -138,8 +141,7 @@ impl Following {
             Err(broken) => return Err(Refusal::outside(broken.to_string(), None)),
         };
         let changes = self.changes(&config, &prepared);
-        for ready in &mut prepared.sources {
-            self.hand_on_budget(ready, &config);
+        for ready in &prepared.sources {
             if changes.sources.begins(ready.id.as_str()) {
                 // Tried before anything is given up for it.
                 ready.open(&self.store).await?;
@@ -148,6 +150,8 @@ impl Following {
         for remark in config.remarks.iter().filter(|remark| !self.in_force.remarks.contains(remark)) {
             warn!("{remark}");
         }
+        self.shared = prepared.shared.clone();
+        self.shared.take_effect();
         if changes.is_empty() {
             self.in_force = config;
             return Ok(Some(Taken { changes, abandoned: Vec::new() }));
@@ -169,30 +173,19 @@ impl Following {
         Ok(Some(Taken { changes, abandoned }))
     }
 
-    /// What is other than what is in force; a source with another token too.
+    /// What is other than what is in force; a source with another token or another way to Slack too.
     fn changes(&self, config: &Config, prepared: &Prepared) -> Changes {
         let mut changes = Changes::between(&self.in_force, config);
-        for ReadySource { id, polling } in &prepared.sources {
-            let token = &polling.account().token;
+        for ReadySource { id, polling, .. } in &prepared.sources {
             let from = |config: &Config| config.sources.get(id.as_str()).map(|source| source.token.clone());
-            let is_other = self.polling.get(id).is_some_and(|before| before.account().token != *token);
+            let is_other =
+                self.polling.get(id).is_some_and(|before| !polling.account().is_like(before.account()));
             let was = from(&self.in_force);
             if is_other || (was.is_some() && was != from(config)) {
                 changes.sources.changed.insert(id.as_str().to_owned());
             }
         }
         changes
-    }
-
-    /// Slack goes on counting where it was: so does a source whose share is the same.
-    fn hand_on_budget(&self, ready: &mut ReadySource, config: &Config) {
-        let share =
-            |config: &Config| config.sources.get(ready.id.as_str()).map(|source| source.requests_per_minute);
-        if share(&self.in_force) == share(config)
-            && let Some(before) = self.polling.get(&ready.id)
-        {
-            ready.polling.account_mut().budget = before.account().budget.clone();
-        }
     }
 
     /// Says what is in force now.

@@ -23,6 +23,7 @@
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
 mod book;
+mod condition;
 mod convert;
 mod dead;
 mod difference;
@@ -38,6 +39,8 @@ mod refused;
 mod reload;
 mod settling;
 mod setup;
+mod shared;
+mod spread;
 mod standing;
 mod status;
 mod tally;
@@ -60,6 +63,7 @@ use crate::telemetry::chain;
 use following::Following;
 use own::OwnEvent;
 use prepared::{Mappings, Prepared, ReadySource};
+use shared::Shared;
 use tasks::{Change, Tasks};
 
 pub use convert::Converter;
@@ -75,11 +79,11 @@ pub use tally::Counts;
 pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
-    destinations: Vec<(forward::Outlet, prepared::Beside)>,
+    destinations: Vec<(forward::Outlet, Route)>,
     mappings: Mappings,
     /// What is in force, and the polling that it came to.
     config: Config,
-    ready: Vec<ReadySource>,
+    ready: (Vec<ReadySource>, Shared),
     /// The configuration's file, where it is to be followed.
     follows: Option<PathBuf>,
     voice: voice::Voice,
@@ -195,7 +199,7 @@ impl App {
     /// a receiver.
     pub async fn build(config: &Config) -> Result<Self, SetupError> {
         // What is refused without touching anything comes first.
-        let prepared = Prepared::of(config)?;
+        let prepared = Prepared::of(config, &Shared::default())?;
         let (voice, recorder) = voice::voice();
         let (store, repairs) = setup::open(config)?;
         for repair in &repairs {
@@ -209,11 +213,11 @@ impl App {
         let names: Vec<_> = prepared.destinations.iter().map(|ready| ready.name.clone()).collect();
         store.retain_readers(&names).await.map_err(SetupError::Store)?;
         let mut destinations = Vec::new();
-        let Prepared { sources: ready, destinations: ready_destinations, mappings } = prepared;
+        let Prepared { sources: ready, destinations: ready_destinations, mappings, shared } = prepared;
         for ready in ready_destinations {
             destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
-        let config = config.clone();
+        let (config, ready) = (config.clone(), (ready, shared));
         Ok(Self { store, sources, destinations, mappings, config, ready, follows: None, voice, recorder })
     }
 
@@ -243,11 +247,9 @@ impl App {
             .map(|file| Following::new(file, config, ready, store.clone(), to));
         reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
         let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone());
-        for source in sources {
-            tasks.poll(source);
-        }
-        for (outlet, beside) in destinations {
-            tasks.forward(outlet, beside);
+        tasks.poll(sources);
+        for (outlet, route) in destinations {
+            tasks.forward(outlet, route);
         }
         let board = status::Board {
             started_at: Clock::system().now(),

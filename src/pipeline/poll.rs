@@ -25,6 +25,7 @@ pub(super) struct Source {
     /// What its pollers are told.
     polling: slack::Settings,
     poller: Poller,
+    poll_every: Duration,
     polled: Polled,
     reading: watch::Sender<Reading>,
     /// Since when the catch-up has been silent.
@@ -113,6 +114,7 @@ impl Source {
         name: SourceId,
         polling: slack::Settings,
         poller: Poller,
+        poll_every: Duration,
         read_up_to: Option<UnixTime>,
     ) -> Self {
         let (reading, _) = watch::channel(Reading { read_up_to, ..Reading::default() });
@@ -121,6 +123,7 @@ impl Source {
             name,
             polling,
             poller,
+            poll_every,
             polled,
             reading,
             said: Instant::now(),
@@ -140,15 +143,22 @@ impl Source {
         self.reading.subscribe()
     }
 
-    /// Polls until stopped; in [`Mode::Once`], until it has caught up and verified what is due.
+    pub(super) fn poll_every(&self) -> Duration {
+        self.poll_every
+    }
+
+    /// Polls until stopped, beginning after `delay`; in [`Mode::Once`], until it has caught up and
+    /// verified what is due.
     pub(super) async fn run(
         mut self,
         store: Store,
         mode: Mode,
+        delay: Duration,
         stop: CancellationToken,
         voice: Voice,
     ) -> Result<Polled, RunError> {
         let polling = async {
+            tokio::time::sleep(delay).await;
             // With `start = "now"` there is nothing to ask for at first, and a token that is refused
             // must not take minutes to show.
             loop {
@@ -200,7 +210,8 @@ impl Source {
     async fn store(&mut self, store: &Store, page: Page, voice: &Voice) -> Result<(), RunError> {
         let Page { entries, bookmark, not_entries, progress } = page;
         let newest = entries.iter().map(Entry::at).max();
-        let batch = Batch { source: self.name.clone(), entries, bookmark: Bookmark::new(bookmark) };
+        let late = progress.pass == Pass::Verify;
+        let batch = Batch { late, ..Batch::new(self.name.clone(), entries, Bookmark::new(bookmark)) };
         let appended = store.append(batch).await.map_err(RunError::Store)?;
         let (fresh, seen) = (appended.fresh as u64, appended.seen as u64);
         self.polled.fresh += fresh;
@@ -270,13 +281,16 @@ impl Source {
         let account = self.polling.account().clone();
         let token = account.token.clone();
         // It may have been replaced where it is kept: then there is nothing to tell.
-        let is_another = error.class() == Class::Token
-            && !std::mem::replace(&mut self.renewed, true)
-            && token.renew().await;
-        if is_another {
+        let may_be_another = error.class() == Class::Token && !std::mem::replace(&mut self.renewed, true);
+        let renewed = if may_be_another { token.renew().await } else { Ok(false) };
+        if let Ok(true) = renewed {
             debug!(source = %self.name, "Slack refused the token, and there is another one by now: {}", chain(&error));
         } else {
-            let error = slack::diagnosed(error, self.polling.log(), &account).await;
+            let error = match renewed {
+                // Why there is no other one says more than that this one is dead.
+                Err(why) if is_refusal(&why) => why,
+                _ => slack::diagnosed(error, self.polling.log(), &account).await,
+            };
             let wait = self.refusals.wait();
             if mode == Mode::Forever {
                 self.refusals.refused(&self.name, &error, &token, voice);

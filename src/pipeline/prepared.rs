@@ -18,11 +18,12 @@ use super::forward::Outlet;
 use super::poll::Source;
 use super::reload::Folder;
 use super::setup::{self, SetupError};
+use super::shared::{Shared, Sharing};
 use super::status::Route;
 use super::voice::Voice;
 use crate::config::{self, Config};
 use crate::mapping::{MappingFile, Plans};
-use crate::net::{ClientTls, Rate};
+use crate::net::Rate;
 use crate::slack;
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
@@ -33,6 +34,7 @@ pub(super) struct Prepared {
     pub(super) sources: Vec<ReadySource>,
     pub(super) destinations: Vec<ReadyDestination>,
     pub(super) mappings: Mappings,
+    pub(super) shared: Shared,
 }
 
 /// A source that can begin as soon as its bookmark is known.
@@ -40,6 +42,7 @@ pub(super) struct Prepared {
 pub(super) struct ReadySource {
     pub(super) id: SourceId,
     pub(super) polling: slack::Settings,
+    poll_every: Duration,
 }
 
 /// A destination that can begin as soon as it has its reader.
@@ -51,41 +54,30 @@ pub(super) struct ReadyDestination {
     plans: watch::Receiver<Arc<Plans>>,
     sink: Sink,
     framing: Framing,
-    beside: Beside,
-}
-
-/// What is to be known of a destination beside what it delivers by.
-#[derive(Debug)]
-pub(super) struct Beside {
-    /// How it is reached.
-    pub(super) route: Route,
-    /// The certificate that we show, as its files have it.
-    pub(super) own_certificate: Option<ClientTls>,
 }
 
 impl Prepared {
-    /// Makes all of it ready. Blocks: it reads files.
+    /// Makes all of it ready, with what the sources of another configuration share already. Blocks: it
+    /// reads files.
     ///
     /// # Errors
     /// The first thing that is not as it must be.
-    pub(super) fn of(config: &Config) -> Result<Self, SetupError> {
+    pub(super) fn of(config: &Config, shared: &Shared) -> Result<Self, SetupError> {
         let mut mappings = Mappings::default();
         let mut destinations = Vec::new();
         for (name, settings) in &config.destinations {
             let plans = mappings.open(settings.mapping.as_deref(), config)?;
             let (sink, framing) = setup::sink(name, settings)?;
-            let beside = Beside {
-                route: Route::of(&settings.transport),
-                own_certificate: setup::own_certificate(name, settings)?,
-            };
             let (name, settings) = (ReaderName::new(name.as_str()), settings.clone());
-            destinations.push(ReadyDestination { name, settings, plans, sink, framing, beside });
+            destinations.push(ReadyDestination { name, settings, plans, sink, framing });
         }
+        let mut sharing = Sharing::after(shared);
         let ready = |(name, source): (&String, &config::Source)| {
-            Ok(ReadySource { id: SourceId::new(name.as_str()), polling: setup::polling(name, source)? })
+            let polling = setup::polling(name, source, &mut sharing)?;
+            Ok(ReadySource { id: SourceId::new(name.as_str()), polling, poll_every: source.poll_every })
         };
         let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;
-        Ok(Self { sources, destinations, mappings })
+        Ok(Self { sources, destinations, mappings, shared: sharing.done() })
     }
 
     /// Has the mappings that run go on, with those that changed in place of what they were.
@@ -108,19 +100,19 @@ impl ReadySource {
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
         let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
         let read_up_to = bookmark.and_then(|bookmark| slack::audit::read_up_to(bookmark).ok());
-        Ok(Source::new(self.id.clone(), self.polling.clone(), poller, read_up_to))
+        Ok(Source::new(self.id.clone(), self.polling.clone(), poller, self.poll_every, read_up_to))
     }
 }
 
 impl ReadyDestination {
-    /// The destination at its position; its dead letters lie in the folder `state`.
+    /// The destination at its position, and how it is reached; its dead letters lie in the folder `state`.
     pub(super) async fn open(
         self,
         store: &Store,
         state: &Path,
         voice: &Voice,
-    ) -> Result<(Outlet, Beside), SetupError> {
-        let Self { name, settings, plans, sink, framing, beside } = self;
+    ) -> Result<(Outlet, Route), SetupError> {
+        let Self { name, settings, plans, sink, framing } = self;
         // The forwarder's own events go everywhere.
         let only = settings.sources.as_ref().map(|sources| {
             let named = sources.iter().map(|source| SourceId::new(source.as_str()));
@@ -133,7 +125,7 @@ impl ReadyDestination {
         // What was only handed over, or is on the disk, is not to be waited for.
         let age = if settings.transport.has_receipts() { settings.age } else { Duration::ZERO };
         let outlet = Outlet::new(reader, plans, converter, framing, sink, rate, age, dead, voice.clone());
-        Ok((outlet, beside))
+        Ok((outlet, Route::of(&settings.transport)))
     }
 }
 

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::convert::Converter;
+use super::shared::{Shared, Sharing};
 use crate::config::{Config, Destination, Login, SecretError, SecretFrom, Source, Tls, TokenFrom, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
+use crate::net::{Address, TlsError};
 use crate::problem::Problem;
 use crate::slack::oauth::{App, Rotation};
-use crate::slack::{self, Account, BaseUrl, Budget, CannotPoll, Clock, Fetch, Poller, Token, Unfetched};
+use crate::slack::{self, Account, CannotPoll, Clock, Fetch, HttpClient, Poller, Token, Unfetched};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 use crate::telemetry::chain;
@@ -44,6 +45,14 @@ pub enum SetupError {
         source_name: String,
         /// Why not.
         source: CannotPoll,
+    },
+    /// The password for a proxy cannot be had.
+    #[error("the proxy password of source {source_name} cannot be had")]
+    ProxyPassword {
+        /// The first source that goes through the proxy.
+        source_name: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
     },
     /// Roots, certificate or key cannot be used.
     #[error("TLS for {whose} cannot be set up")]
@@ -95,6 +104,7 @@ impl SetupError {
         match self {
             Self::Token { source, .. }
             | Self::ClientSecret { source, .. }
+            | Self::ProxyPassword { source, .. }
             | Self::PseudonymKey { source, .. } => Some(source.help()),
             Self::Source { .. } | Self::Mapping(_) => None,
             Self::NoPseudonymKey { .. } => Some(
@@ -185,12 +195,13 @@ fn called(name: Option<&str>) -> String {
     name.map_or_else(|| "the shipped mapping".to_owned(), |name| format!("mapping {name}"))
 }
 
-/// The poller of a source, at its bookmark.
+/// The poller of a source, at its bookmark, with a budget of its own.
 ///
 /// # Errors
 /// Its token cannot be had, or its settings do not go together.
 pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
-    poller_of(name, &polling(name, source)?, bookmark)
+    let alone = Shared::default();
+    poller_of(name, &polling(name, source, &mut Sharing::after(&alone))?, bookmark)
 }
 
 pub(super) fn poller_of(
@@ -203,9 +214,13 @@ pub(super) fn poller_of(
 }
 
 /// What the poller of a source is told, its token fetched.
-pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
+pub(super) fn polling(
+    name: &str,
+    source: &Source,
+    sharing: &mut Sharing<'_>,
+) -> Result<slack::Settings, SetupError> {
     Ok(slack::Settings::Audit(slack::audit::Settings {
-        account: account(name, source)?,
+        account: account_of(name, source, sharing)?,
         start: source.start,
         settle: source.settle,
         verify_after: source.verify_after,
@@ -214,40 +229,43 @@ pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, Se
     }))
 }
 
-/// Whose log a source is, its token fetched.
+/// Whose log a source is, its token fetched, with a budget of its own.
 ///
 /// # Errors
-/// The token cannot be had, or is none.
+/// The token cannot be had, or is none; or its settings do not go together.
 pub fn account(name: &str, source: &Source) -> Result<Account, SetupError> {
+    account_of(name, source, &mut Sharing::after(&Shared::default()))
+}
+
+fn account_of(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Result<Account, SetupError> {
     Ok(Account {
         base_url: source.base_url.clone(),
-        token: token(name, &source.token)?,
-        tls: tls_to(&source.base_url)?,
-        budget: Arc::new(Budget::per_minute(source.requests_per_minute)),
+        token: token(name, &source.token, sharing)?,
+        client: sharing.client(name, &source.reach, &source.base_url)?,
+        budget: sharing.budget(source),
         clock: Clock::system(),
     })
 }
 
-fn token(source_name: &str, from: &TokenFrom) -> Result<Token, SetupError> {
-    let bad = |error: slack::BadSettings| SetupError::Source {
-        source_name: source_name.to_owned(),
-        source: error.into(),
-    };
+fn token(source_name: &str, from: &TokenFrom, sharing: &mut Sharing<'_>) -> Result<Token, SetupError> {
+    let name = || source_name.to_owned();
     match from {
         TokenFrom::Secret(from) => {
-            let token = from
-                .fetch()
-                .map_err(|source| SetupError::Token { source_name: source_name.to_owned(), source })?;
-            Token::fetched(&token, fetch(from)).map_err(bad)
+            let token = from.fetch().map_err(|source| SetupError::Token { source_name: name(), source })?;
+            Token::fetched(&token, fetch(from))
+                .map_err(|error| SetupError::Source { source_name: name(), source: error.into() })
         }
-        TokenFrom::Login(login) => Ok(Token::rotating(rotation(login)?)),
+        TokenFrom::Login(login) => {
+            let client = sharing.client(source_name, &login.reach, &login.base_url)?;
+            Ok(Token::rotating(Rotation::new(app_by(login, client)?, login.keep())))
+        }
     }
 }
 
 /// The rotation of a login. Whether anybody has logged in shows with the first request.
 ///
 /// # Errors
-/// The app's secret cannot be had.
+/// The app's secret cannot be had, or its settings do not go together.
 pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
     Ok(Rotation::new(app(login)?, login.keep()))
 }
@@ -255,8 +273,13 @@ pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
 /// The app of a login.
 ///
 /// # Errors
-/// The app's secret cannot be had.
+/// The app's secret cannot be had, or its settings do not go together.
 pub fn app(login: &Login) -> Result<App, SetupError> {
+    let alone = Shared::default();
+    app_by(login, Sharing::after(&alone).client(&login.name, &login.reach, &login.base_url)?)
+}
+
+fn app_by(login: &Login, client: HttpClient) -> Result<App, SetupError> {
     // It is wanted in hours: better now than then.
     login
         .client_secret
@@ -267,7 +290,7 @@ pub fn app(login: &Login) -> Result<App, SetupError> {
         client_id: login.client_id.clone(),
         client_secret: fetch(&login.client_secret),
         base_url: login.base_url.clone(),
-        tls: tls_to(&login.base_url)?,
+        client,
         clock: Clock::system(),
     })
 }
@@ -278,15 +301,6 @@ fn fetch(from: &SecretFrom) -> Fetch {
     Fetch::new(is_cheap, move || {
         from.fetch().map_err(|error| Unfetched { what: chain(&error), help: error.help() })
     })
-}
-
-/// Without any root only a Slack on this very machine can be asked.
-fn tls_to(base_url: &BaseUrl) -> Result<Option<rustls::ClientConfig>, SetupError> {
-    if base_url.is_loopback() { Ok(None) } else { slack_tls().map(Some) }
-}
-
-fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {
-    http_tls(&Roots::System).map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.
@@ -337,26 +351,6 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
     let clients = tls.settings.clients(&tls.to)?;
     let endpoint = |(address, client): (&Address, _)| Endpoint::tls(address.clone(), client);
     Ok(tls.to.iter().zip(clients).map(endpoint).collect())
-}
-
-/// The certificate that we show to the receivers of a destination, to look at how long it holds.
-pub(super) fn own_certificate(
-    name: &str,
-    destination: &Destination,
-) -> Result<Option<ClientTls>, SetupError> {
-    let (Transport::Tls(Tls { settings, .. }) | Transport::Relp { tls: Some(settings), .. }) =
-        &destination.transport
-    else {
-        return Ok(None);
-    };
-    // It trusts nobody, and connects nowhere.
-    let look = |client| ClientTls::new(Trust::Pinned(Vec::new()), Some(client));
-    settings
-        .client
-        .as_ref()
-        .map(look)
-        .transpose()
-        .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })
 }
 
 /// The converter of a destination.

@@ -18,11 +18,11 @@ use tracing::{info, warn};
 
 use super::forward::{Forwarded, Outlet};
 use super::poll::{Polled, Reading, Source};
-use super::prepared::{Beside, ReadyDestination, ReadySource};
+use super::prepared::{ReadyDestination, ReadySource};
 use super::setup::SetupError;
-use super::status::Outgoing;
+use super::status::{Outgoing, Route};
 use super::voice::Voice;
-use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage};
+use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage, spread};
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -122,22 +122,28 @@ impl Tasks {
         self.last_receipts.subscribe()
     }
 
-    pub(super) fn poll(&mut self, source: Source) {
-        let (name, ends) = (source.name().clone(), self.ends.of_a_part());
-        self.sources.insert(name.clone(), (ends.clone(), source.reading()));
-        let task = source.run(self.store.clone(), self.mode, ends.stop, self.voice.clone());
-        self.pollers.spawn(async move { (name, task.await) });
+    /// Begins with sources, one after the other.
+    pub(super) fn poll(&mut self, sources: Vec<Source>) {
+        let delays = match self.mode {
+            Mode::Forever => spread::starts(sources.iter().map(Source::poll_every)),
+            Mode::Once => vec![Duration::ZERO; sources.len()],
+        };
+        for (source, delay) in sources.into_iter().zip(delays) {
+            let (name, ends) = (source.name().clone(), self.ends.of_a_part());
+            self.sources.insert(name.clone(), (ends.clone(), source.reading()));
+            let task = source.run(self.store.clone(), self.mode, delay, ends.stop, self.voice.clone());
+            self.pollers.spawn(async move { (name, task.await) });
+        }
         self.show();
     }
 
-    pub(super) fn forward(&mut self, outlet: Outlet, beside: Beside) {
+    pub(super) fn forward(&mut self, outlet: Outlet, route: Route) {
         let (name, ends, mode) = (outlet.name().clone(), self.ends.of_a_part(), self.mode);
-        let Beside { route, own_certificate } = beside;
         let shown = Outgoing { name: name.clone(), route, age: outlet.age(), standing: outlet.standing() };
         // By cron it would be the same events again and again. They end with what they look at.
         if mode == Mode::Forever {
             tokio::spawn(outage::watch(shown.clone(), self.voice.clone()));
-            tokio::spawn(expiry::watch(shown.clone(), own_certificate, self.voice.clone()));
+            tokio::spawn(expiry::watch(shown.clone(), outlet.identity(), self.voice.clone()));
         }
         let destination = Destination {
             ends: ends.clone(),
@@ -240,15 +246,15 @@ impl Tasks {
         let names: Vec<_> = stay.chain(change.destinations.iter().map(|ready| ready.name.clone())).collect();
         self.store.retain_readers(&names).await.map_err(RunError::Store)?;
         for ready in change.destinations {
-            let (outlet, beside) =
+            let (outlet, route) =
                 ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
-            self.forward(outlet, beside);
+            self.forward(outlet, route);
         }
+        let mut sources = Vec::new();
         for ready in change.sources {
-            let source = ready.open(&self.store).await.map_err(unopened)?;
-            self.poll(source);
+            sources.push(ready.open(&self.store).await.map_err(unopened)?);
         }
-        self.show();
+        self.poll(sources);
         // Whoever asked may have gone.
         drop(change.done.send(abandoned));
         Ok(())

@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use super::oauth::LoginError;
+use super::proxy::{self, ProxyTrouble};
 use super::refusal::{Code, Refusal, Refused, Said};
 use super::token::{Token, Unfetched};
 use crate::event::UnixTime;
@@ -20,6 +21,17 @@ pub enum SlackError {
     /// No connection came about: name not found, port closed, TLS refused.
     #[error("no connection to Slack")]
     Connect(#[source] reqwest::Error),
+    /// Somebody else answers for Slack, with a certificate of an authority unknown here.
+    #[error("nobody trusted here has issued the certificate that was shown for Slack")]
+    Untrusted(#[source] reqwest::Error),
+    /// The proxy did not let us through.
+    #[error("{trouble}")]
+    Proxy {
+        /// What it did.
+        trouble: ProxyTrouble,
+        /// What the HTTP client says of it.
+        source: reqwest::Error,
+    },
     /// The answer, or a part of it, took too long.
     #[error("Slack did not answer in time")]
     Timeout(#[source] reqwest::Error),
@@ -114,6 +126,8 @@ impl SlackError {
             Self::Login(login) => login.class(),
             Self::NoGrant(_) => Class::Install,
             Self::Connect(_)
+            | Self::Untrusted(_)
+            | Self::Proxy { .. }
             | Self::Timeout(_)
             | Self::CutOff(_)
             | Self::NotAPage { .. }
@@ -137,9 +151,14 @@ impl SlackError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Connect(_) => {
-                "check that this machine may reach Slack (name, port 443, proxy) and that a proxy which \
-                 opens TLS is trusted here; it is tried again by itself"
+                "check that this machine may reach Slack (name, port 443), or name the proxy in `proxy` or \
+                 HTTPS_PROXY; it is tried again by itself"
             }
+            Self::Untrusted(_) => {
+                "if a proxy here opens TLS, name the file of its authority in `ca`; else update \
+                 ca-certificates, and find out who it is that answers"
+            }
+            Self::Proxy { trouble, .. } => trouble.help(),
             Self::Timeout(_) | Self::CutOff(_) => {
                 "it is tried again by itself; if it goes on, look for a proxy that breaks long answers"
             }
@@ -193,6 +212,8 @@ impl SlackError {
             Self::TooLarge { .. } => "too-large",
             Self::RateLimited { .. } => "rate",
             Self::Connect(_)
+            | Self::Untrusted(_)
+            | Self::Proxy { .. }
             | Self::Timeout(_)
             | Self::CutOff(_)
             | Self::NotAPage { .. }
@@ -206,7 +227,11 @@ impl SlackError {
     /// Sorts an error of the HTTP client; the address is taken off, for it holds the cursor.
     pub(super) fn of_transport(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        if error.is_timeout() {
+        if let Some(trouble) = ProxyTrouble::of(&error) {
+            Self::Proxy { trouble, source: error }
+        } else if proxy::is_unknown_issuer(&error) {
+            Self::Untrusted(error)
+        } else if error.is_timeout() {
             Self::Timeout(error)
         } else if error.is_connect() {
             Self::Connect(error)

@@ -14,8 +14,8 @@ use reqwest::{RequestBuilder, Response, Url};
 
 use super::error::{Class, SlackError};
 use super::refusal::Said;
-use super::settings::{Account, BadSettings, BaseUrl};
-use super::{Budget, Clock, Token, reply};
+use super::settings::Account;
+use super::{Budget, Clock, HttpClient, Token, reply};
 use crate::event::UnixTime;
 
 /// The most bytes of one body, after decompression.
@@ -23,10 +23,6 @@ pub(super) const MOST: usize = 64 << 20;
 
 /// The most bytes of a body that only explains a refusal.
 const MOST_OF_A_REFUSAL: usize = 64 << 10;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-const WHOLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The shortest and the longest time that Slack can make us wait.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
@@ -73,25 +69,25 @@ pub(super) struct Received {
 /// The way to one Slack.
 #[derive(Debug)]
 pub(super) struct Http {
-    client: reqwest::Client,
+    client: HttpClient,
     token: Token,
     budget: Arc<Budget>,
     clock: Clock,
 }
 
 impl Http {
-    pub(super) fn new(account: &Account) -> Result<Self, BadSettings> {
-        Ok(Self {
-            client: client(&account.base_url, account.tls.as_ref())?,
+    pub(super) fn new(account: &Account) -> Self {
+        Self {
+            client: account.client.clone(),
             token: account.token.clone(),
             budget: Arc::clone(&account.budget),
             clock: account.clock.clone(),
-        })
+        }
     }
 
     /// Asks for that address with these parameters, once the budget allows it.
     pub(super) async fn get(&self, url: &Url, parameters: &[(&'static str, String)]) -> Answer<Received> {
-        self.send(self.client.get(url.clone()).query(parameters)).await
+        self.send(self.client.inner().get(url.clone()).query(parameters)).await
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer<Received> {
@@ -135,28 +131,6 @@ impl Http {
         self.heed(&answer.reply);
         answer
     }
-}
-
-/// What all requests to Slack go through.
-pub(super) fn client(
-    base_url: &BaseUrl,
-    tls: Option<&rustls::ClientConfig>,
-) -> Result<reqwest::Client, BadSettings> {
-    let mut client = reqwest::Client::builder()
-        .user_agent(concat!("slackcef/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .timeout(WHOLE_TIMEOUT)
-        .gzip(true);
-    if let Some(tls) = tls {
-        client = client.tls_backend_preconfigured(tls.clone());
-    }
-    if base_url.is_loopback() {
-        client = client.no_proxy();
-    }
-    client.build().map_err(BadSettings::Client)
 }
 
 /// Reads an answer, whatever it is, with a bound.

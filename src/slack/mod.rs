@@ -12,14 +12,17 @@
 
 pub mod audit;
 mod budget;
+mod client;
 mod clock;
 mod error;
 mod http;
 mod identity;
 pub mod oauth;
 mod poller;
+mod proxy;
 mod refusal;
 mod reply;
+mod rhythm;
 mod settings;
 mod step;
 mod token;
@@ -28,10 +31,12 @@ mod web;
 
 pub use audit::ActionList;
 pub use budget::Budget;
+pub use client::HttpClient;
 pub use clock::Clock;
 pub use error::{Class, SlackError};
 pub use identity::{Identity, diagnosed, scope_of, whoami};
 pub use poller::{CannotPoll, Poller, Settings};
+pub use proxy::{BadProxy, Proxy, ProxyAddress, ProxyTrouble};
 pub use refusal::{Code, Refusal, Refused, Said};
 pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
 pub use step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};

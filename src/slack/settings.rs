@@ -8,7 +8,7 @@ use std::sync::Arc;
 use reqwest::Url;
 
 use super::audit::Only;
-use super::{Budget, Clock, Token};
+use super::{Budget, Clock, HttpClient, Token};
 
 /// One organization's Slack, and how it is reached.
 #[derive(Debug, Clone)]
@@ -17,12 +17,19 @@ pub struct Account {
     pub base_url: BaseUrl,
     /// The token that requests bear.
     pub token: Token,
-    /// Roots and provider of TLS; the HTTP client's own when `None`.
-    pub tls: Option<rustls::ClientConfig>,
-    /// The organization's budget of requests, shared by its sources.
+    /// What requests are made with, shared by all sources that go the same way.
+    pub client: HttpClient,
+    /// The organization's budget of requests of this kind, shared by its sources.
     pub budget: Arc<Budget>,
     /// The time of day.
     pub clock: Clock,
+}
+
+impl Account {
+    /// Whether requests go by the same token, the same way and within the same budget.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.token == other.token && self.client.is(&other.client) && Arc::ptr_eq(&self.budget, &other.budget)
+    }
 }
 
 /// The root of Slack's API: https, or http to this very machine.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::error::SlackError;
 use super::http::{Answer, Http, Received};
 use super::reply::{self, Reply};
-use super::settings::{Account, BadSettings, BaseUrl};
+use super::settings::{Account, BaseUrl};
 
 /// The Web API of one organization.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(super) struct Web {
 }
 
 impl Web {
-    pub(super) fn new(account: &Account) -> Result<Self, BadSettings> {
-        Ok(Self { http: Http::new(account)?, base_url: account.base_url.clone() })
+    pub(super) fn new(account: &Account) -> Self {
+        Self { http: Http::new(account), base_url: account.base_url.clone() }
     }
 
     /// One page of what a method lists under that name.

@@ -1,10 +1,8 @@
-//! Storing one batch: ids, entries, bookmark and extent in one transaction that is on the disk when
+//! Storing one batch: ids, entries, memos, bookmark and extent in one transaction that is on the disk when
 //! it returns.
 //!
 //! **Invariant:** an entry is dropped as seen only when its id leads to a batch that stands, or
 //! that was delivered and deleted.
-
-use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
@@ -12,9 +10,10 @@ use sha2::{Digest, Sha256};
 use super::batch::{Header, Packer};
 use super::error::StoreError;
 use super::ledger::{Extent, IdSpan, Source};
+use super::reference::{Reference, Standing};
 use super::schema::PAGE;
 use super::writer::{Answer, Durability, Writer, begin, is_disk_full};
-use super::{Appended, Batch, Bookmark, Full, SourceId};
+use super::{Appended, Batch, Bookmark, Full, SourceId, late, memo};
 use crate::event::{Entry, UnixTime};
 
 /// Text of entries in one batch: what a reader has in memory at least. A larger append becomes
@@ -28,11 +27,12 @@ impl Writer {
     /// Stores a batch, or says that there is no room for it now.
     pub(super) fn append(&mut self, batch: Batch) -> Result<Answer, StoreError> {
         self.refuse_if_stopped()?;
-        if batch.entries.is_empty() {
+        if batch.entries.is_empty() && batch.memos.is_empty() {
             return self.store_bookmark(batch);
         }
         // A guess by what such text shrinks to; what it really takes is known once it is written.
         let text: usize = batch.entries.iter().map(|entry| entry.raw().len().saturating_add(128)).sum();
+        // Memos mostly take the place of others.
         let mut needed = text as u64 / 4;
         for _ in 0..2 {
             if let Some(full) = self.make_room(needed)? {
@@ -96,7 +96,7 @@ impl Writer {
         }
     }
 
-    /// The transaction: ids, batches, bookmark, extent, all or nothing.
+    /// The transaction: ids, batches, memos, bookmark, extent, all or nothing.
     fn transact(&mut self, batch: &Batch) -> Result<(Attempt, Option<(Extent, Source)>), Trouble> {
         let now = self.clock.now();
         let mut extent = self.ledger.extent;
@@ -114,12 +114,13 @@ impl Writer {
 
         let transaction = begin(&self.db, Durability::Now)?;
         let fresh = store_entries(&transaction, batch, &mut self.packer, &mut extent, &mut source, now)?;
+        memo::save(&transaction, batch, source.number, &extent)?;
         source.bookmark = batch.bookmark.clone();
         source.last_batch = extent.last;
         source.save(&transaction, &batch.source)?;
         extent.save(&transaction)?;
 
-        if fresh > 0 {
+        if fresh > 0 || !batch.memos.is_empty() {
             let after = self.bytes_in_use()?;
             if after > self.limits.bytes {
                 return Ok((Attempt::TooMuch(after.saturating_sub(used)), None));
@@ -150,12 +151,12 @@ fn store_entries(
             packer.push(entry);
             open.add(entry);
             if packer.len() >= BATCH_BYTES {
-                open.finish(db, &batch.source, packer, extent)?;
+                open.finish(db, batch, packer, extent)?;
                 open = ids.open(extent, now);
             }
         }
     }
-    open.finish(db, &batch.source, packer, extent)?;
+    open.finish(db, batch, packer, extent)?;
     Ok(fresh)
 }
 
@@ -214,7 +215,7 @@ impl Open {
     fn finish(
         self,
         db: &Connection,
-        source: &SourceId,
+        batch: &Batch,
         packer: &mut Packer,
         extent: &mut Extent,
     ) -> Result<(), Trouble> {
@@ -225,7 +226,7 @@ impl Open {
         let header = Header {
             number: self.number,
             serial: self.serial,
-            source: source.clone(),
+            source: batch.source.clone(),
             count: self.count,
             first,
             last,
@@ -234,27 +235,12 @@ impl Open {
             seal,
         };
         header.insert(db, &body)?;
+        if batch.late {
+            late::mark(db, &header)?;
+        }
         extent.last = header.number;
         extent.entries = header.end();
         Ok(())
-    }
-}
-
-/// How an id names the batch that holds its entry: number and tag in one integer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Reference {
-    number: u64,
-    tag: u16,
-}
-
-impl Reference {
-    fn to_row(self) -> u64 {
-        self.number << 16 | u64::from(self.tag)
-    }
-
-    fn of_row(row: u64) -> Self {
-        let [low, high, ..] = row.to_le_bytes();
-        Self { number: row >> 16, tag: u16::from_le_bytes([low, high]) }
     }
 }
 
@@ -264,11 +250,8 @@ struct Ids<'a> {
     insert: CachedStatement<'a>,
     /// What all hashes begin with.
     hash: Sha256,
-    /// As it was before the transaction.
-    extent: Extent,
     source: u64,
-    /// Batches that ids led to, and whether they stand.
-    known: BTreeMap<Reference, bool>,
+    standing: Standing<'a>,
 }
 
 impl<'a> Ids<'a> {
@@ -277,13 +260,13 @@ impl<'a> Ids<'a> {
             db.prepare_cached("INSERT OR IGNORE INTO id (source, at, hash, batch) VALUES (?1, ?2, ?3, ?4)")?;
         // The name is part of every hash: a damaged row cannot stand for another source's entry.
         let hash = Sha256::new_with_prefix(source.as_str()).chain_update([0]);
-        Ok(Self { db, insert, hash, extent: *extent, source: number, known: BTreeMap::new() })
+        Ok(Self { db, insert, hash, source: number, standing: Standing::new(db, extent) })
     }
 
     /// Opens the next batch; ids that lead to it are known from here on.
     fn open(&mut self, extent: &Extent, now: UnixTime) -> Open {
         let open = Open::new(extent, now);
-        self.known.insert(open.reference(), true);
+        self.standing.note(open.reference());
         open
     }
 
@@ -309,7 +292,7 @@ impl<'a> Ids<'a> {
             .query_row(key, |row| Ok(row.get::<_, i64>(0).ok()))
             .optional()?;
         if let Some(known) = known.flatten()
-            && self.stands(Reference::of_row(known.cast_unsigned()))?
+            && self.standing.holds(Reference::of_row(known.cast_unsigned()))?
         {
             return Ok(false);
         }
@@ -317,21 +300,5 @@ impl<'a> Ids<'a> {
             .prepare_cached("INSERT OR REPLACE INTO id (source, at, hash, batch) VALUES (?1, ?2, ?3, ?4)")?
             .execute((key.0, key.1, key.2, within.to_row()))?;
         Ok(true)
-    }
-
-    /// Whether a batch is kept, or was until it was delivered everywhere.
-    fn stands(&mut self, batch: Reference) -> rusqlite::Result<bool> {
-        if let Some(stands) = self.known.get(&batch) {
-            return Ok(*stands);
-        }
-        let stands = if batch.number < self.extent.first {
-            true
-        } else if batch.number > self.extent.last {
-            false
-        } else {
-            Header::find(self.db, batch.number)?.is_some_and(|header| header.tag == batch.tag)
-        };
-        self.known.insert(batch, stands);
-        Ok(stands)
     }
 }

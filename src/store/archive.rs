@@ -16,10 +16,10 @@ use rusqlite::Connection;
 
 use super::batch::Header;
 use super::error::{Lost, OpenError, StoreError};
-use super::eye::{Eye, Look};
+use super::eye::{Eye, Loaded, Look};
 use super::ledger::{Extent, Ledger, Position, Unreliable};
-use super::{Backlog, Bookmark, ReaderName, SourceId, folder, schema};
-use crate::event::Entry;
+use super::{Backlog, Bookmark, ReaderName, SourceId, folder, late, schema};
+use crate::event::{Entry, UnixTime};
 
 /// A store that is looked at, and left alone. See the module's head.
 #[derive(Debug)]
@@ -32,8 +32,25 @@ pub struct Archive {
     lost: Vec<Lost>,
 }
 
-/// How far everybody is.
+/// A batch as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// Whose entries these are.
+    pub source: SourceId,
+    /// When it was stored, by the clock of the machine that stored it.
+    pub at: UnixTime,
+    /// A second reading found it (see [`super::Batch::late`]).
+    pub late: bool,
+    /// How many entries were stored before the first of these: each has a number of its own, and
+    /// those of a batch follow one another.
+    pub serial: u64,
+    /// In the order in which they are delivered.
+    pub entries: Vec<Entry>,
+}
+
+/// How far everybody is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
     /// Entries kept, delivered ones included.
     pub entries: u64,
@@ -41,6 +58,9 @@ pub struct Survey {
     pub sources: Vec<(SourceId, Bookmark)>,
     /// What each destination has still to be given.
     pub readers: Vec<(ReaderName, Backlog)>,
+    /// The position of each destination: what has a lower serial (see [`Stored::serial`]) was
+    /// delivered to it, or passed over, or is lost.
+    pub positions: Vec<(ReaderName, u64)>,
 }
 
 impl Archive {
@@ -72,12 +92,14 @@ impl Archive {
     ) -> Result<Vec<(SourceId, Entry)>, StoreError> {
         let from = self.start_of_last(count, source)?;
         let mut last = VecDeque::new();
-        self.walk(from, source, |source, entry| {
-            if last.len() >= count {
-                last.pop_front();
-            }
-            if count > 0 {
-                last.push_back((source.clone(), entry));
+        self.walk(from, source, |batch| {
+            for entry in batch.entries {
+                if last.len() >= count {
+                    last.pop_front();
+                }
+                if count > 0 {
+                    last.push_back((batch.source.clone(), entry));
+                }
             }
         })?;
         Ok(last.into())
@@ -93,7 +115,27 @@ impl Archive {
     pub fn each(
         &mut self,
         source: Option<&SourceId>,
-        each: impl FnMut(&SourceId, Entry),
+        mut each: impl FnMut(&SourceId, Entry),
+    ) -> Result<(), StoreError> {
+        self.each_batch(source, |Stored { source, entries, .. }| {
+            for entry in entries {
+                each(&source, entry);
+            }
+        })
+    }
+
+    /// Calls `each` with every batch that is kept, of one source or of all, in the order in which
+    /// they were stored.
+    ///
+    /// Of damaged batches there is nothing; see [`Archive::lost`]. In a store of a format before
+    /// the third, none is marked as late.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn each_batch(
+        &mut self,
+        source: Option<&SourceId>,
+        each: impl FnMut(Stored),
     ) -> Result<(), StoreError> {
         let from = self.extent.beginning();
         self.walk(from, source, each)
@@ -122,9 +164,11 @@ impl Archive {
         let with_backlog = |(name, reader)| Ok((name, ledger.backlog(&db, reader)?));
         let readers = ledger.readers.iter().map(|(name, row)| (name.clone(), row));
         let readers = readers.map(with_backlog).collect::<rusqlite::Result<_>>()?;
+        let positions =
+            ledger.readers.iter().map(|(name, row)| (name.clone(), row.position.serial)).collect();
         let sources = ledger.sources.iter().map(|(name, source)| (name.clone(), source.bookmark.clone()));
         let entries = ledger.extent.entries.saturating_sub(ledger.extent.gone);
-        Ok(Survey { entries, sources: sources.collect(), readers })
+        Ok(Survey { entries, sources: sources.collect(), readers, positions })
     }
 
     /// The damage that was met so far.
@@ -156,7 +200,7 @@ impl Archive {
         &mut self,
         from: Position,
         source: Option<&SourceId>,
-        mut each: impl FnMut(&SourceId, Entry),
+        mut each: impl FnMut(Stored),
     ) -> Result<(), StoreError> {
         let sources = source.map(|source| BTreeSet::from([source.clone()]));
         self.eye.only(sources.clone());
@@ -167,7 +211,7 @@ impl Archive {
                 Look::Found(batches) => {
                     for batch in batches {
                         at = batch.end;
-                        batch.entries.into_iter().for_each(|entry| each(&batch.source, entry));
+                        each(self.stored(batch)?);
                     }
                 }
                 Look::Lost(lost, behind) => {
@@ -183,6 +227,13 @@ impl Archive {
                 }
             }
         }
+    }
+
+    fn stored(&self, batch: Loaded) -> Result<Stored, StoreError> {
+        let Loaded { begin, header, entries, .. } = batch;
+        let late = late::is_marked(self.eye.db(), &header).map_err(|source| self.failed(source))?;
+        let Header { source, stored: at, .. } = header;
+        Ok(Stored { source, at, late, serial: begin.serial, entries })
     }
 
     /// Reads anew which batches there are; says whether a process has taken the store up since it

@@ -24,7 +24,7 @@ const LEASE_BYTES: usize = 1 << 20;
 pub(super) struct Loaded {
     pub(super) begin: Position,
     pub(super) end: Position,
-    pub(super) source: SourceId,
+    pub(super) header: Header,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -105,8 +105,7 @@ impl Eye {
                     count = count.saturating_add(entries.len());
                     bytes = bytes.saturating_add(header.seal.size as usize);
                     if !entries.is_empty() {
-                        let source = header.source.clone();
-                        found.push(Loaded { begin: at, end, source, entries });
+                        found.push(Loaded { begin: at, end, header: header.clone(), entries });
                     }
                     at = end;
                     continue;

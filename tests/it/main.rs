@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod arcsight_categorizer;
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod cef_dictionary;
@@ -24,6 +26,8 @@ mod forward;
 mod fuzz_corpus;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod http_proxy;
 #[cfg(test)]
 mod map_last;
 #[cfg(test)]
@@ -88,6 +92,8 @@ mod store_formats;
 mod store_full;
 #[cfg(test)]
 mod store_kill;
+#[cfg(test)]
+mod store_memos;
 #[cfg(test)]
 mod store_model;
 #[cfg(test)]

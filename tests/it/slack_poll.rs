@@ -13,7 +13,8 @@ use slackcef::simulate::slack::{
 };
 use slackcef::slack::audit::{Only, Poller, Settings, Start};
 use slackcef::slack::{
-    Account, Budget, CannotPoll, CaughtUp, Class, Clock, Failed, Page, Pass, SlackError, Step, Token,
+    Account, Budget, CannotPoll, CaughtUp, Class, Clock, Failed, HttpClient, Page, Pass, SlackError, Step,
+    Token,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -52,7 +53,7 @@ fn settings_for(base_url: &str, clock: Clock) -> Settings {
         account: Account {
             base_url: base_url.parse().unwrap(),
             token: Token::fixed(&TOKEN.into()).unwrap(),
-            tls: None,
+            client: HttpClient::to_this_machine().unwrap(),
             budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
             clock,
         },

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use slackcef::event::Entry;
-use slackcef::store::{Archive, Backlog, OpenError, Settings, SourceId, Survey};
+use slackcef::store::{Archive, Backlog, Batch, Bookmark, OpenError, Settings, SourceId, Stored, Survey};
 
 use crate::store_support::*;
 
@@ -167,6 +167,76 @@ async fn a_survey_says_how_far_everybody_is() {
         .unwrap();
     let error = Archive::open(&settings.dir).unwrap().survey().unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn batches_are_shown_with_what_is_known_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let store = open(&settings);
+    append(&store, "a", 0..10).await;
+    // What a second reading finds, and what it finds to be there.
+    store.append(Batch { late: true, ..batch("a", 0..12) }).await.unwrap();
+    store.append(Batch { late: true, ..batch("a", 0..12) }).await.unwrap();
+    append(&store, "b", 100..103).await;
+    // A page larger than a batch: all of it is late.
+    let large = Batch::new(source("b"), (200..1_200).map(|n| sized(n, 3_000)).collect(), Bookmark::default());
+    store.append(Batch { late: true, ..large }).await.unwrap();
+
+    let mut siem = store.reader(reader_name("siem"), Some(vec![source("a")])).await.unwrap();
+    let lease = siem.next(at_most(11)).await.unwrap();
+    siem.settle(lease, 11).await.unwrap();
+    let shown = |of: Option<&str>| {
+        let mut shown = Vec::new();
+        let of = of.map(source);
+        let mut archive = Archive::open(&settings.dir).unwrap();
+        archive.each_batch(of.as_ref(), |batch| shown.push(batch)).unwrap();
+        assert_eq!(archive.lost(), []);
+        shown
+    };
+    let summary = |all: &[Stored]| {
+        let told = |batch: &Stored| (batch.source.to_string(), batch.serial, batch.entries.len(), batch.late);
+        all.iter().map(told).collect::<Vec<_>>()
+    };
+    let told = |of: &str, serial, count, late| (of.to_owned(), serial, count, late);
+    let all = shown(None);
+    assert_eq!(
+        summary(&all)[..3],
+        [told("a", 0, 10, false), told("a", 10, 2, true), told("b", 12, 3, false)]
+    );
+    let large = &all[3..];
+    assert!(large.len() > 1 && large.iter().all(|batch| batch.late));
+    assert_eq!(large.iter().map(|batch| batch.entries.len()).sum::<usize>(), 1_000);
+    let mut next = 0;
+    for batch in &all {
+        assert_eq!(batch.serial, next);
+        next += batch.entries.len() as u64;
+        let age = all[0].at.seconds() - batch.at.seconds();
+        assert!((-600..=0).contains(&age) && batch.at.seconds() > BEGIN, "{batch:?}");
+    }
+    assert_eq!(summary(&shown(Some("a"))), summary(&all)[..2]);
+    let survey = Archive::open(&settings.dir).unwrap().survey().unwrap();
+    assert_eq!(survey.positions, [(reader_name("siem"), 11)]);
+    drop(siem);
+    store.close().await.unwrap();
+
+    // A mark that is damaged, or of another batch that had the number, is none.
+    let db = Connection::open(settings.dir.join("store.db")).unwrap();
+    db.execute_batch("UPDATE late SET seal = x'00' WHERE batch = 2; INSERT INTO late SELECT 3, seal FROM late WHERE batch = 4")
+        .unwrap();
+    db.close().unwrap();
+    assert!(shown(None)[..3].iter().all(|batch| !batch.late));
+    assert!(shown(None)[3..].iter().all(|batch| batch.late));
+
+    // Marks go with their batches.
+    let settings = Settings { retention: Duration::ZERO, ..settings };
+    let store = open(&settings);
+    store.retain_readers(&[]).await.unwrap();
+    store.watch_usage().wait_for(|usage| usage.batches == 0).await.unwrap();
+    store.close().await.unwrap();
+    let db = Connection::open(settings.dir.join("store.db")).unwrap();
+    let marks: u64 = db.query_row("SELECT count(*) FROM late", [], |row| row.get(0)).unwrap();
+    assert_eq!(marks, 0);
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ async fn an_id_is_stored_once_wherever_it_comes_again() {
     append(&store, "acme", 0..100).await;
     assert_eq!(append(&store, "acme", 50..150).await, Appended { fresh: 50, seen: 50 });
     let twice = [entries(150..160), entries(150..170)].concat();
-    let batch = Batch { source: source("acme"), entries: twice, bookmark: Bookmark::new(*b"b") };
+    let batch = Batch::new(source("acme"), twice, Bookmark::new(*b"b"));
     assert_eq!(store.append(batch).await.unwrap(), Appended { fresh: 20, seen: 10 });
     store.close().await.unwrap();
 
@@ -73,7 +73,7 @@ async fn the_same_id_at_another_time_is_another_entry() {
         other.at().plus(1),
         other.raw().clone(),
     );
-    let batch = Batch { source: source("acme"), entries: vec![one, later], bookmark: Bookmark::default() };
+    let batch = Batch::new(source("acme"), vec![one, later], Bookmark::default());
     assert_eq!(store.append(batch).await.unwrap(), Appended { fresh: 2, seen: 0 });
 }
 
@@ -83,7 +83,7 @@ async fn a_page_larger_than_a_batch_is_split_and_its_repeats_are_still_noticed()
     let store = open(&settings(dir.path()));
     let large: Vec<_> = (0..1_000).map(|n| sized(n, 5_000)).collect();
     let twice = [large.clone(), large.clone()].concat();
-    let batch = Batch { source: source("acme"), entries: twice, bookmark: Bookmark::default() };
+    let batch = Batch::new(source("acme"), twice, Bookmark::default());
     assert_eq!(store.append(batch).await.unwrap(), Appended { fresh: 1_000, seen: 1_000 });
     assert!(store.usage().batches > 3, "{:?}", store.usage());
     let mut reader = reader(&store, "siem").await;
@@ -500,11 +500,8 @@ async fn a_batch_that_never_fits_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings { max_size: 1 << 20, ..settings(dir.path()) };
     let store = open(&settings);
-    let batch = Batch {
-        source: source("acme"),
-        entries: (0..200).map(|n| sized(n, 10_000)).collect(),
-        bookmark: Bookmark::default(),
-    };
+    let large = (0..200).map(|n| sized(n, 10_000)).collect();
+    let batch = Batch::new(source("acme"), large, Bookmark::default());
     let refused = store.append(batch).await;
     assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
     assert_eq!(append(&store, "acme", 0..10).await.fresh, 10);
@@ -619,8 +616,7 @@ async fn hostile_entries_come_back_as_they_went_in() {
         .map(|text| Entry::from_raw(Log::Audit, text.into(), UnixTime::from_seconds(i64::MIN), 0).unwrap())
         .collect();
     let name = "'\"; DROP TABLE id; -- \u{0}\u{202e}";
-    let batch =
-        Batch { source: source(name), entries: hostile.clone(), bookmark: Bookmark::new(vec![0; 9_999]) };
+    let batch = Batch::new(source(name), hostile.clone(), Bookmark::new(vec![0; 9_999]));
     assert_eq!(store.append(batch.clone()).await.unwrap().fresh, 5);
     assert_eq!(store.append(batch).await.unwrap().seen, 5);
     assert_eq!(store.bookmark(&source(name)).await.unwrap(), Some(Bookmark::new(vec![0; 9_999])));
@@ -650,7 +646,7 @@ async fn left(store: &slackcef::store::Store) -> u64 {
 /// A hundred entries of about 100 KB together that do not compress much.
 async fn append_noise(store: &slackcef::store::Store, n: u64) {
     let entries = (n * 100..n * 100 + 100).map(|n| sized(n, 1_000)).collect();
-    let batch = Batch { source: source("acme"), entries, bookmark: Bookmark::new(n.to_le_bytes()) };
+    let batch = Batch::new(source("acme"), entries, Bookmark::new(n.to_le_bytes()));
     assert_eq!(store.append(batch).await.unwrap().fresh, 100);
 }
 

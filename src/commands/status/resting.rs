@@ -59,8 +59,7 @@ impl Resting {
             Err(error) => (None, Some(error)),
         };
         let entries = survey.as_ref().map(|survey| survey.entries);
-        let Survey { sources, readers, .. } =
-            survey.unwrap_or(Survey { entries: 0, sources: Vec::new(), readers: Vec::new() });
+        let Survey { sources, readers, .. } = survey.unwrap_or_default();
         let bookmarks: BTreeMap<_, _> =
             sources.iter().map(|(name, bookmark)| (name.as_str(), bookmark.as_bytes())).collect();
         let backlogs: BTreeMap<_, _> =

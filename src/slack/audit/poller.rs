@@ -16,6 +16,7 @@ use crate::slack::Clock;
 use crate::slack::error::{Class, SlackError};
 use crate::slack::http::Clocks;
 use crate::slack::poller::CannotPoll;
+use crate::slack::rhythm::Rhythm;
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
 
 /// The second in which Slack's audit log begins: 2018-03-01T00:00:00Z.
@@ -59,7 +60,7 @@ pub struct Poller {
     front: Track,
     verify: Track,
     cycle: Option<Cycle>,
-    next_poll: Instant,
+    rhythm: Rhythm,
     /// Where the verification that is under way ends.
     verify_goal: Option<UnixTime>,
     /// Verification is owed a request before the next cycle.
@@ -77,7 +78,6 @@ struct Track {
 /// From one poll to being caught up.
 #[derive(Debug, Clone, Copy)]
 struct Cycle {
-    begun: Instant,
     goal: UnixTime,
 }
 
@@ -114,7 +114,7 @@ impl Poller {
             verify: Track::new(bookmark.verified),
             bookmark,
             cycle: None,
-            next_poll: Instant::now(),
+            rhythm: Rhythm::new(settings.poll_every),
             verify_goal: None,
             verify_first: false,
         })
@@ -185,20 +185,22 @@ impl Poller {
         {
             return Turn::Ask(Pass::Verify, goal);
         }
-        let due = self.next_poll <= now;
+        let next_poll = self.rhythm.next(now);
+        let due = next_poll <= now;
         if let Some(cycle) = self.cycle.or_else(|| due.then(|| self.begin_cycle(now))) {
             return self.follow(cycle, now);
         }
         match self.verification(now) {
             Verification::Due(goal) => Turn::Ask(Pass::Verify, goal),
-            Verification::Later(until) => Turn::Wait(until.min(self.next_poll)),
-            Verification::Never => Turn::Wait(self.next_poll),
+            Verification::Later(until) => Turn::Wait(until.min(next_poll)),
+            Verification::Never => Turn::Wait(next_poll),
         }
     }
 
     fn begin_cycle(&mut self, now: Instant) -> Cycle {
+        self.rhythm.begin(now);
         self.go_back();
-        Cycle { begun: now, goal: self.horizon() }
+        Cycle { goal: self.horizon() }
     }
 
     /// Begins `settle` seconds before what was reached, at every new goal: so each second is read at
@@ -223,14 +225,14 @@ impl Poller {
 
     fn end_cycle(&mut self, cycle: Cycle, now: Instant) -> Turn {
         self.cycle = None;
-        self.next_poll = now.max(cycle.begun + self.poll_every);
+        let next_poll = self.rhythm.end(now);
         self.verify_first = true;
         let up_to = self.bookmark.next.plus(-1);
         let read_some = self.bookmark.next > self.bookmark.start;
         let behind = if read_some { up_to.seconds().saturating_sub(cycle.goal.seconds()) } else { 0 };
         Turn::CaughtUp(CaughtUp {
             up_to,
-            next_poll_in: self.next_poll - now,
+            next_poll_in: next_poll - now,
             slack_ahead: self.slack_ahead,
             clock_behind: Duration::from_secs(u64::try_from(behind).unwrap_or(0)),
         })

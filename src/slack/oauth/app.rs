@@ -13,9 +13,9 @@ use serde_json::json;
 
 use super::grant::Grant;
 use crate::slack::error::SlackError;
-use crate::slack::settings::{BadSettings, BaseUrl};
+use crate::slack::settings::BaseUrl;
 use crate::slack::token::Fetch;
-use crate::slack::{Clock, http, reply};
+use crate::slack::{Clock, HttpClient, http, reply};
 
 /// An app as an [oauth] table names it.
 #[derive(Clone)]
@@ -28,8 +28,8 @@ pub struct App {
     pub client_secret: Fetch,
     /// Where Slack is.
     pub base_url: BaseUrl,
-    /// Roots and provider of TLS; the HTTP client's own when `None`.
-    pub tls: Option<rustls::ClientConfig>,
+    /// What requests are made with.
+    pub client: HttpClient,
     /// The time of day.
     pub clock: Clock,
 }
@@ -65,12 +65,9 @@ impl App {
 
     async fn ask(&self, form: &[(&str, &str)]) -> Result<Grant, SlackError> {
         let secret = self.client_secret.fetch().await?;
-        let client = http::client(&self.base_url, self.tls.as_ref()).map_err(|error| match error {
-            BadSettings::Client(error) => SlackError::Connect(error),
-            // Nothing else of the settings is looked at.
-            _ => SlackError::NoEntries,
-        })?;
-        let request = client
+        let request = self
+            .client
+            .inner()
             .post(self.base_url.method("oauth.v2.access"))
             .timeout(WITHIN)
             .basic_auth(&self.client_id, Some(secret.expose_secret()))
@@ -139,7 +136,7 @@ mod tests {
             client_id: "1.2".to_owned(),
             client_secret: Fetch::new(true, || Ok("secret".into())),
             base_url: "https://api.slack-gov.com".parse().unwrap(),
-            tls: None,
+            client: HttpClient::to_this_machine().unwrap(),
             clock: Clock::system(),
         };
         assert_eq!(

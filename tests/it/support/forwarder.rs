@@ -34,7 +34,8 @@ pub(crate) fn is_of_slack(message: &str) -> bool {
     !message.contains("|slackcef|slackcef|")
 }
 
-fn command() -> Command {
+/// The program in an environment of its own.
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slackcef"));
     // What the tests' own environment says of proxies and logs is not meant for it.
     command.env_clear().env("NO_COLOR", "1").env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -94,7 +95,8 @@ impl Forwarder {
         self.begin(self.command(&[]).env("SLACKCEF_LOG", "slackcef=debug"))
     }
 
-    fn begin(&self, command: &mut Command) -> Running {
+    /// Starts a command, its standard error kept.
+    pub(crate) fn begin(&self, command: &mut Command) -> Running {
         let log = self.dir().join("log");
         let to = File::options().create(true).append(true).open(&log).unwrap();
         Running { child: command.stderr(to).spawn().unwrap(), log }
