@@ -137,10 +137,9 @@ fn read(top: &Section<'_, '_>) -> Config {
     let logins: BTreeMap<_, _> = top
         .sections("oauth")
         .into_iter()
-        .filter_map(|(name, section)| {
-            let checked = checked_name(top, &name);
+        .map(|(name, section)| {
             let login = login::read(&section, name.text, &state.dir, &reach);
-            Some((checked?, Arc::new(login?)))
+            (name.text.to_owned(), checked_name(top, &name).and(login).map(Arc::new))
         })
         .collect();
     let mut wishes = BTreeMap::new();
@@ -190,6 +189,7 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
+    let logins = logins.into_iter().filter_map(|(name, login)| Some((name, login?))).collect();
     Config { state, logins, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
 }
 

@@ -53,7 +53,7 @@ pub enum TokenFrom {
 /// Reads a source; how Slack is reached unless it says so is in `reach`.
 pub(super) fn read(
     section: &Section<'_, '_>,
-    logins: &BTreeMap<String, Arc<Login>>,
+    logins: &BTreeMap<String, Option<Arc<Login>>>,
     reach: &Reach,
 ) -> Option<Source> {
     let log = read_log(section);
@@ -110,7 +110,7 @@ fn read_log(section: &Section<'_, '_>) -> Option<Log> {
     }
 }
 
-fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Arc<Login>>) -> Option<TokenFrom> {
+fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Option<Arc<Login>>>) -> Option<TokenFrom> {
     const HELP: &str = "write `token = { env = \"SLACK_AUDIT_TOKEN\" }`, `{ file = \"…\" }`, `{ credential = \"…\" }`, `{ command = [\"…\"] }` or `{ oauth = \"…\" }`";
     let Some(place) = section.place("token") else {
         section.problem(&section.span(), "missing", "the source has no `token`", HELP);
@@ -120,17 +120,18 @@ fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Arc<Login>>) 
     let Some(name) = token.text("oauth") else {
         return secret::read(section, "token", &place, &token, HELP).map(TokenFrom::Secret);
     };
-    if ["env", "file", "credential", "command"].into_iter().any(|key| token.skip(key)) {
+    if secret::KEYS.into_iter().any(|key| token.skip(key)) {
         section.problem(&place, "bad-value", "`token` names more than one place", HELP);
     }
     token.finish();
     let login = logins.get(name.text);
+    // One with a mistake has been told of.
     if login.is_none() {
         let what = format!("`{}` is not defined in this file", name.text);
         let help = format!("add [oauth.{}] with `client_id` and `client_secret`", name.text);
         section.problem(&name.span, "undefined", what, help);
     }
-    login.cloned().map(TokenFrom::Login)
+    login.cloned().flatten().map(TokenFrom::Login)
 }
 
 /// A token of one cloud is none in the other.
