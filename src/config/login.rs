@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::reach::Reach;
+use super::reach::{self, Reach};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
 use super::source::base_url;
@@ -39,6 +39,7 @@ pub(super) fn read(section: &Section<'_, '_>, name: &str, state: &Path, reach: &
     let client_id = read_client_id(section);
     let client_secret = read_client_secret(section);
     let base_url = section.parsed("base_url", base_url).unwrap_or_default();
+    let reach = reach::read(section, reach);
     let scopes = section.texts("scopes").unwrap_or_default();
     let is_scope = |text: &str| !text.is_empty() && !text.contains([',', ' ']);
     if let Some(word) = scopes.iter().find(|word| !is_scope(word.text)) {
@@ -56,7 +57,7 @@ pub(super) fn read(section: &Section<'_, '_>, name: &str, state: &Path, reach: &
         client_id: client_id?,
         client_secret: client_secret?,
         base_url,
-        reach: reach.clone(),
+        reach,
         scopes: scopes.into_iter().map(|word| word.text.to_owned()).collect(),
         dir: state.join("oauth"),
     })

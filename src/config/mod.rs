@@ -50,7 +50,7 @@ pub struct Config {
     /// Where entries are kept, and how many of them.
     pub state: State,
     /// The logins that tokens come from, by name.
-    pub logins: BTreeMap<String, Login>,
+    pub logins: BTreeMap<String, Arc<Login>>,
     /// What is read, by name.
     pub sources: BTreeMap<String, Source>,
     /// Where it goes, by name.
@@ -142,12 +142,12 @@ fn read(top: &Section<'_, '_>) -> Config {
         section.finish();
         reach
     });
-    let given = top.sections("oauth").into_iter();
-    let logins: BTreeMap<_, _> = given
-        .filter_map(|(name, section)| {
-            let checked = checked_name(top, &name);
+    let logins: BTreeMap<_, _> = top
+        .sections("oauth")
+        .into_iter()
+        .map(|(name, section)| {
             let login = login::read(&section, name.text, &state.dir, &reach);
-            Some((checked?, login?))
+            (name.text.to_owned(), checked_name(top, &name).and(login).map(Arc::new))
         })
         .collect();
     let given = top.sections("sources");
@@ -207,6 +207,7 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
+    let logins = logins.into_iter().filter_map(|(name, login)| Some((name, login?))).collect();
     Config {
         state,
         logins,

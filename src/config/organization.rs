@@ -82,7 +82,7 @@ pub(super) fn settle(
 
 /// Where the token comes from, and where it is used.
 fn place(source: &Source) -> String {
-    // In full: what is shown of a command leaves its arguments out.
+    // With every word of a command: it is told apart by them, and shown to nobody.
     format!("{:?} for {}", source.token, source.base_url)
 }
 
@@ -123,6 +123,15 @@ mod tests {
         }
         let requests: Vec<_> = sources.values().map(|source| source.requests_per_minute.get()).collect();
         assert_eq!(requests, [40, 40, 30, 30]);
+    }
+
+    #[test]
+    fn one_command_with_other_arguments_is_another_place() {
+        let of = |name: &str| {
+            source(name, "x", "").replace("env = \"x\"", &format!("command = [\"vault\", \"{name}\"]"))
+        };
+        let sources = config(&[of("a"), of("b")].concat()).unwrap().sources;
+        assert_ne!(sources["a"].organization, sources["b"].organization);
     }
 
     #[test]

@@ -68,6 +68,9 @@ impl SecretFrom {
     }
 }
 
+/// The places that a secret can be in.
+pub(super) const KEYS: [&str; 4] = ["env", "file", "credential", "command"];
+
 /// Reads `{ env = "…" }`, `{ file = "…" }`, `{ credential = "…" }` or `{ command = ["…"] }`: what is
 /// given for `key`, which stands at `place` of `section`.
 pub(super) fn read(
@@ -97,6 +100,8 @@ pub(super) fn read(
     let mut from = from.into_iter().flatten();
     match (from.next(), from.next()) {
         (Some(from), None) => Some(from),
+        // What stands there is not what it should be, which was said.
+        (None, _) if KEYS.into_iter().any(|key| given.skip(key)) => None,
         (None, _) => {
             section.problem(place, "missing", format!("`{key}` does not say where it is"), help);
             None

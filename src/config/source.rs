@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::access;
@@ -44,7 +45,7 @@ pub enum TokenFrom {
     /// From a place that holds it.
     Secret(SecretFrom),
     /// From a login.
-    Login(Login),
+    Login(Arc<Login>),
 }
 
 /// What a source of one log has to be told, and one of another has not.
@@ -92,7 +93,7 @@ impl Source {
 pub(super) struct Given<'a> {
     /// How Slack is reached, unless the source says so itself.
     pub(super) reach: &'a Reach,
-    pub(super) logins: &'a BTreeMap<String, Login>,
+    pub(super) logins: &'a BTreeMap<String, Option<Arc<Login>>>,
 }
 
 pub(super) fn read(section: &Section<'_, '_>, given: &Given<'_>) -> Option<Source> {
@@ -142,7 +143,7 @@ fn read_log(section: &Section<'_, '_>) -> Option<Log> {
     })
 }
 
-fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Login>) -> Option<TokenFrom> {
+fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Option<Arc<Login>>>) -> Option<TokenFrom> {
     const HELP: &str = "write `token = { env = \"SLACK_AUDIT_TOKEN\" }`, `{ file = \"…\" }`, `{ credential = \"…\" }`, `{ command = [\"…\"] }` or `{ oauth = \"…\" }`";
     let Some(place) = section.place("token") else {
         section.problem(&section.span(), "missing", "the source has no `token`", HELP);
@@ -152,17 +153,18 @@ fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Login>) -> Op
     let Some(name) = token.text("oauth") else {
         return secret::read(section, "token", &place, &token, HELP).map(TokenFrom::Secret);
     };
-    if ["env", "file", "credential", "command"].into_iter().any(|key| token.skip(key)) {
+    if secret::KEYS.into_iter().any(|key| token.skip(key)) {
         section.problem(&place, "bad-value", "`token` names more than one place", HELP);
     }
     token.finish();
     let login = logins.get(name.text);
+    // One with a mistake has been told of.
     if login.is_none() {
         let what = format!("`{}` is not defined in this file", name.text);
         let help = format!("add [oauth.{}] with `client_id` and `client_secret`", name.text);
         section.problem(&name.span, "undefined", what, help);
     }
-    login.cloned().map(TokenFrom::Login)
+    login.cloned().flatten().map(TokenFrom::Login)
 }
 
 /// A token of one cloud is none in the other.

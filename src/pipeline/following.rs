@@ -188,14 +188,12 @@ impl Following {
     /// a notice with another webhook.
     fn changes(&self, config: &Config, prepared: &Prepared) -> Changes {
         let mut changes = Changes::between(&self.in_force, config);
-        let from = |config: &Config, id: &SourceId| {
-            config.sources.get(id.as_str()).map(|source| source.token.clone())
-        };
         for ReadySource { id, polling, .. } in &prepared.sources {
+            let from = |config: &Config| config.sources.get(id.as_str()).map(|source| source.token.clone());
             let is_other =
                 self.polling.get(id).is_some_and(|before| !polling.account().is_like(before.account()));
-            let was = from(&self.in_force, id);
-            if is_other || (was.is_some() && was != from(config, id)) {
+            let was = from(&self.in_force);
+            if is_other || (was.is_some() && was != from(config)) {
                 changes.sources.changed.insert(id.as_str().to_owned());
             }
         }

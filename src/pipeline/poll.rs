@@ -337,13 +337,16 @@ impl Source {
         let account = self.polling.account().clone();
         let token = account.token.clone();
         // It may have been replaced where it is kept: then there is nothing to tell.
-        let is_another = error.class() == Class::Token
-            && !std::mem::replace(&mut self.renewed, true)
-            && token.renew().await;
-        if is_another {
+        let may_be_another = error.class() == Class::Token && !std::mem::replace(&mut self.renewed, true);
+        let renewed = if may_be_another { token.renew().await } else { Ok(false) };
+        if let Ok(true) = renewed {
             debug!(source = %self.name, "Slack refused the token, and there is another one by now: {}", chain(&error));
         } else {
-            let error = slack::diagnosed(error, self.polling.log(), &account).await;
+            let error = match renewed {
+                // Why there is no other one says more than that this one is dead.
+                Err(why) if is_refusal(&why) => why,
+                _ => slack::diagnosed(error, self.polling.log(), &account).await,
+            };
             let wait = self.refusals.wait();
             if mode == Mode::Forever {
                 self.refusals.refused(&self.name, &error, &token, voice);

@@ -18,8 +18,8 @@ use crate::net::{Address, TlsError};
 use crate::problem::Problem;
 use crate::slack::oauth::{App, Rotation};
 use crate::slack::{
-    self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Fetch, Poller, Token, Unfetched, Webhook,
-    WebhookAddress,
+    self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Fetch, HttpClient, Poller, Token, Unfetched,
+    Webhook, WebhookAddress,
 };
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
@@ -312,7 +312,7 @@ pub(super) fn polling_sharing(
 /// Whose log a source is, its token fetched, with a budget of its own.
 ///
 /// # Errors
-/// The token cannot be had, or is none.
+/// The token cannot be had, or is none; or its settings do not go together.
 pub fn account(name: &str, source: &Source) -> Result<Account, SetupError> {
     let alone = Shared::default();
     account_sharing(name, source, &mut Sharing::after(&alone))
@@ -329,19 +329,16 @@ fn account_sharing(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Re
 }
 
 fn token(source_name: &str, from: &TokenFrom, sharing: &mut Sharing<'_>) -> Result<Token, SetupError> {
-    let bad = |error: slack::BadSettings| SetupError::Source {
-        source_name: source_name.to_owned(),
-        source: error.into(),
-    };
+    let name = || source_name.to_owned();
     match from {
         TokenFrom::Secret(from) => {
-            let token = from
-                .fetch()
-                .map_err(|source| SetupError::Token { source_name: source_name.to_owned(), source })?;
-            Token::fetched(&token, fetch(from)).map_err(bad)
+            let token = from.fetch().map_err(|source| SetupError::Token { source_name: name(), source })?;
+            Token::fetched(&token, fetch(from))
+                .map_err(|error| SetupError::Source { source_name: name(), source: error.into() })
         }
         TokenFrom::Login(login) => {
-            Ok(Token::rotating(Rotation::new(app_sharing(login, sharing)?, login.keep())))
+            let client = sharing.login_client(login)?;
+            Ok(Token::rotating(Rotation::new(app_by(login, client)?, login.keep())))
         }
     }
 }
@@ -349,7 +346,7 @@ fn token(source_name: &str, from: &TokenFrom, sharing: &mut Sharing<'_>) -> Resu
 /// The rotation of a login. Whether anybody has logged in shows with the first request.
 ///
 /// # Errors
-/// The app's secret cannot be had.
+/// The app's secret cannot be had, or its settings do not go together.
 pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
     Ok(Rotation::new(app(login)?, login.keep()))
 }
@@ -357,13 +354,13 @@ pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
 /// The app of a login.
 ///
 /// # Errors
-/// The app's secret cannot be had.
+/// The app's secret cannot be had, or its settings do not go together.
 pub fn app(login: &Login) -> Result<App, SetupError> {
     let alone = Shared::default();
-    app_sharing(login, &mut Sharing::after(&alone))
+    app_by(login, Sharing::after(&alone).login_client(login)?)
 }
 
-fn app_sharing(login: &Login, sharing: &mut Sharing<'_>) -> Result<App, SetupError> {
+fn app_by(login: &Login, client: HttpClient) -> Result<App, SetupError> {
     // It is wanted in hours: better now than then.
     login
         .client_secret
@@ -374,11 +371,7 @@ fn app_sharing(login: &Login, sharing: &mut Sharing<'_>) -> Result<App, SetupErr
         client_id: login.client_id.clone(),
         client_secret: fetch(&login.client_secret),
         base_url: login.base_url.clone(),
-        client: sharing.client(
-            &format!("login {}", login.name),
-            &login.reach,
-            login.base_url.is_loopback(),
-        )?,
+        client,
         clock: Clock::system(),
     })
 }

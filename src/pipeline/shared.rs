@@ -11,7 +11,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::setup::SetupError;
-use crate::config::{Organization, Reach, Source};
+use crate::config::{Login, Organization, Reach, Source};
 use crate::event::Log;
 use crate::net::{Roots, http_tls};
 use crate::slack::{Budget, HttpClient, Proxy, Trace, TraceFiles, TraceSettings};
@@ -91,6 +91,14 @@ impl<'a> Sharing<'a> {
             (requests, budget.unwrap_or_else(|| Arc::new(Budget::per_minute(requests))))
         });
         Arc::clone(budget)
+    }
+
+    /// The client that the app of a login goes by.
+    ///
+    /// # Errors
+    /// See [`Self::client`].
+    pub(super) fn login_client(&mut self, login: &Login) -> Result<HttpClient, SetupError> {
+        self.client(&format!("login {}", login.name), &login.reach, login.base_url.is_loopback())
     }
 
     /// The client that goes that way for `source acme`, say, a login or a notice.

@@ -75,7 +75,7 @@ impl fmt::Display for Code {
 }
 
 /// What Slack found wrong with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// The token is wrong, or may not be used from this address.
     Token,
@@ -422,5 +422,95 @@ impl Refusal {
             Self::Request => "check `only` of the source; if it is right, report this with the code given",
             Self::Passing => "it is tried again by itself; see https://status.slack.com",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every code that Slack documents for the logs, for their tokens and for logins, and what is made
+    /// of it; those with "-" are told by their status or are about other errors than refusals.
+    const DOCUMENTED: &[(&str, &str)] = &[
+        // The Audit Logs API.
+        ("bad_endpoint", "address"),
+        ("feature_not_enabled", "plan"),
+        ("invalid_action", "action"),
+        ("invalid_authentication", "token"),
+        ("invalid_cursor", "cursor"),
+        ("invalid_range", "range"),
+        ("invalid_workspace", "plan"),
+        ("method_not_allowed", "method"),
+        ("missing_authentication", "no-token"),
+        ("rate_limited", "-"),
+        ("team_not_authorized", "install"),
+        ("user_not_authorized", "role"),
+        // The same in the Web API's spellings, and its access logs.
+        ("not_authed", "no-token"),
+        ("invalid_auth", "token"),
+        ("token_revoked", "token-revoked"),
+        ("token_expired", "token-expired"),
+        ("missing_scope", "scope"),
+        ("not_allowed_token_type", "token-kind"),
+        ("paid_only", "plan"),
+        ("org_login_required", "migration"),
+        ("over_pagination_limit", "request"),
+        ("invalid_limit", "request"),
+        ("invalid_team_id", "workspace"),
+        ("account_inactive", "inactive"),
+        ("ratelimited", "-"),
+        ("fatal_error", "trouble"),
+        ("internal_error", "trouble"),
+        ("service_unavailable", "trouble"),
+        ("request_timeout", "trouble"),
+        ("team_access_not_granted", "workspace"),
+        ("team_added_to_org", "migration"),
+        ("accesslimited", "network"),
+        ("access_denied", "restricted"),
+        ("enterprise_is_restricted", "restricted"),
+        ("ekm_access_denied", "restricted"),
+        ("two_factor_setup_required", "second-factor"),
+        ("no_permission", "role"),
+        // Logins.
+        ("invalid_code", "login-code"),
+        ("bad_redirect_uri", "redirect"),
+        ("bad_client_secret", "app"),
+        ("invalid_client_id", "app"),
+        ("invalid_grant_type", "request"),
+        ("invalid_refresh_token", "login"),
+        ("oauth_authorization_url_mismatch", "redirect"),
+        ("cannot_install_an_org_installed_app", "install"),
+        ("not_bearer_token", "token-kind"),
+    ];
+
+    #[test]
+    fn every_documented_code_has_its_name_its_words_and_its_cure() {
+        for (code, name) in DOCUMENTED {
+            let refusal = Refusal::of_code(code);
+            assert_eq!(refusal.map_or("-", Refusal::name), *name, "{code}");
+            let Some(refusal) = refusal else { continue };
+            assert!(!refusal.words().is_empty() && refusal.help().len() > 20, "{code}");
+            // What only a person can undo is asked slowly; the rest is none of a person's business.
+            let is_for_a_person = !["cursor", "range", "request", "trouble"].contains(name);
+            let is_slow = matches!(refusal.class(), Class::Token | Class::Install | Class::Setting);
+            assert_eq!(is_slow, is_for_a_person, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_differs_has_words_and_a_cure_of_its_own() {
+        let known: BTreeSet<_> = CODES.iter().map(|(code, _)| Refusal::of_code(code).unwrap()).collect();
+        let words: BTreeSet<_> = known.iter().map(|refusal| refusal.words()).collect();
+        let cures: BTreeSet<_> = known.iter().map(|refusal| refusal.help()).collect();
+        assert_eq!((words.len(), cures.len()), (known.len(), known.len()));
+    }
+
+    #[test]
+    fn a_new_kind_of_refused_token_is_one_about_the_token() {
+        assert_eq!(Refusal::of_code("token_of_a_new_kind"), Some(Refusal::Token));
+        assert_eq!(Refusal::of_code("quantum_widget"), None);
+        assert_eq!(Refusal::of_status(401), Refusal::Token);
     }
 }

@@ -150,16 +150,19 @@ impl Token {
     }
 
     /// After a refusal: gets it anew, and says whether it is another one.
-    pub async fn renew(&self) -> bool {
+    ///
+    /// # Errors
+    /// There is none to be had.
+    pub async fn renew(&self) -> Result<bool, SlackError> {
         let (before, now) = match &self.0 {
-            Kind::Fixed(_) => return false,
+            Kind::Fixed(_) => return Ok(false),
             Kind::Fetched(fetched) => {
                 let before = fetched.now().bearer.clone();
-                (Some(before), fetched.bearer().await)
+                (Some(before), fetched.bearer().await?)
             }
-            Kind::Rotating(rotation) => (rotation.in_memory(), rotation.bearer().await),
+            Kind::Rotating(rotation) => (rotation.in_memory(), rotation.bearer().await?),
         };
-        now.is_ok_and(|now| before.as_ref() != Some(&now))
+        Ok(before.as_ref() != Some(&now))
     }
 
     /// After a refusal: waits until another one lies where it is kept, as far as looking there costs
@@ -294,12 +297,12 @@ mod tests {
         assert_eq!(asked.load(Ordering::SeqCst), 0);
 
         token.refused(Refusal::TokenRevoked);
-        assert!(!token.renew().await, "it is still the same");
+        assert!(!token.renew().await.unwrap(), "it is still the same");
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         *secret.lock().unwrap() = "xoxp-2";
         token.replaced().await;
         token.refused(Refusal::TokenRevoked);
-        assert!(token.renew().await);
+        assert!(token.renew().await.unwrap());
         assert_eq!(twin.bearer().await.unwrap(), "Bearer xoxp-2");
         assert!(token == Token::fixed(&"xoxp-2".into()).unwrap() && token == twin);
 

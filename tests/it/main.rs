@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod arcsight_categorizer;
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod cef_dictionary;

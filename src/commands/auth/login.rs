@@ -144,14 +144,9 @@ async fn log_in(arguments: &Arguments, config: &Config, login: &Login) -> Result
 fn fits(holder: &Holder, config: &Config, login: &Login) -> Result<(), Failure> {
     let given: Vec<_> = holder.scopes.iter().flat_map(|scopes| scopes.split(',')).map(str::trim).collect();
     let wanted = scopes(config, &login.name);
-    let missing: Vec<_> =
-        wanted.iter().filter(|scope| !given.contains(&scope.as_str())).map(String::as_str).collect();
+    let missing: Vec<_> = wanted.iter().map(String::as_str).filter(|scope| !given.contains(scope)).collect();
     if holder.scopes.is_some() && !missing.is_empty() {
-        let what = format!(
-            "Slack did not grant {}, only {}; nothing was kept",
-            missing.join(", "),
-            given.join(", ")
-        );
+        let what = format!("Slack did not grant the scope {}; nothing was kept", missing.join(", "));
         return Err(Failure::new(Exit::Configuration, what)
             .help("add it to the app's user scopes (OAuth & Permissions) and log in again"));
     }

@@ -5,6 +5,8 @@ mod redirect;
 mod refresh;
 mod test;
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 
 use crate::config::{Config, Login};
@@ -35,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The login of that name.
 fn named<'c>(config: &'c Config, name: &str) -> Result<&'c Login, Failure> {
-    config.logins.get(name).ok_or_else(|| {
+    config.logins.get(name).map(Arc::as_ref).ok_or_else(|| {
         let known: Vec<_> = config.logins.keys().map(String::as_str).collect();
         let help = if known.is_empty() {
             format!("add [oauth.{name}] with `client_id` and `client_secret`; the README has it under Tokens")

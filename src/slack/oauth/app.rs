@@ -129,7 +129,6 @@ pub fn secret_word() -> Result<String, std::io::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slack::Proxy;
 
     #[test]
     fn a_person_is_sent_to_slack_with_everything_in_the_address() {
@@ -138,7 +137,7 @@ mod tests {
             client_id: "1.2".to_owned(),
             client_secret: Fetch::new(true, || Ok("secret".into())),
             base_url: "https://api.slack-gov.com".parse().unwrap(),
-            client: HttpClient::new(&Proxy::Off, None, None).unwrap(),
+            client: HttpClient::to_this_machine().unwrap(),
             clock: Clock::system(),
         };
         assert_eq!(

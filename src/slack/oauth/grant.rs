@@ -58,7 +58,8 @@ impl Grant {
         };
         let holder = Holder {
             user: text(user, "id").or_else(|| text(&answer, "user_id")).map(str::to_owned),
-            scopes: text(from, "scope").map(str::to_owned),
+            // An empty one says that there are none.
+            scopes: from.get("scope").and_then(Value::as_str).map(str::to_owned),
             team: place("team"),
             enterprise: place("enterprise"),
             org_install: answer.get("is_enterprise_install").and_then(Value::as_bool).unwrap_or(false),

@@ -28,7 +28,6 @@ use crate::event::UnixTime;
 use crate::net::Backoff;
 use crate::slack::error::SlackError;
 use crate::slack::refusal::{Code, Refusal, Refused};
-use crate::slack::settings::BadSettings;
 use crate::slack::token::bearer;
 
 /// A login whose token is refreshed in time; what is shared is on the disk, so any number may be of
@@ -139,10 +138,12 @@ impl Rotation {
     /// Whether another one is kept than this process has.
     pub(in crate::slack) fn is_another_kept(&self) -> bool {
         let Ok(Some(there)) = self.0.keep.load() else { return false };
-        self.0.now().kept.as_ref().is_none_or(|(kept, _)| !kept.is_same_token(&there))
+        let is_another = |(kept, _): &(Kept, HeaderValue)| !kept.is_same_token(&there);
+        there.client_id == self.0.app.client_id && self.0.now().kept.as_ref().is_none_or(is_another)
     }
 
     pub(in crate::slack) async fn bearer(&self) -> Result<HeaderValue, SlackError> {
+        self.0.begin()?;
         let working = match self.0.look() {
             Look::Good(bearer) => return Ok(bearer),
             Look::Due(bearer) => Some(bearer),
@@ -198,6 +199,24 @@ impl Inner {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins with what is kept: it may work although it cannot be refreshed.
+    fn begin(&self) -> Result<(), LoginError> {
+        if self.now().kept.is_some() {
+            return Ok(());
+        }
+        let kept = self.keep.load()?.ok_or_else(|| LoginError::None { name: self.keep.name().to_owned() })?;
+        let kept = self.with_bearer(self.of_this_app(kept)?)?;
+        self.now().kept.get_or_insert(kept);
+        Ok(())
+    }
+
+    fn with_bearer(&self, kept: Kept) -> Result<(Kept, HeaderValue), LoginError> {
+        match bearer(&kept.access_token) {
+            Ok(bearer) => Ok((kept, bearer)),
+            Err(_) => Err(LoginError::Unreadable { path: self.keep.path() }),
+        }
+    }
+
     fn look(&self) -> Look {
         let time = self.app.clock.now();
         let now = self.now();
@@ -216,11 +235,8 @@ impl Inner {
 
     /// Gets what was wished for from where it is kept, or from Slack, and takes it over.
     async fn obtain(&self, wish: Wish) -> Result<(Kept, HeaderValue), SlackError> {
-        let obtained = self.kept_or_refreshed(wish).await.and_then(|kept| {
-            let bearer = bearer(&kept.access_token)
-                .map_err(|_: BadSettings| LoginError::Unreadable { path: self.keep.path() })?;
-            Ok((kept, bearer))
-        });
+        let kept = self.kept_or_refreshed(wish).await;
+        let obtained = kept.and_then(|kept| self.with_bearer(kept).map_err(SlackError::from));
         let mut now = self.now();
         match &obtained {
             Ok(found) => {
