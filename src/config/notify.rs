@@ -52,8 +52,7 @@ fn window(text: &str) -> Result<Duration, String> {
 }
 
 fn read_webhook(section: &Section<'_, '_>) -> Option<SecretFrom> {
-    const HELP: &str =
-        "write `webhook = { env = \"SLACK_WEBHOOK\" }`, `{ file = \"…\" }` or `{ credential = \"…\" }`";
+    const HELP: &str = "write `webhook = { env = \"SLACK_WEBHOOK\" }`, `{ file = \"…\" }`, `{ credential = \"…\" }` or `{ command = [\"…\"] }`";
     let Some(place) = section.place("webhook") else {
         section.problem(&section.span(), "missing", "the notice has no `webhook`", HELP);
         return None;
