@@ -3,7 +3,8 @@
 //! ```sh
 //! cargo bench --bench sources                     # 1,000 sources, polled every minute, for a minute
 //! cargo bench --bench sources -- 200 30           # 200 of them, measured for 30 seconds
-//! cargo bench --bench sources -- 1000 60 own      # each with a destination and a mapping of its own
+//! cargo bench --bench sources -- 1000 60 destinations              # each with a destination of its own
+//! cargo bench --bench sources -- 100 60 destinations mappings      # and with a mapping of its own
 //! ```
 //!
 //! Slack is a process of its own, over plain HTTP, and so is the receiver, over TLS. Each source has a
@@ -33,7 +34,8 @@ impl Drop for Process {
 fn main() {
     let mut numbers = std::env::args().filter_map(|word| word.parse::<u64>().ok());
     let (count, seconds) = (numbers.next().unwrap_or(1_000), numbers.next().unwrap_or(60));
-    let own = std::env::args().any(|word| word == "own");
+    let own = |what: &str| std::env::args().any(|word| word == what);
+    let (destinations, mappings) = (own("destinations"), own("mappings"));
     let dir = tempfile::tempdir().expect("a folder");
     let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
 
@@ -59,17 +61,20 @@ fn main() {
             "[sources.s{nth}]\nlog = \"audit\"\ntoken = {{ file = {token:?} }}\nbase_url = {url:?}\n"
         )
         .expect("memory");
-        if own {
-            let mapping = path(&format!("mapping-{nth}"));
-            fs::create_dir(&mapping).expect("a folder");
-            let text = format!("version = 1\nlog = \"audit\"\n[fields]\nAcmeTenant = \"s{nth}\"\n");
-            fs::write(format!("{mapping}/own.toml"), text).expect("a mapping");
-            let more = format!("sources = [\"s{nth}\"]\nmapping = \"m{nth}\"\n");
-            write!(config, "[mappings.m{nth}]\ndir = {mapping:?}\n{}", siem(&format!("d{nth}"), &more))
-                .expect("memory");
+        if destinations {
+            let mut more = format!("sources = [\"s{nth}\"]\n");
+            if mappings {
+                let mapping = path(&format!("mapping-{nth}"));
+                fs::create_dir(&mapping).expect("a folder");
+                let text = format!("version = 1\nlog = \"audit\"\n[fields]\nAcmeTenant = \"s{nth}\"\n");
+                fs::write(format!("{mapping}/own.toml"), text).expect("a mapping");
+                writeln!(more, "mapping = \"m{nth}\"").expect("memory");
+                writeln!(config, "[mappings.m{nth}]\ndir = {mapping:?}").expect("memory");
+            }
+            config += &siem(&format!("d{nth}"), &more);
         }
     }
-    if !own {
+    if !destinations {
         config += &siem("siem", "");
     }
     fs::write(path("slackcef.toml"), config).expect("a configuration");
@@ -96,10 +101,8 @@ fn main() {
     let (from, before) = (Instant::now(), cpu(&about));
     sleep(Duration::from_secs(seconds));
     let (spent, wall) = (cpu(&about) - before, from.elapsed());
-    println!(
-        "{count} sources{}",
-        if own { ", each with a destination and a mapping of its own" } else { "" }
-    );
+    let own = std::env::args().filter(|word| matches!(word.as_str(), "destinations" | "mappings"));
+    println!("{count} sources; of their own: {:?}", own.collect::<Vec<_>>());
     println!("all polled after, s        {:>10.1}", ready.as_secs_f64());
     println!("CPU until measuring, s     {before:>10.2}");
     println!("CPU of a core, %           {:>10.2}", 100.0 * spent / wall.as_secs_f64());
