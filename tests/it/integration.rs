@@ -11,7 +11,9 @@ use slackcef::simulate::slack::{
     Clock as SlackClock, Fault, IntegrationLog, Order, Plan, Slack, TOKEN, Trouble, When, integration_row,
 };
 use slackcef::slack::integration::{Only, Poller, Settings};
-use slackcef::slack::{Account, Budget, CaughtUp, Class, Clock, Failed, Page, RowKey, Start, Step, Token};
+use slackcef::slack::{
+    Account, Budget, CaughtUp, Class, Clock, Failed, HttpClient, Page, RowKey, Start, Step, Token,
+};
 
 /// The present of these tests, until they move it.
 const NOW: i64 = 1_790_000_000;
@@ -30,7 +32,7 @@ fn settings(slack: &Arc<Slack>) -> Settings {
         account: Account {
             base_url: slack.base_url().parse().unwrap(),
             token: Token::fixed(&TOKEN.into()).unwrap(),
-            tls: None,
+            client: HttpClient::to_this_machine().unwrap(),
             budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
             clock: Clock::new(move || UnixTime::from_seconds(theirs.now())),
         },
