@@ -15,6 +15,7 @@ macro_rules! embedded {
 }
 
 const EMBEDDED: &[(&str, &str)] = embedded![
+    "mappings/access/common.toml",
     "mappings/audit/ai.toml",
     "mappings/audit/anomaly.toml",
     "mappings/audit/app.toml",

@@ -54,6 +54,7 @@ macro_rules! embedded {
 }
 
 const EMBEDDED: &[(&str, &str)] = embedded![
+    "mappings/samples/access.ndjson",
     "mappings/samples/ai.ndjson",
     "mappings/samples/anomaly.ndjson",
     "mappings/samples/app.ndjson",
@@ -98,7 +99,7 @@ mod tests {
         let mut ids = HashSet::new();
         for sample @ Sample { file, log, json } in samples() {
             let entry = sample.entry().unwrap_or_else(|| panic!("no entry in {file}: {json}"));
-            let has_id = log == Log::Audit;
+            let has_id = log != Log::Integration;
             assert_eq!(entry.id().has_derived_form(), !has_id, "in {file}: {json}");
             assert!(ids.insert(entry.id().clone()), "an id twice, in {file}: {json}");
             assert_ne!(entry.at(), UnixTime::from_seconds(0), "no time in {file}: {json}");

@@ -3,15 +3,11 @@
 //! **Invariant:** every JSON object is a row; a key that is missing, null or of an odd type is one
 //! that says nothing.
 
-use std::fmt;
-
 use bytes::Bytes;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::event::{Text, UnixTime};
+use crate::event::{Text, UnixTime, members};
 use crate::slack::step::RowKey;
 
 /// A combination of user, address and user agent, as Slack has it now.
@@ -30,13 +26,15 @@ pub(super) struct Row {
 impl Row {
     /// `None` when it is no JSON object.
     pub(super) fn read(raw: Bytes) -> Option<Self> {
-        let fields: Fields<'_> = serde_json::from_str(std::str::from_utf8(&raw).ok()?).ok()?;
+        let text = std::str::from_utf8(&raw).ok()?;
+        let [first, last, count, user, ip, agent, team] = members(text, NAMES)?;
+        // A workspace is part of the combination where the row names one, which no document says.
+        let parts = [user, ip, agent, team];
         let time = |json: Option<&RawValue>| {
             UnixTime::of_json(json?.get()).filter(|time| *time > UnixTime::from_seconds(0))
         };
-        let (first, last) = (time(fields.date_first), time(fields.date_last));
-        let count = fields.count.and_then(|json| whole(json.get())).unwrap_or(0);
-        Some(Self { key: fields.key(&raw), first, last, count, raw })
+        let count = count.and_then(|json| whole(json.get())).unwrap_or(0);
+        Some(Self { key: key(&raw, parts), first: time(first), last: time(last), count, raw })
     }
 
     /// The row's time: its last use, or the first one where that is all it says.
@@ -45,121 +43,32 @@ impl Row {
     }
 }
 
+const NAMES: [&str; 7] = ["date_first", "date_last", "count", "user_id", "ip", "user_agent", "team_id"];
+
 /// A number, or a text that holds one.
 fn whole(json: &str) -> Option<u64> {
     let text = json.trim_matches('"');
     text.split_once('.').map_or(text, |(whole, _)| whole).parse().ok()
 }
 
-/// What matters of a row, whatever the types turn out to be; of a key that stands twice the last one
-/// counts.
-#[derive(Default)]
-struct Fields<'a> {
-    user_id: Option<&'a RawValue>,
-    ip: Option<&'a RawValue>,
-    user_agent: Option<&'a RawValue>,
-    team_id: Option<&'a RawValue>,
-    date_first: Option<&'a RawValue>,
-    date_last: Option<&'a RawValue>,
-    count: Option<&'a RawValue>,
-}
-
-impl Fields<'_> {
-    /// A hash of the combination; of the whole row where nothing identifies it. A workspace is part
-    /// of the combination where the row names one, which no document says that it does.
-    fn key(&self, raw: &Bytes) -> RowKey {
-        let text = |json: Option<&RawValue>| {
-            json.and_then(|json| Text::of_json(raw, json.get())).filter(|text| !text.as_str().is_empty())
-        };
-        let parts = [self.user_id, self.ip, self.user_agent, self.team_id].map(text);
-        let mut hash = Sha256::new();
-        if parts.iter().all(Option::is_none) {
-            hash.update(raw);
-        }
-        for part in parts {
-            let part = part.as_ref().map_or("", Text::as_str);
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let mut key = [0; 16];
-        key.iter_mut().zip(hash.finalize()).for_each(|(to, byte)| *to = byte);
-        RowKey(key)
+/// A hash of the combination; of the whole row where nothing identifies it.
+fn key(raw: &Bytes, parts: [Option<&RawValue>; 4]) -> RowKey {
+    let text = |json: Option<&RawValue>| {
+        json.and_then(|json| Text::of_json(raw, json.get())).filter(|text| !text.as_str().is_empty())
+    };
+    let parts = parts.map(text);
+    let mut hash = Sha256::new();
+    if parts.iter().all(Option::is_none) {
+        hash.update(raw);
     }
-}
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor)
+    for part in parts {
+        let part = part.as_ref().map_or("", Text::as_str);
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
     }
-}
-
-/// By hand, for a derived one refuses a key that stands twice and takes an array for an object.
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a row of the access log")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Fields::default();
-        while let Some(name) = map.next_key::<Name>()? {
-            let field = match name {
-                Name::UserId => &mut fields.user_id,
-                Name::Ip => &mut fields.ip,
-                Name::UserAgent => &mut fields.user_agent,
-                Name::TeamId => &mut fields.team_id,
-                Name::DateFirst => &mut fields.date_first,
-                Name::DateLast => &mut fields.date_last,
-                Name::Count => &mut fields.count,
-                Name::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            *field = Some(map.next_value()?);
-        }
-        Ok(fields)
-    }
-}
-
-enum Name {
-    UserId,
-    Ip,
-    UserAgent,
-    TeamId,
-    DateFirst,
-    DateLast,
-    Count,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As bytes: a key with a lone surrogate is no string, and no reason to lose the row.
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = Name;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
-                Ok(match name {
-                    b"user_id" => Name::UserId,
-                    b"ip" => Name::Ip,
-                    b"user_agent" => Name::UserAgent,
-                    b"team_id" => Name::TeamId,
-                    b"date_first" => Name::DateFirst,
-                    b"date_last" => Name::DateLast,
-                    b"count" => Name::Count,
-                    _ => Name::Other,
-                })
-            }
-        }
-        deserializer.deserialize_bytes(Bytes)
-    }
+    let mut key = [0; 16];
+    key.iter_mut().zip(hash.finalize()).for_each(|(to, byte)| *to = byte);
+    RowKey(key)
 }
 
 #[cfg(test)]
