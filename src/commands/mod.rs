@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a command returns a [`Failure`] or nothing; it never ends the process itself.
 
+mod auth;
 mod check;
 mod demo;
 mod entries;
@@ -53,6 +54,7 @@ enum Command {
     Map(map::Arguments),
     Mapping(mapping::Arguments),
     Status(status::Arguments),
+    Auth(auth::Arguments),
     Simulate(simulate::Arguments),
 }
 
@@ -100,6 +102,7 @@ impl Cli {
             Command::Map(arguments) => map::run(&arguments),
             Command::Mapping(arguments) => mapping::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
+            Command::Auth(arguments) => auth::run(&arguments),
             Command::Simulate(arguments) => simulate::run(arguments),
         }
     }

@@ -82,7 +82,8 @@ pub(super) fn settle(
 
 /// Where the token comes from, and where it is used.
 fn place(source: &Source) -> String {
-    format!("{} for {}", source.token, source.base_url)
+    // In full: what is shown of a command leaves its arguments out.
+    format!("{:?} for {}", source.token, source.base_url)
 }
 
 /// Of the 50 that Slack grants an organization for its audit log, and the 20 for each list of the Web

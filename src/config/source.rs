@@ -1,5 +1,6 @@
 //! `[sources.NAME]`: one log of one organization.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use super::access;
 pub use super::access::AccessReading;
 use super::integration;
 pub use super::integration::IntegrationReading;
+use super::login::Login;
 use super::reach::{self, Reach};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
-use super::{Organization, duration, not_yet};
+use super::{Organization, duration};
 use crate::event::{Log, UnixTime};
 use crate::slack::audit::Only;
 use crate::slack::{BaseUrl, Start};
@@ -18,8 +20,8 @@ use crate::slack::{BaseUrl, Start};
 /// One source.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Where its token is.
-    pub token: SecretFrom,
+    /// Where its token comes from.
+    pub token: TokenFrom,
     /// How often Slack is asked for news.
     pub poll_every: Duration,
     /// How far the first run reaches back.
@@ -67,27 +69,54 @@ impl Source {
             Reading::Integration(_) => Log::Integration,
         }
     }
+
+    /// How long its newest seconds are left alone; a list is read as it is.
+    pub fn settle(&self) -> Duration {
+        match &self.reading {
+            Reading::Audit(reading) => reading.settle,
+            Reading::Access(_) | Reading::Integration(_) => Duration::ZERO,
+        }
+    }
 }
 
-/// Reads a source; how Slack is reached unless it says so is in `reach`.
-pub(super) fn read(section: &Section<'_, '_>, reach: &Reach) -> Option<Source> {
+/// Where a source's token comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenFrom {
+    /// From a place that holds it.
+    Secret(SecretFrom),
+    /// From a login.
+    Login(Login),
+}
+
+/// What else the file says that a source goes by.
+pub(super) struct Given<'a> {
+    /// How Slack is reached, unless the source says so itself.
+    pub(super) reach: &'a Reach,
+    pub(super) logins: &'a BTreeMap<String, Login>,
+}
+
+pub(super) fn read(section: &Section<'_, '_>, given: &Given<'_>) -> Option<Source> {
     let log = read_log(section);
-    let token = read_token(section);
+    let token = read_token(section, given.logins);
     let source = Source {
         reading: match log {
             Some(Log::Access) => Reading::Access(access::read(section)),
             Some(Log::Integration) => Reading::Integration(integration::read(section)),
             _ => Reading::Audit(read_audit(section)),
         },
-        token: token.clone().unwrap_or(SecretFrom::Env(String::new())),
+        token: token.clone().unwrap_or_else(|| TokenFrom::Secret(SecretFrom::Env(String::new()))),
         poll_every: section.parsed("poll_every", at_least(Duration::from_secs(1))).unwrap_or(MINUTE),
         start: section.parsed("start", start).unwrap_or(Start::Now),
         // Settled when all sources are known.
         organization: Organization::OfToken(String::new()),
         requests_per_minute: NonZeroU32::MIN,
-        base_url: section.parsed("base_url", base_url).unwrap_or_default(),
-        reach: reach::read(section, reach),
+        base_url: section.parsed("base_url", base_url).unwrap_or_else(|| match &token {
+            Some(TokenFrom::Login(login)) => login.base_url.clone(),
+            _ => BaseUrl::default(),
+        }),
+        reach: reach::read(section, given.reach),
     };
+    check_base_url(section, &source);
     section.finish();
     log?;
     token?;
@@ -113,20 +142,38 @@ fn read_log(section: &Section<'_, '_>) -> Option<Log> {
     })
 }
 
-fn read_token(section: &Section<'_, '_>) -> Option<SecretFrom> {
-    const HELP: &str =
-        "write `token = { env = \"SLACK_AUDIT_TOKEN\" }`, `{ file = \"…\" }` or `{ credential = \"…\" }`";
+fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Login>) -> Option<TokenFrom> {
+    const HELP: &str = "write `token = { env = \"SLACK_AUDIT_TOKEN\" }`, `{ file = \"…\" }`, `{ credential = \"…\" }`, `{ command = [\"…\"] }` or `{ oauth = \"…\" }`";
     let Some(place) = section.place("token") else {
         section.problem(&section.span(), "missing", "the source has no `token`", HELP);
         return None;
     };
     let token = section.section("token")?;
-    if let Some(place) = token.place("oauth") {
-        not_yet(section, &place, "OAuth tokens", "give the token by `env`, `file` or `credential`");
-        token.skip("oauth");
-        return None;
+    let Some(name) = token.text("oauth") else {
+        return secret::read(section, "token", &place, &token, HELP).map(TokenFrom::Secret);
+    };
+    if ["env", "file", "credential", "command"].into_iter().any(|key| token.skip(key)) {
+        section.problem(&place, "bad-value", "`token` names more than one place", HELP);
     }
-    secret::read(section, "token", &place, &token, HELP)
+    token.finish();
+    let login = logins.get(name.text);
+    if login.is_none() {
+        let what = format!("`{}` is not defined in this file", name.text);
+        let help = format!("add [oauth.{}] with `client_id` and `client_secret`", name.text);
+        section.problem(&name.span, "undefined", what, help);
+    }
+    login.cloned().map(TokenFrom::Login)
+}
+
+/// A token of one cloud is none in the other.
+fn check_base_url(section: &Section<'_, '_>, source: &Source) {
+    if let TokenFrom::Login(login) = &source.token
+        && login.base_url != source.base_url
+        && let Some(place) = section.place("base_url")
+    {
+        let what = format!("the login `{}` is at {}, and the source is not", login.name, login.base_url);
+        section.problem(&place, "bad-value", what, "leave it out: a source is where its login is");
+    }
 }
 
 fn read_audit(section: &Section<'_, '_>) -> AuditReading {
@@ -207,6 +254,6 @@ fn start(text: &str) -> Result<Start, String> {
     Ok(Start::At(UnixTime::from_seconds(at.as_second())))
 }
 
-fn base_url(text: &str) -> Result<BaseUrl, String> {
+pub(super) fn base_url(text: &str) -> Result<BaseUrl, String> {
     text.parse().map_err(|error: crate::slack::BadBaseUrl| error.to_string())
 }

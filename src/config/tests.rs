@@ -21,7 +21,7 @@ to = ["siem.example.com:6514"]
 fn the_smallest_file_takes_every_default() {
     let config = Config::parse("slackcef.toml", SMALLEST).unwrap();
     let source = &config.sources["acme"];
-    assert_eq!(source.token, SecretFrom::Env("TOKEN".into()));
+    assert_eq!(source.token, TokenFrom::Secret(SecretFrom::Env("TOKEN".into())));
     assert_eq!(source.poll_every, Duration::from_secs(60));
     assert!(
         matches!(source.reading, Reading::Audit(AuditReading { verify_after: Some(after), .. }) if after == Duration::from_secs(3600))
@@ -81,11 +81,31 @@ fn names_must_be_defined_in_the_file() {
 fn what_this_version_does_not_do_is_refused_by_name() {
     let found = problems(&(SMALLEST.to_owned() + "[state]\nnats = \"nats://h\"\n"));
     assert!(found.iter().any(|(code, text)| *code == "not-yet" && text.contains("NATS")), "{found:?}");
+    let config = Config::parse("f", &(SMALLEST.to_owned() + "[telemetry]\nheartbeat = \"5m\"\n")).unwrap();
+    let [heartbeat] = config.remarks.as_slice() else { panic!("{:?}", config.remarks) };
+    assert!(heartbeat.contains("`heartbeat`"), "{heartbeat}");
+}
+
+#[test]
+fn a_notice_says_where_its_webhook_is_and_what_is_told() {
+    let notice = "[notify.security]\nwebhook = { env = \"W\" }\nwhen = { severity = { at_least = 8 },\n  log = \"audit\" }\n";
     let config =
-        Config::parse("f", &(SMALLEST.to_owned() + "[notify.security]\n[telemetry]\nheartbeat = \"5m\"\n"))
-            .unwrap();
-    let [heartbeat, notify] = config.remarks.as_slice() else { panic!("{:?}", config.remarks) };
-    assert!(heartbeat.contains("`heartbeat`") && notify.contains("[notify]"), "{:?}", config.remarks);
+        Config::parse("f", &format!("{SMALLEST}{notice}sources = [\"acme\"]\nwindow = \"30s\"\n")).unwrap();
+    let notice = &config.notices["security"];
+    assert_eq!(notice.webhook, SecretFrom::Env("W".to_owned()));
+    assert_eq!(notice.when_text, "{ severity = { at_least = 8 }, log = \"audit\" }");
+    assert_eq!(
+        (notice.window, notice.sources.as_deref()),
+        (Duration::from_secs(30), Some(&["acme".to_owned()][..]))
+    );
+}
+
+#[test]
+fn a_secret_that_stands_in_the_file_is_not_shown() {
+    let notice = "[notify.security]\nwebhook = \"https://hooks.slack.com/services/T0/B0/hush\"\nwhen = {}\n";
+    let problems = Config::parse("f", &(SMALLEST.to_owned() + notice)).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert!(!problems[0].render(false).contains("hush"), "{}", problems[0].render(false));
 }
 
 #[test]
@@ -301,4 +321,19 @@ fn a_source_of_the_integration_log_has_keys_of_its_own() {
     }
     let audit = SMALLEST.replace("token", "only = { change_type = \"added\" }\ntoken");
     assert_eq!(problems(&audit)[0].0, "unknown-key");
+}
+
+#[test]
+fn a_login_is_shared_by_its_sources() {
+    let login = "[oauth.acme]\nclient_id = \"1.2\"\nclient_secret = { env = \"S\" }\n";
+    let text = SMALLEST.replace("{ env = \"TOKEN\" }", "{ oauth = \"acme\" }");
+    let gov = format!("{text}{login}base_url = \"https://api.slack-gov.com\"\nscopes = [\"admin\"]\n");
+    let config = Config::parse("f", &gov).unwrap();
+    let source = &config.sources["acme"];
+    assert_eq!(source.token, TokenFrom::Login(config.logins["acme"].clone()));
+    assert_eq!(source.base_url.to_string(), "https://api.slack-gov.com/");
+    assert_eq!(config.logins["acme"].keep().path(), Path::new("/var/lib/slackcef/oauth/acme.json"));
+    assert_eq!(problems(&text)[0], ("undefined", "4: `acme` is not defined in this file".to_owned()));
+    let elsewhere = gov.replace("log = \"audit\"", "log = \"audit\"\nbase_url = \"https://api.slack.com\"");
+    assert_eq!(problems(&elsewhere)[0].0, "bad-value");
 }

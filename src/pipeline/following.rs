@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use super::difference::{Changes, waiting_for_restart};
 use super::own::OwnEvent;
-use super::prepared::{Mappings, Prepared, ReadyDestination, ReadySource};
+use super::prepared::{Mappings, Prepared, ReadyDestination, ReadyNotice, ReadySource, notice_reader};
 use super::settling::{Settling, Step};
 use super::setup::{self, SetupError};
 use super::shared::Shared;
@@ -24,7 +24,7 @@ use super::tasks::{Abandoned, Change};
 use super::voice::Voice;
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::slack;
+use crate::slack::{self, Webhook};
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -37,6 +37,8 @@ pub(super) struct Following {
     at_start: Config,
     in_force: Config,
     polling: BTreeMap<SourceId, slack::Settings>,
+    /// The webhook of each notice.
+    webhooks: BTreeMap<String, Webhook>,
     shared: Shared,
     store: Store,
     changes: mpsc::Sender<Change>,
@@ -72,6 +74,7 @@ impl Following {
         file: PathBuf,
         config: Config,
         (ready, shared): (Vec<ReadySource>, Shared),
+        webhooks: BTreeMap<String, Webhook>,
         store: Store,
         changes: mpsc::Sender<Change>,
     ) -> Self {
@@ -84,6 +87,7 @@ impl Following {
             at_start,
             in_force: config,
             polling,
+            webhooks,
             shared,
             store,
             changes,
@@ -162,8 +166,9 @@ impl Following {
         prepared.take_over(std::mem::take(mappings), &changes.mappings);
         let polling = prepared.sources.iter().map(|ready| (ready.id.clone(), ready.polling.clone()));
         self.polling = polling.collect();
+        self.webhooks = webhooks(&prepared.notices);
         let (done, answer) = oneshot::channel();
-        let change = change(&changes, prepared.sources, prepared.destinations, done);
+        let change = change(&changes, prepared.sources, prepared.destinations, prepared.notices, done);
         *mappings = prepared.mappings;
         if self.changes.send(change).await.is_err() {
             return Ok(None);
@@ -173,12 +178,24 @@ impl Following {
         Ok(Some(Taken { changes, abandoned }))
     }
 
-    /// What is other than what is in force; a source with another token or another way to Slack too.
+    /// What is other than what is in force; a source with another token or another way to Slack too, and
+    /// a notice with another webhook.
     fn changes(&self, config: &Config, prepared: &Prepared) -> Changes {
         let mut changes = Changes::between(&self.in_force, config);
+        let from = |config: &Config, id: &SourceId| {
+            config.sources.get(id.as_str()).map(|source| source.token.clone())
+        };
         for ReadySource { id, polling, .. } in &prepared.sources {
-            if self.polling.get(id).is_some_and(|before| !polling.account().is_like(before.account())) {
+            let is_other =
+                self.polling.get(id).is_some_and(|before| !polling.account().is_like(before.account()));
+            let was = from(&self.in_force, id);
+            if is_other || (was.is_some() && was != from(config, id)) {
                 changes.sources.changed.insert(id.as_str().to_owned());
+            }
+        }
+        for ReadyNotice { name, webhook, .. } in &prepared.notices {
+            if self.webhooks.get(name).is_some_and(|before| !before.is_like(webhook)) {
+                changes.notices.changed.insert(name.clone());
             }
         }
         changes
@@ -245,17 +262,25 @@ impl Refusal {
     }
 }
 
+/// The address of each notice's webhook.
+pub(super) fn webhooks(notices: &[ReadyNotice]) -> BTreeMap<String, Webhook> {
+    notices.iter().map(|ready| (ready.name.clone(), ready.webhook.clone())).collect()
+}
+
 /// The part of what is ready that takes the place of something, and what goes.
 fn change(
     changes: &Changes,
     sources: Vec<ReadySource>,
     destinations: Vec<ReadyDestination>,
+    notices: Vec<ReadyNotice>,
     done: oneshot::Sender<Vec<Abandoned>>,
 ) -> Change {
     let reader = |name: &String| ReaderName::new(name.as_str());
     Change {
         ending: changes.sources.ends().map(|name| SourceId::new(name.as_str())).collect(),
         closing: changes.destinations.ends().map(reader).collect(),
+        leaving: changes.notices.ends().map(|name| notice_reader(name)).collect(),
+        notices: notices.into_iter().filter(|ready| changes.notices.begins(&ready.name)).collect(),
         removed: changes.destinations.removed.iter().map(reader).collect(),
         sources: sources.into_iter().filter(|ready| changes.sources.begins(ready.id.as_str())).collect(),
         destinations: destinations

@@ -15,6 +15,8 @@
 //! **Invariant:** a reader's position moves only past what the receiver has, as far as that can be
 //! known (`book`).
 //!
+//! Beside the destinations, `notify` reads the store too, and tells chosen events in Slack.
+//!
 //! Beside these tasks, `reload` looks at the configuration and the mapping folders, `outage` and
 //! `expiry` at the destinations, `own` stores what the forwarder has to say of itself as entries like
 //! Slack's, and `status` shows how it is to those who ask. What changes in the configuration
@@ -33,10 +35,12 @@ mod forward;
 mod late;
 mod lateness;
 mod news;
+mod notify;
 mod outage;
 mod own;
 mod poll;
 mod prepared;
+mod refused;
 mod reload;
 mod settling;
 mod setup;
@@ -48,6 +52,7 @@ mod tally;
 mod tasks;
 mod voice;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,20 +63,24 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::slack::Clock;
+use crate::slack::{Clock, Webhook};
 use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 use crate::telemetry::chain;
 use following::Following;
+use notify::Notice;
 use own::OwnEvent;
-use prepared::{Mappings, Prepared, ReadySource};
+use prepared::{Mappings, Prepared, ReadyNotice, ReadySource};
 use shared::Shared;
 use tasks::{Change, Tasks};
 
 pub use convert::Converter;
 pub use forward::Forwarded;
 pub use lateness::{Found, Lateness};
+pub use notify::{NoticeStanding, NoticeState, NoticeStatus};
 pub use poll::{Phase, Polled, Reading, Way};
-pub use setup::{SetupError, keyed, line_budget, plans, plans_of, poller, sink};
+pub use setup::{
+    SetupError, account, app, keyed, line_budget, plans, plans_of, poller, rotation, sink, webhook,
+};
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};
 pub use tally::Counts;
@@ -82,6 +91,8 @@ pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
     destinations: Vec<(forward::Outlet, Route)>,
+    notices: Vec<Notice>,
+    webhooks: BTreeMap<String, Webhook>,
     mappings: Mappings,
     /// What is in force, and the polling that it came to.
     config: Config,
@@ -212,15 +223,38 @@ impl App {
         for ready in &prepared.sources {
             sources.push(ready.open(&store, &voice).await?);
         }
-        let names: Vec<_> = prepared.destinations.iter().map(|ready| ready.name.clone()).collect();
+        let names = prepared.destinations.iter().map(|ready| ready.name.clone());
+        let names: Vec<_> = names.chain(prepared.notices.iter().map(ReadyNotice::reader)).collect();
         store.retain_readers(&names).await.map_err(SetupError::Store)?;
         let mut destinations = Vec::new();
-        let Prepared { sources: ready, destinations: ready_destinations, mappings, shared } = prepared;
+        let Prepared {
+            sources: ready,
+            destinations: ready_destinations,
+            notices: ready_notices,
+            mappings,
+            shared,
+        } = prepared;
         for ready in ready_destinations {
             destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
-        let (config, ready) = (config.clone(), (ready, shared));
-        Ok(Self { store, sources, destinations, mappings, config, ready, follows: None, voice, recorder })
+        let webhooks = following::webhooks(&ready_notices);
+        let mut notices = Vec::new();
+        for ready in ready_notices {
+            notices.push(ready.open(&store).await?);
+        }
+        Ok(Self {
+            store,
+            sources,
+            destinations,
+            notices,
+            webhooks,
+            mappings,
+            config: config.clone(),
+            ready: (ready, shared),
+            follows: None,
+            voice,
+            recorder,
+        })
     }
 
     /// Has the configuration read again whenever its file changes, and when [`Running::reloader`]
@@ -232,7 +266,19 @@ impl App {
 
     /// Starts all tasks.
     pub fn start(self, mode: Mode) -> Running {
-        let Self { store, sources, destinations, mappings, config, ready, follows, voice, recorder } = self;
+        let Self {
+            store,
+            sources,
+            destinations,
+            notices,
+            webhooks,
+            mappings,
+            config,
+            ready,
+            follows,
+            voice,
+            recorder,
+        } = self;
         // A single pass is no news, and by cron it would be the same two events again and again.
         if mode == Mode::Forever {
             let sources = sources.iter().map(|source| source.name().as_str());
@@ -246,12 +292,15 @@ impl App {
         let (to, changes) = mpsc::channel(1);
         let following = follows
             .filter(|_| mode == Mode::Forever)
-            .map(|file| Following::new(file, config, ready, store.clone(), to));
+            .map(|file| Following::new(file, config, ready, webhooks, store.clone(), to));
         reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
         let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone());
         tasks.poll(sources);
         for (outlet, route) in destinations {
             tasks.forward(outlet, route);
+        }
+        for notice in notices {
+            tasks.notify(notice);
         }
         let board = status::Board {
             started_at: Clock::system().now(),
@@ -259,6 +308,7 @@ impl App {
             dir: state,
             sources: tasks.readings(),
             destinations: tasks.standings(),
+            notices: tasks.tellings(),
             stop: tasks.ends.stop.clone(),
         };
         let mut showing = JoinSet::new();
@@ -346,6 +396,10 @@ impl Running {
                     Ok((name, forwarded)) => tasks.left(&name, forwarded),
                     Err(broken) => fail(&mut failure, RunError::Bug(broken.to_string()), &ends),
                 },
+                Some(ended) = tasks.telling.join_next(), if tasks.is_changing() => match ended {
+                    Ok((name, pending)) => tasks.told(name, pending),
+                    Err(broken) => fail(&mut failure, RunError::Bug(broken.to_string()), &ends),
+                },
                 Some(change) = changes.recv(), if !tasks.is_changing() && !ends.stop.is_cancelled() => {
                     tasks.change(change);
                 }
@@ -368,6 +422,7 @@ impl Running {
             let ends = ends.clone();
             ending.spawn(async move { (name, outlet.finish(mode, &ends).await) });
         }
+        tasks.tell_the_rest().await;
         while let Some(ended) = ending.join_next().await {
             match of_task(ended) {
                 Ok(ended) => finished.destinations.push(ended),

@@ -2,11 +2,14 @@
 //!
 //! An own event is an [`Entry`] of [`Log::Forwarder`] whose JSON is written here, stored under a
 //! source of its own ([`SourceId::own`](crate::store::SourceId::own)) and mapped by `mappings/forwarder/`. All of them stand
-//! here with their words, those of destinations in `destination`.
+//! here with their words, those of destinations in `destination`, of notices in `notice`, of sources in
+//! `source`.
 //!
 //! **Invariant:** mapping and delivering an own event never raises another.
 
 mod destination;
+mod notice;
+mod source;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -187,8 +190,9 @@ impl OwnEvent {
         waiting: &[&str],
         abandoned: &[Abandoned],
     ) -> Self {
-        let Changes { sources, destinations, mappings } = changes;
-        let parts = [("source", sources), ("destination", destinations), ("mapping", mappings)];
+        let Changes { sources, destinations, notices, mappings } = changes;
+        let parts =
+            [("source", sources), ("destination", destinations), ("notice", notices), ("mapping", mappings)];
         let named = |of: fn(&Difference) -> &BTreeSet<String>| -> BTreeSet<String> {
             let names = parts.iter().flat_map(|(kind, difference)| {
                 of(difference).iter().map(move |name| format!("{kind} {name}"))
@@ -392,6 +396,7 @@ mod tests {
                 removed: names(&["old"]),
                 ..Difference::default()
             },
+            notices: Difference::default(),
             mappings: Difference::default(),
         };
         let abandoned = [Abandoned { destination: ReaderName::new("old"), entries: 12 }];
@@ -477,6 +482,8 @@ mod tests {
                 "heartbeat",
                 "mapping-refused",
                 "mapping-reloaded",
+                "notice-recovered",
+                "notice-refused",
                 "replay-finished",
                 "replay-started",
                 "source-late",
@@ -485,6 +492,7 @@ mod tests {
                 "source-refused",
                 "store-full",
                 "store-repaired",
+                "token-expiring",
             ]
         );
     }

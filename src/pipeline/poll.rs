@@ -5,13 +5,17 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::late::Late;
 use super::lateness::Lateness;
+use super::refused::{Prospect, Refusals, is_refusal};
+use super::setup::{self, SetupError};
 use super::standing::LastFault;
+use super::voice::Voice;
 use super::{Mode, RunError};
 use crate::event::{Entry, UnixTime};
+use crate::slack::oauth::Trouble;
 use crate::slack::{self, Class, Clock, Failed, Page, Pass, Poller, RowKey, SlackError, Step};
 use crate::store::{Batch, Bookmark, Memo, MemoKey, SourceId, Store};
 use crate::telemetry::chain;
@@ -20,6 +24,8 @@ use crate::telemetry::chain;
 #[derive(Debug)]
 pub(super) struct Source {
     name: SourceId,
+    /// What its pollers are told.
+    polling: slack::Settings,
     poller: Poller,
     poll_every: Duration,
     polled: Polled,
@@ -35,6 +41,9 @@ pub(super) struct Source {
     late: Option<Late>,
     /// Some of the source's rows are not to be had, and that was said.
     said_out_of_reach: bool,
+    refusals: Refusals,
+    /// The token was had anew, and Slack has not answered since.
+    renewed: bool,
 }
 
 /// What was read from a source.
@@ -72,6 +81,9 @@ pub struct Reading {
     pub advice: Option<String>,
     /// The last failure, also when it is over.
     pub fault: Option<LastFault>,
+    /// Why the token that works now will end, if so.
+    #[serde(default)]
+    pub token: Option<LastFault>,
 }
 
 /// What a source is at.
@@ -111,6 +123,7 @@ impl Source {
     /// A source that was read up to, and with, that second before.
     pub(super) fn new(
         name: SourceId,
+        polling: slack::Settings,
         poller: Poller,
         poll_every: Duration,
         read_up_to: Option<UnixTime>,
@@ -121,6 +134,7 @@ impl Source {
         let polled = Polled::default();
         Self {
             name,
+            polling,
             poller,
             poll_every,
             polled,
@@ -131,6 +145,8 @@ impl Source {
             failures: 0,
             late,
             said_out_of_reach: false,
+            refusals: Refusals::default(),
+            renewed: false,
         }
     }
 
@@ -154,30 +170,46 @@ impl Source {
         mode: Mode,
         delay: Duration,
         stop: CancellationToken,
+        voice: Voice,
     ) -> Result<Polled, RunError> {
         let polling = async {
             tokio::time::sleep(delay).await;
             // With `start = "now"` there is nothing to ask for at first, and a token that is refused
             // must not take minutes to show.
-            match self.poller.probe().await.outcome {
-                Ok(()) => self.answered(),
-                Err(error) if is_refusal(&error) => self.failed(error, Duration::ZERO, mode)?,
-                Err(_) => {}
+            loop {
+                match self.poller.probe().await.outcome {
+                    Ok(()) => {
+                        self.recovered(&voice);
+                        self.answered();
+                    }
+                    Err(error) if is_refusal(&error) => {
+                        self.refused(error, &store, mode, &voice).await?;
+                        continue;
+                    }
+                    Err(_) => {}
+                }
+                break;
             }
             let mut caught_up = false;
             loop {
-                match self.poller.next().await {
-                    Step::Page(page) => self.store(&store, page).await?,
+                let step = self.poller.next().await;
+                self.look_at_token(&voice);
+                match step {
+                    Step::Page(page) => self.store(&store, page, &voice).await?,
                     Step::Recall(keys) => {
-                        self.recovered();
+                        self.recovered(&voice);
                         self.answered();
                         let page = self.compare(&store, &keys).await?;
-                        self.store(&store, page).await?;
+                        self.store(&store, page, &voice).await?;
                     }
                     Step::CaughtUp(how) => {
                         self.caught_up(&how);
                         self.forget(&store, how.forget_before).await?;
                         caught_up = true;
+                    }
+                    Step::Failed(Failed { error, .. }) if is_refusal(&error) => {
+                        self.refused(error, &store, mode, &voice).await?;
+                        continue;
                     }
                     Step::Failed(Failed { error, retry_in, pass: _ }) => {
                         self.failed(error, retry_in, mode)?;
@@ -214,7 +246,7 @@ impl Source {
         Ok(())
     }
 
-    async fn store(&mut self, store: &Store, page: Page) -> Result<(), RunError> {
+    async fn store(&mut self, store: &Store, page: Page, voice: &Voice) -> Result<(), RunError> {
         let Page { entries, memos, bookmark, not_entries, progress } = page;
         let newest = entries.iter().map(Entry::at).max();
         // A bookmark alone waits for no room, and shall not because of a memo.
@@ -238,7 +270,7 @@ impl Source {
         }
         // The page that only notes where a source begins was not asked for.
         if progress.is_some_and(|progress| progress.window.seconds() > 0) {
-            self.recovered();
+            self.recovered(voice);
             self.answered();
         }
         self.reading.send_modify(|reading| {
@@ -294,25 +326,86 @@ impl Source {
         }
     }
 
+    /// Waits until it is worth asking again what Slack has refused, and begins anew at the bookmark.
+    async fn refused(
+        &mut self,
+        error: SlackError,
+        store: &Store,
+        mode: Mode,
+        voice: &Voice,
+    ) -> Result<(), RunError> {
+        let account = self.polling.account().clone();
+        let token = account.token.clone();
+        // It may have been replaced where it is kept: then there is nothing to tell.
+        let is_another = error.class() == Class::Token
+            && !std::mem::replace(&mut self.renewed, true)
+            && token.renew().await;
+        if is_another {
+            debug!(source = %self.name, "Slack refused the token, and there is another one by now: {}", chain(&error));
+        } else {
+            let error = slack::diagnosed(error, self.polling.log(), &account).await;
+            let wait = self.refusals.wait();
+            if mode == Mode::Forever {
+                self.refusals.refused(&self.name, &error, &token, voice);
+            }
+            self.failed(error, wait, mode)?;
+            tokio::select! {
+                () = token.replaced() => {
+                    info!(source = %self.name, "there is another token: Slack is asked at once");
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        let bookmark = store.bookmark(&self.name).await.map_err(RunError::Store)?;
+        let bookmark = bookmark.as_ref().map(Bookmark::as_bytes);
+        self.poller = setup::poller_of(self.name.as_str(), &self.polling, bookmark)
+            .map_err(|error| unpolled(&error))?;
+        Ok(())
+    }
+
+    /// Tells of a token that works and will end.
+    fn look_at_token(&mut self, voice: &Voice) {
+        let token = &self.polling.account().token;
+        match self.refusals.look_at(token, &self.name, voice) {
+            Prospect::Fine | Prospect::Ending { is_told: true, .. } => {}
+            Prospect::Mended => {
+                info!(source = %self.name, "the token is refreshed in time again");
+                self.reading.send_modify(|reading| reading.token = None);
+            }
+            Prospect::Ending { trouble, .. } => {
+                let Trouble { what, help, ends_at, .. } = trouble;
+                warn!(source = %self.name, %ends_at, help, "the token works and will end, and is followed by none: {what}");
+                let fault = LastFault {
+                    at: Clock::system().now(),
+                    failures: 1,
+                    what: format!("it ends at {ends_at}: {what}"),
+                    help: Some(help),
+                };
+                self.reading.send_modify(|reading| reading.token = Some(fault));
+            }
+        }
+    }
+
     fn failed(&mut self, error: SlackError, retry_in: Duration, mode: Mode) -> Result<(), RunError> {
         self.failures += 1;
         let text = chain(&error);
         let refused = is_refusal(&error);
         let retry_in_s = retry_in.as_secs_f32();
+        let help = error.cure(&self.polling.account().token);
         self.reading.send_modify(|reading| {
             reading.phase = if refused { Phase::Refused } else { Phase::Failing };
             reading.fault = Some(LastFault {
                 at: Clock::system().now(),
                 failures: self.failures,
                 what: text.clone(),
-                help: Some(error.help().to_owned()),
+                help: Some(help.clone()),
             });
         });
         if self.failing.as_ref() != Some(&text) {
             if refused {
-                error!(source = %self.name, retry_in_s, help = error.help(), "Slack refuses the source: {text}");
+                error!(source = %self.name, retry_in_s, help, "Slack refuses the source: {text}");
             } else {
-                warn!(source = %self.name, retry_in_s, help = error.help(), "Slack could not be read: {text}");
+                warn!(source = %self.name, retry_in_s, help, "Slack could not be read: {text}");
             }
             self.failing = Some(text);
         }
@@ -336,7 +429,9 @@ impl Source {
         });
     }
 
-    fn recovered(&mut self) {
+    fn recovered(&mut self, voice: &Voice) {
+        self.renewed = false;
+        self.refusals.let_in(&self.name, voice);
         if self.failing.take().is_some() {
             info!(source = %self.name, failures = self.failures, "Slack can be read again");
         }
@@ -350,7 +445,7 @@ fn stored(memo: slack::Memo) -> Memo {
     Memo { key: MemoKey(key.0), value, at }
 }
 
-/// Only a person can undo it.
-fn is_refusal(error: &SlackError) -> bool {
-    matches!(error.class(), Class::Token | Class::Install | Class::Setting)
+/// It was tried before with the same settings.
+fn unpolled(error: &SetupError) -> RunError {
+    RunError::Bug(chain(error))
 }

@@ -10,15 +10,20 @@ use secrecy::ExposeSecret;
 use super::convert::Converter;
 use super::shared::{Shared, Sharing};
 use crate::config::{
-    AccessReading, AuditReading, Config, Destination, IntegrationReading, Reading, SecretError, SecretFrom,
-    Source, Tls, Transport,
+    AccessReading, AuditReading, Config, Destination, IntegrationReading, Login, Notify, Reading,
+    SecretError, SecretFrom, Source, Tls, TokenFrom, Transport,
 };
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, TlsError};
 use crate::problem::Problem;
-use crate::slack::{self, Account, CannotPoll, Clock, Poller, Token};
+use crate::slack::oauth::{App, Rotation};
+use crate::slack::{
+    self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Fetch, Poller, Token, Unfetched, Webhook,
+    WebhookAddress,
+};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
+use crate::telemetry::chain;
 
 /// What is not as it must be.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +36,14 @@ pub enum SetupError {
         /// Where it was looked for, and why it is not there.
         source: SecretError,
     },
+    /// The secret of a login's app cannot be had.
+    #[error("the `client_secret` of [oauth.{login}] cannot be had")]
+    ClientSecret {
+        /// The login.
+        login: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
     /// A source cannot be polled with these settings.
     #[error("source {source_name} cannot be polled")]
     Source {
@@ -40,12 +53,36 @@ pub enum SetupError {
         source: CannotPoll,
     },
     /// The password for a proxy cannot be had.
-    #[error("the proxy password of source {source_name} cannot be had")]
+    #[error("the proxy password of {whose} cannot be had")]
     ProxyPassword {
-        /// The first source that goes through the proxy.
-        source_name: String,
+        /// The first source or notice that goes through the proxy: `source acme`.
+        whose: String,
         /// Where it was looked for, and why it is not there.
         source: SecretError,
+    },
+    /// The HTTP client cannot be set up.
+    #[error("{whose} cannot reach Slack")]
+    Client {
+        /// The first source or notice that goes that way: `source acme`.
+        whose: String,
+        /// Why not.
+        source: BadSettings,
+    },
+    /// The address of a notice's webhook cannot be had.
+    #[error("the webhook of notice {notice} cannot be had")]
+    Webhook {
+        /// The notice.
+        notice: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// What a notice's secret holds is no address of a webhook.
+    #[error("the webhook of notice {notice} cannot be used")]
+    WebhookAddress {
+        /// The notice.
+        notice: String,
+        /// Why not; it does not say what was there.
+        source: BadWebhook,
     },
     /// Roots, certificate or key cannot be used.
     #[error("TLS for {whose} cannot be set up")]
@@ -97,8 +134,14 @@ impl SetupError {
         match self {
             Self::Token { source, .. }
             | Self::ProxyPassword { source, .. }
+            | Self::ClientSecret { source, .. }
+            | Self::Webhook { source, .. }
             | Self::PseudonymKey { source, .. } => Some(source.help()),
-            Self::Source { .. } | Self::Mapping(_) => None,
+            Self::Source { .. } | Self::Client { .. } | Self::Mapping(_) => None,
+            Self::WebhookAddress { .. } => Some(
+                "copy the whole Webhook URL from the app's settings under Incoming Webhooks, alone, into the place of the secret"
+                    .to_owned(),
+            ),
             Self::NoPseudonymKey { .. } => Some(
                 "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
             ),
@@ -211,17 +254,7 @@ pub(super) fn polling(
     source: &Source,
     sharing: &mut Sharing<'_>,
 ) -> Result<slack::Settings, SetupError> {
-    let token =
-        source.token.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
-    let token = Token::fixed(&token)
-        .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })?;
-    let account = Account {
-        base_url: source.base_url.clone(),
-        token,
-        client: sharing.client(name, source)?,
-        budget: sharing.budget(source),
-        clock: Clock::system(),
-    };
+    let account = account_sharing(name, source, sharing)?;
     let (start, poll_every) = (source.start, source.poll_every);
     Ok(match &source.reading {
         Reading::Audit(AuditReading { settle, verify_after, only }) => {
@@ -256,6 +289,109 @@ pub(super) fn polling(
             })
         }
     })
+}
+
+/// Whose log a source is, its token fetched, with a budget of its own.
+///
+/// # Errors
+/// The token cannot be had, or is none.
+pub fn account(name: &str, source: &Source) -> Result<Account, SetupError> {
+    let alone = Shared::default();
+    account_sharing(name, source, &mut Sharing::after(&alone))
+}
+
+fn account_sharing(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Result<Account, SetupError> {
+    Ok(Account {
+        base_url: source.base_url.clone(),
+        token: token(name, &source.token, sharing)?,
+        client: sharing.client(&format!("source {name}"), &source.reach, source.base_url.is_loopback())?,
+        budget: sharing.budget(source),
+        clock: Clock::system(),
+    })
+}
+
+fn token(source_name: &str, from: &TokenFrom, sharing: &mut Sharing<'_>) -> Result<Token, SetupError> {
+    let bad = |error: slack::BadSettings| SetupError::Source {
+        source_name: source_name.to_owned(),
+        source: error.into(),
+    };
+    match from {
+        TokenFrom::Secret(from) => {
+            let token = from
+                .fetch()
+                .map_err(|source| SetupError::Token { source_name: source_name.to_owned(), source })?;
+            Token::fetched(&token, fetch(from)).map_err(bad)
+        }
+        TokenFrom::Login(login) => {
+            Ok(Token::rotating(Rotation::new(app_sharing(login, sharing)?, login.keep())))
+        }
+    }
+}
+
+/// The rotation of a login. Whether anybody has logged in shows with the first request.
+///
+/// # Errors
+/// The app's secret cannot be had.
+pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
+    Ok(Rotation::new(app(login)?, login.keep()))
+}
+
+/// The app of a login.
+///
+/// # Errors
+/// The app's secret cannot be had.
+pub fn app(login: &Login) -> Result<App, SetupError> {
+    let alone = Shared::default();
+    app_sharing(login, &mut Sharing::after(&alone))
+}
+
+fn app_sharing(login: &Login, sharing: &mut Sharing<'_>) -> Result<App, SetupError> {
+    // It is wanted in hours: better now than then.
+    login
+        .client_secret
+        .fetch()
+        .map_err(|source| SetupError::ClientSecret { login: login.name.clone(), source })?;
+    Ok(App {
+        name: login.name.clone(),
+        client_id: login.client_id.clone(),
+        client_secret: fetch(&login.client_secret),
+        base_url: login.base_url.clone(),
+        client: sharing.client(
+            &format!("login {}", login.name),
+            &login.reach,
+            login.base_url.is_loopback(),
+        )?,
+        clock: Clock::system(),
+    })
+}
+
+fn fetch(from: &SecretFrom) -> Fetch {
+    let is_cheap = from.is_cheap();
+    let from = from.clone();
+    Fetch::new(is_cheap, move || {
+        from.fetch().map_err(|error| Unfetched { what: chain(&error), help: error.help() })
+    })
+}
+
+/// The way to the webhook of a notice, its secret fetched.
+///
+/// # Errors
+/// Its address cannot be had, or cannot be used.
+pub fn webhook(name: &str, notify: &Notify) -> Result<Webhook, SetupError> {
+    shared_webhook(name, notify, &mut Sharing::after(&Shared::default()))
+}
+
+pub(super) fn shared_webhook(
+    name: &str,
+    notify: &Notify,
+    sharing: &mut Sharing<'_>,
+) -> Result<Webhook, SetupError> {
+    let secret =
+        notify.webhook.fetch().map_err(|source| SetupError::Webhook { notice: name.to_owned(), source })?;
+    let address = WebhookAddress::new(&secret)
+        .map_err(|source| SetupError::WebhookAddress { notice: name.to_owned(), source })?;
+    let client = sharing.client(&format!("notice {name}"), &notify.reach, address.is_loopback())?;
+    Ok(Webhook::new(address, client))
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.

@@ -1,4 +1,4 @@
-//! What sources share: each organization's budgets of requests, and the HTTP clients.
+//! What sources and notices share: each organization's budgets of requests, and the HTTP clients.
 //!
 //! Both outlive a reload: Slack goes on counting where it was, and connections stay.
 
@@ -12,7 +12,7 @@ use super::setup::SetupError;
 use crate::config::{Organization, Reach, Source};
 use crate::event::Log;
 use crate::net::{Roots, http_tls};
-use crate::slack::{Budget, CannotPoll, HttpClient, Proxy};
+use crate::slack::{Budget, HttpClient, Proxy};
 
 /// What the sources of one configuration share.
 #[derive(Debug, Clone, Default)]
@@ -67,25 +67,29 @@ impl<'a> Sharing<'a> {
         Arc::clone(budget)
     }
 
-    /// The client that goes the source's way.
+    /// The client that goes that way for `source acme`, say, a login or a notice.
     ///
     /// # Errors
     /// The proxy's password cannot be had, or an authority's file cannot be used.
-    pub(super) fn client(&mut self, name: &str, source: &Source) -> Result<HttpClient, SetupError> {
-        let (reach, to_this_machine) = (&source.reach, source.base_url.is_loopback());
+    pub(super) fn client(
+        &mut self,
+        whose: &str,
+        reach: &Reach,
+        to_this_machine: bool,
+    ) -> Result<HttpClient, SetupError> {
         let goes = |way: &Way| way.reach == *reach && way.to_this_machine == to_this_machine;
         if let Some((_, client)) = self.now.clients.iter().find(|(way, _)| goes(way)) {
             return Ok(client.clone());
         }
         let password = reach.proxy_password.as_ref().map(|from| {
-            from.fetch().map_err(|source| SetupError::ProxyPassword { source_name: name.to_owned(), source })
+            from.fetch().map_err(|source| SetupError::ProxyPassword { whose: whose.to_owned(), source })
         });
         let way = Way { reach: reach.clone(), to_this_machine, password: password.transpose()? };
         let known =
             self.before.clients.iter().find(|(before, _)| goes(before) && way.has_password_of(before));
         let client = match known {
             Some((_, client)) => client.clone(),
-            None => way.client(name)?,
+            None => way.client(whose)?,
         };
         self.now.clients.push((way, client.clone()));
         Ok(client)
@@ -101,7 +105,7 @@ impl Way {
         }
     }
 
-    fn client(&self, name: &str) -> Result<HttpClient, SetupError> {
+    fn client(&self, whose: &str) -> Result<HttpClient, SetupError> {
         let roots = self.reach.ca.clone().map_or(Roots::System, Roots::SystemAnd);
         // Without any root only a Slack on this very machine can be asked.
         let tls = if self.to_this_machine && roots == Roots::System {
@@ -111,9 +115,7 @@ impl Way {
             Some(http_tls(&roots).map_err(told)?)
         };
         let proxy = if self.to_this_machine { &Proxy::Off } else { &self.reach.proxy };
-        HttpClient::new(proxy, self.password.as_ref(), tls).map_err(|error| SetupError::Source {
-            source_name: name.to_owned(),
-            source: CannotPoll::Settings(error),
-        })
+        HttpClient::new(proxy, self.password.as_ref(), tls)
+            .map_err(|source| SetupError::Client { whose: whose.to_owned(), source })
     }
 }

@@ -9,8 +9,10 @@
 
 use std::time::Duration;
 
+use super::oauth::LoginError;
 use super::proxy::{self, ProxyTrouble};
 use super::refusal::{Code, Refusal, Refused, Said};
+use super::token::{Token, Unfetched};
 use crate::event::UnixTime;
 
 /// Why a request brought no page.
@@ -78,6 +80,15 @@ pub enum SlackError {
     /// Slack refused the request.
     #[error("{0}")]
     Refused(Refused),
+    /// There is no token to ask with: it cannot be fetched from where it is kept.
+    #[error("the token cannot be had")]
+    Unfetched(#[source] Unfetched),
+    /// There is no token to ask with: the login that it comes from has none to give.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The answer to a request for a token holds none.
+    #[error("the answer holds no user token{0}")]
+    NoGrant(&'static str),
     /// A window's pages never came to an end, or a cursor led back to itself.
     #[error("the pages from {oldest} to {latest} did not come to an end")]
     Endless {
@@ -111,6 +122,9 @@ impl SlackError {
         match self {
             Self::TooLarge { .. } => Class::Narrow,
             Self::Refused(refused) => refused.refusal.class(),
+            Self::Unfetched(_) => Class::Token,
+            Self::Login(login) => login.class(),
+            Self::NoGrant(_) => Class::Install,
             Self::Connect(_)
             | Self::Untrusted(_)
             | Self::Proxy { .. }
@@ -162,6 +176,51 @@ impl SlackError {
                 "it is tried again by itself; if it goes on, report it to Slack with the times given"
             }
             Self::Refused(refused) => refused.refusal.help(),
+            Self::Unfetched(_) => "see that the token can be had again; it is looked for by itself",
+            Self::Login(login) => login.help(),
+            Self::NoGrant(_) => {
+                "give the app user scopes, not only bot scopes (`slackcef auth login NAME --print-manifest`), and log in \
+                 again"
+            }
+        }
+    }
+
+    /// The same for the source whose token this is.
+    pub fn cure(&self, token: &Token) -> String {
+        let help = match self {
+            Self::Unfetched(why) if !why.help.is_empty() => why.help.clone(),
+            _ => self.help().to_owned(),
+        };
+        let wants_login = match self {
+            Self::Refused(refused) => refused.refusal.wants_login(),
+            Self::Login(login) => login.class() == Class::Token,
+            _ => false,
+        };
+        match token.login().filter(|_| wants_login) {
+            Some(name) => format!("{help}; `slackcef auth login {name}` logs in again"),
+            None => help,
+        }
+    }
+
+    /// The cause in a word, for programs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(refused) => refused.refusal.name(),
+            Self::Unfetched(_) => "no-token",
+            Self::Login(_) => "login",
+            Self::NoGrant(_) => "install",
+            Self::TooLarge { .. } => "too-large",
+            Self::RateLimited { .. } => "rate",
+            Self::Untrusted(_) => "untrusted",
+            Self::Proxy { .. } => "proxy",
+            Self::Connect(_)
+            | Self::Timeout(_)
+            | Self::CutOff(_)
+            | Self::NotAPage { .. }
+            | Self::NotAList { .. }
+            | Self::NoEntries
+            | Self::Server { .. }
+            | Self::Endless { .. } => "trouble",
         }
     }
 

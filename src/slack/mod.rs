@@ -7,7 +7,10 @@
 //!  Step::{Page, Recall, CaughtUp, Failed}
 //! ```
 //!
-//! **Invariant:** nothing is stored, logged or printed here; a [`Step`] says what happened.
+//! The other way goes `webhook`: one message into a channel.
+//!
+//! **Invariant:** no entry is stored here, and nothing logged or printed; a [`Step`] says what happened.
+//! [`oauth`] alone writes a file: the pair of a login, which Slack gives but once.
 
 pub mod access;
 pub mod audit;
@@ -17,7 +20,9 @@ mod client;
 mod clock;
 mod error;
 mod http;
+mod identity;
 pub mod integration;
+pub mod oauth;
 mod patience;
 mod poller;
 mod proxy;
@@ -28,6 +33,7 @@ mod settings;
 mod step;
 mod token;
 mod web;
+mod webhook;
 
 pub use audit::ActionList;
 pub use bookmark::BadBookmark;
@@ -35,9 +41,11 @@ pub use budget::Budget;
 pub use client::HttpClient;
 pub use clock::Clock;
 pub use error::{Class, SlackError};
+pub use identity::{Identity, diagnosed, scope_of, whoami};
 pub use poller::{CannotPoll, Poller, Settings, read_up_to};
 pub use proxy::{BadProxy, Proxy, ProxyAddress, ProxyTrouble};
 pub use refusal::{Code, Refusal, Refused, Said};
 pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl, Start};
 pub use step::{CaughtUp, Failed, Memo, Page, Pass, Probed, Progress, RowKey, Step};
-pub use token::Token;
+pub use token::{Fetch, Token, Unfetched};
+pub use webhook::{BadWebhook, Rejected, Rejection, Verdict, Webhook, WebhookAddress, WebhookError};

@@ -22,7 +22,7 @@ pub enum Settings {
 
 impl Settings {
     /// Which log it is.
-    pub fn log(&self) -> Log {
+    pub const fn log(&self) -> Log {
         match self {
             Self::Audit(_) => Log::Audit,
             Self::Access(_) => Log::Access,

@@ -44,7 +44,7 @@ pub(super) struct Paging {
 impl Reply {
     /// Reads the body of an answer with a status of success, whose list bears that name.
     pub(super) fn read(list: &str, received: Received) -> Result<Self, SlackError> {
-        let Received { status, body, retry_after } = received;
+        let Received { status, body, retry_after, .. } = received;
         let body = repaired(body);
         let top = Top::accepted(list, status, &body, retry_after)?;
         let elements = top.list.ok_or(SlackError::NoEntries)?;
@@ -70,7 +70,7 @@ impl Paging {
 
 /// The body of an answer with a status of success, where it does not say that the request is refused.
 pub(super) fn accepted(received: Received) -> Result<Bytes, SlackError> {
-    let Received { status, body, retry_after } = received;
+    let Received { status, body, retry_after, .. } = received;
     let body = repaired(body);
     Top::accepted("", status, &body, retry_after)?;
     Ok(body)
@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     fn received(body: Bytes) -> Received {
-        Received { status: 200, body, retry_after: None }
+        Received { status: 200, body, retry_after: None, scopes: None }
     }
 
     fn read(body: &[u8]) -> Result<Reply, SlackError> {

@@ -61,7 +61,12 @@ impl BaseUrl {
     /// The address of that method of the Web API: `api.slack.com` serves the audit log, `slack.com`
     /// the Web API, and GovSlack's pair differs in the same way.
     pub(super) fn method(&self, name: &str) -> Url {
-        let mut url = self.join(&format!("api/{name}"));
+        self.site(&format!("api/{name}"))
+    }
+
+    /// The address of that path where Slack's pages for people are, and the Web API.
+    pub(super) fn site(&self, path: &str) -> Url {
+        let mut url = self.join(path);
         if let Some(host) = self.0.host_str().and_then(|host| host.strip_prefix("api.")) {
             // A host less its first label is a host.
             url.set_host(Some(host)).unwrap_or_default();
@@ -153,7 +158,7 @@ pub enum BadSettings {
     Client(#[source] reqwest::Error),
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let address: Result<IpAddr, _> = host.trim_start_matches('[').trim_end_matches(']').parse();
     address.map_or(host == "localhost", |address| address.is_loopback())

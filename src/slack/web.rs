@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::error::SlackError;
-use super::http::{Answer, Http};
+use super::http::{Answer, Http, Received};
 use super::reply::{self, Reply};
 use super::settings::{Account, BaseUrl};
 
@@ -42,5 +42,15 @@ impl Web {
     ) -> Result<Bytes, SlackError> {
         let answer = self.http.get(&self.base_url.method(method), arguments).await;
         self.http.read(answer, reply::accepted).reply
+    }
+
+    /// What `auth.test` answers, and the scopes of the token.
+    pub(super) async fn auth_test(&self) -> Result<(Bytes, Option<String>), SlackError> {
+        let answer = self.http.get(&self.base_url.method("auth.test"), &[]).await;
+        let read = |mut received: Received| {
+            let scopes = received.scopes.take();
+            reply::accepted(received).map(|body| (body, scopes))
+        };
+        self.http.read(answer, read).reply
     }
 }

@@ -26,6 +26,7 @@ mod fuzz_corpus;
 mod golden;
 #[cfg(test)]
 mod http_proxy;
+#[cfg(test)]
 mod integration;
 #[cfg(test)]
 mod map_last;
@@ -53,6 +54,8 @@ mod mapping_tools;
 mod message_size;
 #[cfg(test)]
 mod misbehaving;
+#[cfg(test)]
+mod notices;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]

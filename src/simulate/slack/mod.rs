@@ -21,14 +21,17 @@ mod facts;
 mod fault;
 mod file;
 mod generate;
+mod grants;
 mod history;
 mod integration;
 mod late;
+mod oauth;
 mod page;
 mod plan;
 mod request;
 mod serve;
 mod web;
+mod webhook;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,10 +46,12 @@ pub use clock::Clock;
 pub use fault::{Fault, Trouble, When};
 pub use file::{EventFiles, LoadError};
 pub use generate::{Generated, Pace};
+pub use grants::{Change, Happening, OAuth, OAuthTally, RefreshFault};
 pub use integration::{IntegrationLog, Order, integration_row};
 pub use late::{Late, Pick, Until};
 pub use plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit, TOKEN};
 pub use request::{Request, Tally};
+pub use webhook::{Posted, WebhookAnswer, Webhooks};
 
 use serve::State;
 
@@ -86,6 +91,16 @@ impl Slack {
     /// The token that is let in.
     pub fn token(&self) -> &str {
         &self.state.plan.token
+    }
+
+    /// The address of an incoming webhook, such as `B1`; each has a channel of its own.
+    pub fn webhook_url(&self, webhook: &str) -> String {
+        format!("http://{}{}", self.address, Webhooks::path(webhook))
+    }
+
+    /// The incoming webhooks: what came to them, and how they answer.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.state.webhooks
     }
 
     /// Takes in one more entry, which can be read at once if its time has come: one whose
@@ -187,6 +202,16 @@ impl Slack {
             Ok(tally) => *tally,
             Err(_) => self.tally(),
         }
+    }
+
+    /// Has something happen to the app, or to its tokens.
+    pub fn happen(&self, happening: &Happening) {
+        self.state.grants(|grants| grants.happen(happening));
+    }
+
+    /// What was counted of logins so far.
+    pub fn logins(&self) -> OAuthTally {
+        *self.state.logins.borrow()
     }
 
     /// Every entry that can be read now, as its text, newest first.

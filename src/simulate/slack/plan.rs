@@ -6,6 +6,7 @@ use super::access::AccessLog;
 use super::clock::Clock;
 use super::fault::Fault;
 use super::generate::Generated;
+use super::grants::{Change, OAuth};
 use super::integration::IntegrationLog;
 use super::late::Late;
 
@@ -46,6 +47,10 @@ pub struct Plan {
     pub integration: IntegrationLog,
     /// The access log.
     pub access: AccessLog,
+    /// The app that can be installed.
+    pub oauth: OAuth,
+    /// What happens to it and to its tokens, one after the other.
+    pub changes: Vec<Change>,
 }
 
 impl Default for Plan {
@@ -63,6 +68,8 @@ impl Default for Plan {
             faults: Vec::new(),
             integration: IntegrationLog::default(),
             access: AccessLog::default(),
+            oauth: OAuth::default(),
+            changes: Vec::new(),
         }
     }
 }

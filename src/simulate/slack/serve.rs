@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -21,13 +21,16 @@ use super::clock::Running;
 use super::cursor::Cursor;
 use super::fault::{Fault, Trouble};
 use super::generate::{self, Series};
+use super::grants::{Api, Grants, OAuthTally};
 use super::history::History;
 use super::integration::{Rows, is_row};
 use super::late::Moment;
+use super::oauth;
 use super::page::{Page, Window};
 use super::plan::{End, NotAnObject, Plan, RateLimit};
-use super::request::{self, Access, Query, Request, Tally};
+use super::request::{self, Query, Request, Tally};
 use super::web::Method;
+use super::webhook::{self, Webhooks};
 
 /// All that the routes share.
 #[derive(Debug)]
@@ -39,10 +42,15 @@ pub(super) struct State {
     pub(super) journal: Mutex<VecDeque<Request>>,
     pub(super) tally: watch::Sender<Tally>,
     pub(super) stop: CancellationToken,
+    pub(super) webhooks: Webhooks,
     pub(super) integration: Rows,
     pub(super) integration_logs: Method,
     pub(super) access: Logins,
     pub(super) access_logs: Method,
+    pub(super) grants: Mutex<Grants>,
+    pub(super) logins: watch::Sender<OAuthTally>,
+    /// When it began, by a clock that nobody sets.
+    pub(super) begun: Instant,
     requests: AtomicU64,
     limiter: Option<DefaultDirectRateLimiter>,
 }
@@ -55,8 +63,10 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/audit/v1/logs", get(logs))
         .route("/audit/v1/actions", get(actions))
         .route("/audit/v1/schemas", get(schemas))
+        .merge(webhook::router())
         .route("/api/team.integrationLogs", get(integration_logs))
         .route("/api/team.accessLogs", get(access_logs))
+        .merge(oauth::router())
         .method_not_allowed_fallback(async || Answer::refused(405, Some("method_not_allowed")).whole())
         .fallback(async || Answer::html(404).whole())
         .layer(axum::middleware::map_response_with_state(Arc::clone(&state), dated))
@@ -80,7 +90,7 @@ async fn logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -
         number,
         parameters: request::parameters(&uri),
         gzip: request::takes_gzip(&headers),
-        access: Access::of(&headers, &state.plan.token),
+        kept_out: state.keeps_out(&headers, Api::Audit),
     };
     let trouble = state.trouble(&asked);
     // A page is work of milliseconds: off the threads that drive the connections.
@@ -137,7 +147,8 @@ struct Asked {
     number: u64,
     parameters: Vec<(String, String)>,
     gzip: bool,
-    access: Access,
+    /// The token is not let in.
+    kept_out: Option<Answer>,
 }
 
 impl State {
@@ -163,6 +174,8 @@ impl State {
         let access = std::mem::take(&mut plan.access);
         let access_logs = Method::new(access.faults.clone(), access.rate_limit);
         let access = Logins::new(access, plan.seed, start);
+        let changes = std::mem::take(&mut plan.changes);
+        let grants = Mutex::new(Grants::new(plan.oauth.clone(), &plan.token, changes));
         Ok(Self {
             plan,
             clock,
@@ -170,13 +183,22 @@ impl State {
             journal: Mutex::default(),
             tally: watch::Sender::default(),
             stop: CancellationToken::new(),
+            webhooks: Webhooks::default(),
             integration,
             integration_logs,
             access,
             access_logs,
+            grants,
+            logins: watch::Sender::default(),
+            begun: Instant::now(),
             requests: AtomicU64::new(0),
             limiter,
         })
+    }
+
+    /// The requests for logs so far.
+    pub(super) fn requests_so_far(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
     }
 
     pub(super) fn entries(&self) -> Vec<String> {
@@ -229,11 +251,8 @@ impl State {
 
     /// The page asked for, with its count of entries, or the refusal that the request earns.
     fn page(&self, asked: &Asked, trouble: Option<&Trouble>) -> (Answer, Option<usize>) {
-        match asked.access {
-            Access::Granted => {}
-            // A wrong token gets no word at all.
-            Access::WrongToken => return (Answer::refused(401, None), None),
-            Access::NoToken => return (Answer::refused(401, Some("missing_authentication")), None),
+        if let Some(refusal) = &asked.kept_out {
+            return (refusal.clone(), None);
         }
         let now = self.clock.now();
         let query = match Query::read(&asked.parameters, &self.plan, now) {

@@ -3,6 +3,7 @@
 mod access;
 mod fault;
 mod integration;
+mod oauth;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -23,6 +24,7 @@ use crate::problem::Problem;
 use access::AccessTable;
 use fault::FaultForm;
 use integration::IntegrationTable;
+use oauth::{ChangeForm, OAuthTable};
 use time::{Length, Time, Wait};
 
 /// A plan that cannot be had from its file.
@@ -144,6 +146,10 @@ struct Table {
     integration: IntegrationTable,
     #[serde(default)]
     access: AccessTable,
+    #[serde(default)]
+    oauth: OAuthTable,
+    #[serde(default)]
+    changes: Vec<Spanned<ChangeForm>>,
 }
 
 impl Table {
@@ -165,6 +171,8 @@ impl Table {
             faults: understood(self.faults)?,
             integration: self.integration.into_log()?,
             access: self.access.into_log()?,
+            oauth: self.oauth.into(),
+            changes: understood(self.changes)?,
         };
         Ok((plan, EventFiles { audit: self.events, integration }))
     }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::super::access::{AccessLog, Classic};
 use super::super::fault::{Fault, Trouble, When};
+use super::super::grants::{Change, Happening, OAuth, RefreshFault};
 use super::super::integration::{IntegrationLog, Order};
 use super::*;
 
@@ -238,4 +239,42 @@ fn a_mistake_is_shown_where_it_stands() {
         assert!(said.contains(what), "{text}: {said}");
         assert_eq!(pointed, at, "{text}: {said}");
     }
+}
+
+#[test]
+fn the_life_of_tokens_is_read() {
+    let text = r#"
+        version = 1
+        [oauth]
+        client_id = "1.2"
+        token_life = "5s"
+        grace = "2s"
+        org_install = false
+        faults = [{ refresh = 2, fault = "cut-off" }]
+        [[changes]]
+        change = "scope-removed"
+        scope = "admin"
+        after_requests = 3
+        [[changes]]
+        change = "restored"
+        after = "1m"
+    "#;
+    let (plan, _) = Plan::from_toml("plan.toml", text).unwrap();
+    let seconds = Duration::from_secs;
+    let oauth = OAuth {
+        client_id: "1.2".into(),
+        token_life: Some(seconds(5)),
+        grace: seconds(2),
+        org_install: false,
+        faults: vec![(2, RefreshFault::CutOff)],
+        ..OAuth::default()
+    };
+    let removed = Happening::ScopeRemoved("admin".into());
+    let changes = vec![
+        Change { after_requests: Some(3), after: None, happening: removed },
+        Change { after_requests: None, after: Some(seconds(60)), happening: Happening::Restored },
+    ];
+    assert_eq!(plan, Plan { oauth, changes, ..Plan::default() });
+    let (what, at) = mistake("version = 1\n[[changes]]\nchange = \"gone\"\n");
+    assert!(what.starts_with("there is no change `gone`") && at == "[[changes]]", "{what} {at}");
 }
