@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a command returns a [`Failure`] or nothing; it never ends the process itself.
 
+mod auth;
 mod check;
 mod demo;
 mod entries;
@@ -55,6 +56,7 @@ enum Command {
     Mapping(mapping::Arguments),
     Status(status::Arguments),
     Prove(prove::Arguments),
+    Auth(auth::Arguments),
     Simulate(simulate::Arguments),
 }
 
@@ -103,6 +105,7 @@ impl Cli {
             Command::Mapping(arguments) => mapping::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
             Command::Prove(arguments) => prove::run(&arguments),
+            Command::Auth(arguments) => auth::run(&arguments),
             Command::Simulate(arguments) => simulate::run(arguments),
         }
     }

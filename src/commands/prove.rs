@@ -130,7 +130,7 @@ fn unread(
     let begins = archive.begins(&all).map_err(|error| stored::failed(&error))?;
     let proof = |source: &SourceId| {
         let marks = bookmarks.get(source).and_then(|bookmark| audit::marks(bookmark.as_bytes()).ok());
-        let is_audit = config.sources.get(source.as_str()).is_some_and(|source| source.log == Log::Audit);
+        let is_audit = config.sources.get(source.as_str()).is_some_and(|source| source.log() == Log::Audit);
         let kept_from = begins.as_ref().map(|begins| begins.of(source));
         SourceProof {
             name: source.to_string(),

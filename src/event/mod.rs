@@ -10,6 +10,7 @@
 //! else, lone surrogates in escapes included: everything in it is hostile until it is encoded.
 
 mod id;
+mod integration;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub use id::{Action, EntryId, Log, Text, UnixTime};
+pub use integration::IntegrationRow;
 
 /// One entry of one of the logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads the routing keys of an audit entry out of its JSON text.
+    /// Reads the routing keys of an entry out of its JSON text; of a row of the integration log by
+    /// [`IntegrationRow`].
     ///
     /// `otherwise` is the time of an entry that bears none (`date_create` absent or unreadable);
     /// `nth` tells entries without id apart that are alike to the byte: 0 for the first of them
@@ -41,6 +44,9 @@ impl Entry {
     /// [`NotAnEntry`] when the text is not UTF-8 or not one JSON object. Wrong types inside the
     /// object are no error: an entry is never lost for its shape.
     pub fn from_raw(log: Log, raw: Bytes, otherwise: UnixTime, nth: u32) -> Result<Self, NotAnEntry> {
+        if log == Log::Integration {
+            return Ok(IntegrationRow::from_raw(raw)?.into_entry(otherwise, nth));
+        }
         let text = std::str::from_utf8(&raw).map_err(|_| NotAnEntry::NotUtf8)?;
         let keys: Keys<'_> = serde_json::from_str(text).map_err(|_| NotAnEntry::NotAnObject)?;
         let id = keys
@@ -55,6 +61,20 @@ impl Entry {
             .map_or_else(Action::unknown, Action::new);
         let at = keys.date_create.and_then(|at| UnixTime::of_json(at.get())).unwrap_or(otherwise);
         Ok(Self { log, id, action, at, raw })
+    }
+
+    /// Reads an entry of whichever of Slack's logs its keys show: as people have it, who saved an
+    /// answer of the API.
+    ///
+    /// # Errors
+    /// As for [`Entry::from_raw`].
+    pub fn of_any_log(raw: Bytes, otherwise: UnixTime, nth: u32) -> Result<Self, NotAnEntry> {
+        let entry = Self::from_raw(Log::Audit, raw.clone(), otherwise, nth)?;
+        let names_no_action = entry.action == Action::unknown();
+        match IntegrationRow::from_raw(raw)? {
+            row if names_no_action && row.says_a_change() => Ok(row.into_entry(otherwise, nth)),
+            _ => Ok(entry),
+        }
     }
 
     /// Puts an entry together again from parts that [`Entry::from_raw`] read before.
@@ -230,6 +250,25 @@ mod tests {
         let e = entry(r#"{"id":"a","\ud800":1,"id":"b","action":"user_login"}"#);
         assert_eq!(e.id().as_str(), "b");
         assert_eq!(e.action().as_str(), "user_login");
+    }
+
+    #[test]
+    fn the_keys_show_which_log_an_entry_is_of() {
+        for (json, log, action) in [
+            (r#"{"id":"1","action":"user_login"}"#, Log::Audit, "user_login"),
+            (r#"{"action":"app_installed","change_type":"added"}"#, Log::Audit, "app_installed"),
+            (r#"{"change_type":"added","date":"1"}"#, Log::Integration, "integration_added"),
+            (
+                r#"{"rss_feed":true,"rss_feed_change_type":"removed"}"#,
+                Log::Integration,
+                "integration_removed",
+            ),
+            (r#"{"x":1}"#, Log::Audit, "unknown"),
+        ] {
+            let raw = Bytes::from_static(json.as_bytes());
+            let entry = Entry::of_any_log(raw, UnixTime::from_seconds(0), 0).unwrap();
+            assert_eq!((entry.log(), entry.action().as_str()), (log, action));
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "mappings/audit/user.toml",
     "mappings/audit/workflow.toml",
     "mappings/forwarder/common.toml",
+    "mappings/integration/change.toml",
+    "mappings/integration/common.toml",
 ];
 
 #[cfg(test)]

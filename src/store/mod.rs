@@ -14,7 +14,8 @@
 //! limit a store keeps them for a day, and less only when it holds nothing else. While the store is at its
 //! size limit, or the disk nearly full, `append` waits; it goes on as soon as delivered entries can
 //! be deleted or the disk has room again. A batch without entries and memos moves the bookmark, and
-//! waits only where the disk has not a byte left.
+//! waits only where the disk has not a byte left; but for the first of a source it is not synced by
+//! itself: a power cut may undo it, which costs a second reading of the same.
 //!
 //! **Remembering.** A batch may bring memos ([`Batch::memos`]): small facts that its source keeps by
 //! key, such as the count that a row had when it was last seen. They are stored with entries and
@@ -322,6 +323,9 @@ impl Store {
     }
 
     /// Stores a batch; returns when it is on the disk. Waits while there is no room.
+    ///
+    /// A bookmark alone, of a source that has one, is on the disk with the next batch: a power cut
+    /// before that has the same read once more.
     ///
     /// # Errors
     /// [`StoreError::DiskFull`] for a bookmark alone, which does not wait, when not even the reserve

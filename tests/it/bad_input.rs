@@ -183,7 +183,7 @@ async fn a_token_that_everybody_can_read_is_refused() {
     let forwarder = Forwarder::new(&slack, "", STDOUT);
     fs::set_permissions(forwarder.dir().join("token"), fs::Permissions::from_mode(0o644)).unwrap();
     for output in [check(&forwarder), run_once(&forwarder)] {
-        assert_says(&output, 78, &["can be read by everybody", "0644", "chmod 0600"]);
+        assert_says(&output, 78, &["is open to others", "0644", "chmod 0600"]);
     }
 }
 

@@ -25,6 +25,12 @@ mod fuzz_corpus;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod http_proxy;
+#[cfg(test)]
+mod integration;
+#[cfg(test)]
+mod many_sources;
+#[cfg(test)]
 mod map_last;
 #[cfg(test)]
 mod mapping_conditions;
@@ -50,6 +56,8 @@ mod mapping_tools;
 mod message_size;
 #[cfg(test)]
 mod misbehaving;
+#[cfg(test)]
+mod notices;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
@@ -108,3 +116,5 @@ mod syslog_sink;
 mod tidy;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod trace;

@@ -171,7 +171,7 @@ impl Path {
     /// Waits for a standing.
     async fn until(&mut self, what: &str, is_so: impl FnMut(&Standing) -> bool) -> Standing {
         let found =
-            timeout(3 * PATIENCE, self.standing.wait_for(is_so)).await.map(|found| found.unwrap().clone());
+            timeout(5 * PATIENCE, self.standing.wait_for(is_so)).await.map(|found| found.unwrap().clone());
         found.unwrap_or_else(|_| panic!("never {what}: {:?}", *self.standing.borrow()))
     }
 

@@ -14,7 +14,7 @@ use super::proof::{AgainstSlack, Named, SourceProof};
 use super::span::Span;
 use crate::commands::setup_failure;
 use crate::config::Config;
-use crate::event::{Entry, Log, UnixTime};
+use crate::event::{Entry, UnixTime};
 use crate::pipeline;
 use crate::report::{Exit, Failure};
 use crate::slack::audit::{Range, RangeStep, Window};
@@ -46,14 +46,13 @@ pub(super) fn comparisons(config: &Config, proofs: &[SourceProof]) -> Result<Vec
                 format!("{name} is no source of the configuration: nobody knows how to ask Slack for it");
             return Err(Failure::new(Exit::Usage, what));
         };
-        if source.log != Log::Audit {
+        let Some(settings) = pipeline::audit(name, source).map_err(setup_failure)? else {
             let what = format!(
                 "{name} reads Slack's {} log: that is a list without ids and times to ask for",
-                source.log
+                source.log()
             );
             return Err(Failure::new(Exit::Usage, what).help("name the sources of audit logs by --source"));
-        }
-        let slack::Settings::Audit(settings) = pipeline::polling(name, source).map_err(setup_failure)?;
+        };
         comparisons.push(Comparison { source: nth, settings, bar: bar(name) });
     }
     Ok(comparisons)

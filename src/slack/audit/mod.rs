@@ -27,9 +27,10 @@ mod walk;
 mod window;
 
 pub use actions::ActionList;
-pub use bookmark::{BadBookmark, Marks, marks, read_up_to};
+pub(super) use bookmark::read_up_to;
+pub use bookmark::{Marks, marks};
 pub use poller::Poller;
 pub use range::{Range, RangeStep};
-pub use settings::{Only, Settings, Start};
+pub use settings::{Only, Settings};
 pub use walk::Counts;
 pub use window::Window;

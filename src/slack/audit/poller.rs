@@ -7,15 +7,17 @@ use tokio::time::Instant;
 use super::actions::ActionList;
 use super::bookmark::Bookmark;
 use super::client::{Client, Query};
-use super::settings::{Settings, Start};
+use super::settings::Settings;
 use super::track::Track;
 use super::walk::{Counts, Part};
 use super::window::Window;
 use crate::event::UnixTime;
-use crate::slack::Clock;
+use crate::slack::clock::{Clock, seconds};
 use crate::slack::error::{Class, SlackError};
 use crate::slack::http::Clocks;
 use crate::slack::poller::CannotPoll;
+use crate::slack::rhythm::Rhythm;
+use crate::slack::settings::Start;
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
 
 /// The second in which Slack's audit log begins: 2018-03-01T00:00:00Z.
@@ -56,7 +58,7 @@ pub struct Poller {
     front: Track,
     verify: Track,
     cycle: Option<Cycle>,
-    next_poll: Instant,
+    rhythm: Rhythm,
     /// Where the verification that is under way ends.
     verify_goal: Option<UnixTime>,
     /// Verification is owed a request before the next cycle.
@@ -66,7 +68,6 @@ pub struct Poller {
 /// From one poll to being caught up.
 #[derive(Debug, Clone, Copy)]
 struct Cycle {
-    begun: Instant,
     goal: UnixTime,
 }
 
@@ -103,7 +104,7 @@ impl Poller {
             verify: Track::new(bookmark.verified),
             bookmark,
             cycle: None,
-            next_poll: Instant::now(),
+            rhythm: Rhythm::new(settings.poll_every),
             verify_goal: None,
             verify_first: false,
         })
@@ -156,6 +157,11 @@ impl Poller {
         matches!(self.verification(Instant::now()), Verification::Due(_))
     }
 
+    /// A page that moves nothing.
+    pub(in crate::slack) fn nothing(&self) -> Page {
+        Page { bookmark: self.bookmark.to_bytes(), ..Page::default() }
+    }
+
     fn beginning(&self) -> Step {
         let window = Window { oldest: self.bookmark.start, latest: self.bookmark.start.plus(-1) };
         let goal = self.horizon();
@@ -170,13 +176,13 @@ impl Poller {
             goal,
             slack_ahead: self.slack_ahead,
         };
-        Step::Page(Page { entries: Vec::new(), bookmark: self.bookmark.to_bytes(), not_entries: 0, progress })
+        Step::Page(Page { progress: Some(progress), ..self.nothing() })
     }
 
     /// Decides what to do, from the clocks and from how far things are.
     fn turn(&mut self) -> Turn {
         let now = Instant::now();
-        if let Some(until) = self.front.blocked_until.filter(|until| *until > now) {
+        if let Some(until) = self.front.patience.blocked_until(now) {
             return Turn::Wait(until);
         }
         if std::mem::take(&mut self.verify_first)
@@ -184,20 +190,22 @@ impl Poller {
         {
             return Turn::Ask(Pass::Verify, goal);
         }
-        let due = self.next_poll <= now;
+        let next_poll = self.rhythm.next(now);
+        let due = next_poll <= now;
         if let Some(cycle) = self.cycle.or_else(|| due.then(|| self.begin_cycle(now))) {
             return self.follow(cycle, now);
         }
         match self.verification(now) {
             Verification::Due(goal) => Turn::Ask(Pass::Verify, goal),
-            Verification::Later(until) => Turn::Wait(until.min(self.next_poll)),
-            Verification::Never => Turn::Wait(self.next_poll),
+            Verification::Later(until) => Turn::Wait(until.min(next_poll)),
+            Verification::Never => Turn::Wait(next_poll),
         }
     }
 
     fn begin_cycle(&mut self, now: Instant) -> Cycle {
+        self.rhythm.begin(now);
         self.go_back();
-        Cycle { begun: now, goal: self.horizon() }
+        Cycle { goal: self.horizon() }
     }
 
     /// Begins `settle` seconds before what was reached, at every new goal: so each second is read at
@@ -222,23 +230,25 @@ impl Poller {
 
     fn end_cycle(&mut self, cycle: Cycle, now: Instant) -> Turn {
         self.cycle = None;
-        self.next_poll = now.max(cycle.begun + self.poll_every);
+        let next_poll = self.rhythm.end(now);
         self.verify_first = true;
         let up_to = self.bookmark.next.plus(-1);
         let read_some = self.bookmark.next > self.bookmark.start;
         let behind = if read_some { up_to.seconds().saturating_sub(cycle.goal.seconds()) } else { 0 };
         Turn::CaughtUp(CaughtUp {
             up_to,
-            next_poll_in: self.next_poll - now,
+            next_poll_in: next_poll - now,
             slack_ahead: self.slack_ahead,
             clock_behind: Duration::from_secs(u64::try_from(behind).unwrap_or(0)),
+            forget_before: None,
+            out_of_reach: 0,
         })
     }
 
     /// Whether there is something to verify now, or when there will be.
     fn verification(&mut self, now: Instant) -> Verification {
         let Some(after) = self.verify_after else { return Verification::Never };
-        if let Some(until) = self.verify.blocked_until.filter(|until| *until > now) {
+        if let Some(until) = self.verify.patience.blocked_until(now) {
             return Verification::Later(until);
         }
         if let Some(goal) = self.verify_goal.filter(|goal| self.verify.walker.at() <= *goal) {
@@ -311,7 +321,7 @@ impl Poller {
     }
 
     fn page(&mut self, pass: Pass, goal: UnixTime, part: Part) -> Step {
-        self.track(pass).succeeded();
+        self.track(pass).patience.reset();
         let Part { entries, not_entries, window, complete, asked_at } = part;
         let read_before = self.bookmark.next;
         if complete {
@@ -321,7 +331,7 @@ impl Poller {
         let slack_ahead = self.slack_ahead;
         let progress =
             Progress { pass, window, complete, start, next, read_before, asked_at, goal, slack_ahead };
-        Step::Page(Page { entries, bookmark: self.bookmark.to_bytes(), not_entries, progress })
+        Step::Page(Page { entries, not_entries, progress: Some(progress), ..self.nothing() })
     }
 
     /// Moves the marks over a window that is done.
@@ -378,10 +388,4 @@ enum Verification {
 
 fn floor(start: UnixTime) -> UnixTime {
     start.max(FIRST_SECOND)
-}
-
-/// Whole seconds, rounded up.
-fn seconds(duration: Duration) -> i64 {
-    let up = u64::from(duration.subsec_nanos() > 0);
-    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
 }

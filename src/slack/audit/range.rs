@@ -1,5 +1,7 @@
 //! One range of seconds, read once and by itself: for a comparison with what was read before.
 
+use tokio::time::Instant;
+
 use super::client::Client;
 use super::settings::Settings;
 use super::track::Track;
@@ -49,7 +51,7 @@ impl Range {
     /// What happens next, waiting for it as long as it takes.
     pub async fn next(&mut self) -> RangeStep {
         loop {
-            if let Some(until) = self.track.blocked_until {
+            if let Some(until) = self.track.patience.blocked_until(Instant::now()) {
                 tokio::time::sleep_until(until).await;
             }
             let Some(query) = self.track.walker.ask(self.window.latest, self.clock.now()) else {
@@ -59,7 +61,7 @@ impl Range {
                 Ok(reply) => match self.track.walker.take(reply) {
                     Ok(None) => continue,
                     Ok(Some(Part { entries, window, .. })) => {
-                        self.track.succeeded();
+                        self.track.patience.reset();
                         return RangeStep::Page { entries, window };
                     }
                     Err(stuck) => {
