@@ -104,15 +104,18 @@ mod tests {
     async fn half_a_letter_that_a_crash_left_does_not_spoil_the_next() {
         let state = tempfile::tempdir().unwrap();
         let dead = DeadLetters::of(state.path(), "siem");
-        dead.keep("1", b"<1>one\n", "it hung up").await.unwrap();
+        dead.keep("Ev1", b"<1>one\n", "it hung up").await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(dead.path()), mode(dead.path().parent().unwrap())), (0o600, 0o700));
         let text = std::fs::read_to_string(dead.path()).unwrap();
         std::fs::write(dead.path(), format!("{text}{{\"kept_at\":17")).unwrap();
-        dead.keep("2", b"<1>two\n", "it hung up").await.unwrap();
+        dead.keep("Ev2", b"<1>two\n", "it hung up").await.unwrap();
         let text = std::fs::read_to_string(dead.path()).unwrap();
         let letter = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
         let messages: Vec<_> = text.lines().map(|line| letter(line)["message"].clone()).collect();
         assert_eq!(messages, ["<1>one", "<1>two"]);
+        let ids = dead_letters(state.path(), "siem").unwrap();
+        assert_eq!(Vec::from_iter(ids), ["Ev1", "Ev2"]);
+        assert_eq!(dead_letters(state.path(), "other").unwrap(), BTreeSet::new());
     }
 }

@@ -126,6 +126,8 @@ impl SlackError {
             Self::Login(login) => login.class(),
             Self::NoGrant(_) => Class::Install,
             Self::Connect(_)
+            | Self::Untrusted(_)
+            | Self::Proxy { .. }
             | Self::Timeout(_)
             | Self::CutOff(_)
             | Self::NotAPage { .. }
@@ -212,8 +214,6 @@ impl SlackError {
             Self::Untrusted(_) => "untrusted",
             Self::Proxy { .. } => "proxy",
             Self::Connect(_)
-            | Self::Untrusted(_)
-            | Self::Proxy { .. }
             | Self::Timeout(_)
             | Self::CutOff(_)
             | Self::NotAPage { .. }
