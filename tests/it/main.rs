@@ -1,6 +1,8 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod arcsight_categorizer;
 #[cfg(test)]
 mod bad_input;
@@ -26,6 +28,7 @@ mod fuzz_corpus;
 mod golden;
 #[cfg(test)]
 mod http_proxy;
+#[cfg(test)]
 mod integration;
 #[cfg(test)]
 mod map_last;
