@@ -1,6 +1,8 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod arcsight_categorizer;
 #[cfg(test)]
 mod auth;

@@ -50,7 +50,7 @@ impl Forwarder {
         Self::of_log("audit", slack, source, destinations)
     }
 
-    /// The same for another log than the audit log.
+    /// The same of that log.
     pub(crate) fn of_log(log: &str, slack: &Slack, source: &str, destinations: &str) -> Self {
         let telemetry =
             if destinations.contains("[telemetry]") { "" } else { "\n[telemetry]\nlisten = \"off\"\n" };
@@ -59,7 +59,7 @@ impl Forwarder {
         fs::write(&token, slack.token()).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
-            "version = 1\n[state]\ndir = {state:?}\n[sources.acme]\nlog = \"{log}\"\ntoken = {{ file = {token:?} }}\n\
+            "version = 1\n[state]\ndir = {state:?}\n[sources.acme]\nlog = {log:?}\ntoken = {{ file = {token:?} }}\n\
              base_url = {url:?}\n{source}\n{destinations}{telemetry}",
             state = dir.path().join("state").to_str().unwrap(),
             token = token.to_str().unwrap(),
