@@ -357,7 +357,9 @@ async fn a_page_whose_rows_were_not_looked_up_is_asked_for_again() {
 
 /// The messages of Slack's rows that a receiver got: how often each id came, and each row by `x_row`.
 #[derive(Debug, Default, Clone)]
-struct Received(Arc<Mutex<(BTreeMap<String, u32>, BTreeMap<u64, BTreeSet<String>>)>>);
+struct Received(Arc<Mutex<ByIdAndRow>>);
+
+type ByIdAndRow = (BTreeMap<String, u32>, BTreeMap<u64, BTreeSet<String>>);
 
 impl Received {
     fn watch(&self, mut receiver: Receiver) {

@@ -1,4 +1,4 @@
-//! OAuthTally as Slack has them: the page that leads back with a code, `oauth.v2.access`, `auth.test`
+//! Logins as Slack has them: the page that leads back with a code, `oauth.v2.access`, `auth.test`
 //! and `auth.revoke`; and whether a token is let in.
 
 use std::sync::{Arc, PoisonError};
