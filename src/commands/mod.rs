@@ -9,6 +9,7 @@ mod entries;
 mod explained;
 mod map;
 mod mapping;
+mod prove;
 mod run;
 mod simulate;
 mod status;
@@ -55,6 +56,7 @@ enum Command {
     Mapping(mapping::Arguments),
     Status(status::Arguments),
     Auth(auth::Arguments),
+    Prove(prove::Arguments),
     Simulate(simulate::Arguments),
 }
 
@@ -103,6 +105,7 @@ impl Cli {
             Command::Mapping(arguments) => mapping::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
             Command::Auth(arguments) => auth::run(&arguments),
+            Command::Prove(arguments) => prove::run(&arguments),
             Command::Simulate(arguments) => simulate::run(arguments),
         }
     }

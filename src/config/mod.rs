@@ -6,8 +6,11 @@
 //! **Invariant:** a `Config` is whole: every name in it is defined in it, every destination has
 //! one transport, every rate is above nothing.
 
+mod access;
 mod destination;
+mod integration;
 mod login;
+mod notify;
 mod organization;
 mod rate;
 mod reach;
@@ -16,6 +19,7 @@ mod secret;
 mod source;
 mod telemetry;
 mod tls;
+mod trace;
 mod transport;
 mod units;
 
@@ -25,15 +29,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::problem::Problem;
+use crate::slack::TraceSettings;
 use crate::store::SourceId;
 use reader::{Reader, Section};
 
 pub use destination::Destination;
 pub use login::Login;
+pub use notify::Notify;
 pub use organization::Organization;
 pub use reach::Reach;
 pub use secret::{CommandError, CommandLine, SecretError, SecretFrom};
-pub use source::{Source, TokenFrom};
+pub use source::{AccessReading, AuditReading, IntegrationReading, Reading, Source, TokenFrom};
 pub use telemetry::Telemetry;
 pub use transport::{Tls, Transport};
 pub use units::{duration, size};
@@ -49,10 +55,14 @@ pub struct Config {
     pub sources: BTreeMap<String, Source>,
     /// Where it goes, by name.
     pub destinations: BTreeMap<String, Destination>,
+    /// What is told in Slack channels, by name.
+    pub notices: BTreeMap<String, Notify>,
     /// Folders of mapping files that lie over the shipped ones, by name.
     pub mappings: BTreeMap<String, Mapping>,
     /// Where the forwarder shows how it is.
     pub telemetry: Telemetry,
+    /// Where requests to Slack are traced; `None`: nowhere.
+    pub trace: Option<TraceSettings>,
     /// What is to be known of these settings, in words: those that this version does not act on yet,
     /// and those that open something.
     pub remarks: Vec<String>,
@@ -127,8 +137,6 @@ fn read(top: &Section<'_, '_>) -> Config {
     let mut remarks = Vec::new();
     let state = top.section("state").map_or_else(State::default, |section| read_state(&section));
     let mappings = read_mappings(top);
-    let given = top.sections("sources");
-    let no_sources = given.is_empty();
     let reach = top.section("slack").map_or_else(Reach::default, |section| {
         let reach = reach::read(&section, &Reach::default());
         section.finish();
@@ -142,6 +150,8 @@ fn read(top: &Section<'_, '_>) -> Config {
             (name.text.to_owned(), checked_name(top, &name).and(login).map(Arc::new))
         })
         .collect();
+    let given = top.sections("sources");
+    let no_sources = given.is_empty();
     let mut wishes = BTreeMap::new();
     let mut sources: BTreeMap<_, _> = given
         .into_iter()
@@ -151,7 +161,8 @@ fn read(top: &Section<'_, '_>) -> Config {
                 top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
             }
             wishes.insert(name.text.to_owned(), organization::read(&section));
-            Some((checked_name(top, &name)?, source::read(&section, &logins, &reach)?))
+            let given = source::Given { reach: &reach, logins: &logins };
+            Some((checked_name(top, &name)?, source::read(&section, &given)?))
         })
         .collect();
     organization::settle(top, &wishes, &mut sources);
@@ -176,9 +187,16 @@ fn read(top: &Section<'_, '_>) -> Config {
     let telemetry = top
         .section("telemetry")
         .map_or_else(Telemetry::default, |given| telemetry::read(&given, &mut remarks));
-    if top.skip("notify") {
-        remarks.push("[notify] is not acted on: this version has no notices into Slack yet".to_owned());
-    }
+    let notices = top
+        .sections("notify")
+        .into_iter()
+        .filter_map(|(name, section)| {
+            let names = destination::Names { sources: &sources, mappings: &mappings };
+            let notify = notify::read(&section, &names, &reach);
+            Some((checked_name(top, &name)?, notify?))
+        })
+        .collect();
+    let trace = top.section("trace").and_then(|section| trace::read(&section, &mut remarks));
     for (table, none, example) in [
         ("sources", no_sources, "[sources.acme-audit]"),
         ("destinations", no_destinations, "[destinations.siem]"),
@@ -190,7 +208,18 @@ fn read(top: &Section<'_, '_>) -> Config {
         }
     }
     let logins = logins.into_iter().filter_map(|(name, login)| Some((name, login?))).collect();
-    Config { state, logins, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
+    Config {
+        state,
+        logins,
+        sources,
+        destinations,
+        notices,
+        mappings,
+        telemetry,
+        trace,
+        remarks,
+        text: Arc::default(),
+    }
 }
 
 fn read_version(top: &Section<'_, '_>) {

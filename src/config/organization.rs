@@ -63,7 +63,7 @@ pub(super) fn settle(
         source.organization = organization.cloned().map_or(Organization::OfToken(place), Organization::Named);
         let Some((requests, span)) = wish.and_then(|wish| wish.requests.as_ref()) else { continue };
         let (first, of) = asked
-            .entry((source.organization.clone(), source.log))
+            .entry((source.organization.clone(), source.log()))
             .or_insert_with(|| (*requests, name.clone()));
         if first != requests {
             let what = format!(
@@ -75,8 +75,8 @@ pub(super) fn settle(
         }
     }
     for source in sources.values_mut() {
-        let asked = asked.get(&(source.organization.clone(), source.log));
-        source.requests_per_minute = asked.map_or(usual(source.log), |(requests, _)| *requests);
+        let asked = asked.get(&(source.organization.clone(), source.log()));
+        source.requests_per_minute = asked.map_or(usual(source.log()), |(requests, _)| *requests);
     }
 }
 
@@ -90,7 +90,7 @@ fn place(source: &Source) -> String {
 /// API, so that its other collectors have theirs.
 fn usual(log: Log) -> NonZeroU32 {
     const AUDIT: NonZeroU32 = NonZeroU32::new(30).unwrap();
-    const LIST: NonZeroU32 = NonZeroU32::new(12).unwrap();
+    const LIST: NonZeroU32 = NonZeroU32::new(15).unwrap();
     if log == Log::Audit { AUDIT } else { LIST }
 }
 

@@ -5,36 +5,34 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access;
+pub use super::access::AccessReading;
+use super::integration;
+pub use super::integration::IntegrationReading;
 use super::login::Login;
 use super::reach::{self, Reach};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
-use super::{Organization, duration, not_yet};
+use super::{Organization, duration};
 use crate::event::{Log, UnixTime};
-use crate::slack::BaseUrl;
-use crate::slack::audit::{Only, Start};
+use crate::slack::audit::Only;
+use crate::slack::{BaseUrl, Start};
 
 /// One source.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Which of Slack's logs.
-    pub log: Log,
     /// Where its token comes from.
     pub token: TokenFrom,
     /// How often Slack is asked for news.
     pub poll_every: Duration,
     /// How far the first run reaches back.
     pub start: Start,
-    /// How long the newest seconds are left alone.
-    pub settle: Duration,
-    /// How old a window is when it is read once more; `None` where it is not.
-    pub verify_after: Option<Duration>,
+    /// What only that log has to be told.
+    pub reading: Reading,
     /// The organization whose budget of requests it shares.
     pub organization: Organization,
     /// How many requests a minute the organization's sources of this log make together.
     pub requests_per_minute: NonZeroU32,
-    /// What Slack itself is asked to leave out.
-    pub only: Only,
     /// Where the API lives.
     pub base_url: BaseUrl,
     /// How it is reached.
@@ -50,30 +48,74 @@ pub enum TokenFrom {
     Login(Arc<Login>),
 }
 
-/// Reads a source; how Slack is reached unless it says so is in `reach`.
-pub(super) fn read(
-    section: &Section<'_, '_>,
-    logins: &BTreeMap<String, Option<Arc<Login>>>,
-    reach: &Reach,
-) -> Option<Source> {
+/// What a source of one log has to be told, and one of another has not.
+#[derive(Debug, Clone)]
+pub enum Reading {
+    /// The audit log.
+    Audit(AuditReading),
+    /// The access log.
+    Access(AccessReading),
+    /// The integration log.
+    Integration(IntegrationReading),
+}
+
+/// How the audit log is read.
+#[derive(Debug, Clone)]
+pub struct AuditReading {
+    /// How long the newest seconds are left alone.
+    pub settle: Duration,
+    /// How old a window is when it is read once more; `None` where it is not.
+    pub verify_after: Option<Duration>,
+    /// What Slack itself is asked to leave out.
+    pub only: Only,
+}
+
+impl Source {
+    /// Which of Slack's logs.
+    pub fn log(&self) -> Log {
+        match self.reading {
+            Reading::Audit(_) => Log::Audit,
+            Reading::Access(_) => Log::Access,
+            Reading::Integration(_) => Log::Integration,
+        }
+    }
+
+    /// How long the newest seconds are left alone: nothing in the lists, which have no seconds.
+    pub fn settle(&self) -> Duration {
+        match &self.reading {
+            Reading::Audit(reading) => reading.settle,
+            Reading::Access(_) | Reading::Integration(_) => Duration::ZERO,
+        }
+    }
+}
+
+/// What else the file says that a source goes by.
+pub(super) struct Given<'a> {
+    /// How Slack is reached, unless the source says so itself.
+    pub(super) reach: &'a Reach,
+    pub(super) logins: &'a BTreeMap<String, Option<Arc<Login>>>,
+}
+
+pub(super) fn read(section: &Section<'_, '_>, given: &Given<'_>) -> Option<Source> {
     let log = read_log(section);
-    let token = read_token(section, logins);
+    let token = read_token(section, given.logins);
     let source = Source {
-        log: Log::Audit,
+        reading: match log {
+            Some(Log::Access) => Reading::Access(access::read(section)),
+            Some(Log::Integration) => Reading::Integration(integration::read(section)),
+            _ => Reading::Audit(read_audit(section)),
+        },
         token: token.clone().unwrap_or_else(|| TokenFrom::Secret(SecretFrom::Env(String::new()))),
         poll_every: section.parsed("poll_every", at_least(Duration::from_secs(1))).unwrap_or(MINUTE),
         start: section.parsed("start", start).unwrap_or(Start::Now),
-        settle: section.parsed("settle", duration).unwrap_or(MINUTE),
-        verify_after: section.parsed("verify_after", or_off).unwrap_or(Some(60 * MINUTE)),
         // Settled when all sources are known.
         organization: Organization::OfToken(String::new()),
         requests_per_minute: NonZeroU32::MIN,
-        only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
         base_url: section.parsed("base_url", base_url).unwrap_or_else(|| match &token {
             Some(TokenFrom::Login(login)) => login.base_url.clone(),
             _ => BaseUrl::default(),
         }),
-        reach: reach::read(section, reach),
+        reach: reach::read(section, given.reach),
     };
     check_base_url(section, &source);
     section.finish();
@@ -84,30 +126,21 @@ pub(super) fn read(
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+const LOGS: &str = "write `log = \"audit\"`, `log = \"access\"` or `log = \"integration\"`";
+
 fn read_log(section: &Section<'_, '_>) -> Option<Log> {
     let Some(word) = section.text("log") else {
         if section.place("log").is_none() {
-            section.problem(
-                &section.span(),
-                "missing",
-                "the source does not say which `log`",
-                "write `log = \"audit\"`",
-            );
+            section.problem(&section.span(), "missing", "the source does not say which `log`", LOGS);
         }
         return None;
     };
-    match word.text {
-        "access" | "integration" => {
-            not_yet(section, &word.span, "access and integration logs", "write `log = \"audit\"`");
-            None
-        }
-        // The forwarder's own log is none of Slack's.
-        name => Log::from_name(name).filter(|log| *log != Log::Forwarder).or_else(|| {
-            let what = format!("Slack has no log `{name}`");
-            section.problem(&word.span, "bad-value", what, "write `log = \"audit\"`");
-            None
-        }),
-    }
+    // The forwarder's own log is none of Slack's.
+    Log::from_name(word.text).filter(|log| *log != Log::Forwarder).or_else(|| {
+        let what = format!("Slack has no log `{}`", word.text);
+        section.problem(&word.span, "bad-value", what, LOGS);
+        None
+    })
 }
 
 fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Option<Arc<Login>>>) -> Option<TokenFrom> {
@@ -145,6 +178,24 @@ fn check_base_url(section: &Section<'_, '_>, source: &Source) {
     }
 }
 
+fn read_audit(section: &Section<'_, '_>) -> AuditReading {
+    for key in access::KEYS {
+        refuse(section, key, "an audit log", "leave it out: it is for access and integration logs");
+    }
+    AuditReading {
+        settle: section.parsed("settle", duration).unwrap_or(MINUTE),
+        verify_after: section.parsed("verify_after", or_off).unwrap_or(Some(60 * MINUTE)),
+        only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
+    }
+}
+
+/// A key that another log knows.
+pub(super) fn refuse(section: &Section<'_, '_>, key: &'static str, log: &str, instead: &str) {
+    if let Some(place) = section.place(key) {
+        section.problem(&place, "other-log", format!("{log} has no `{key}`"), instead);
+    }
+}
+
 fn read_only(section: &Section<'_, '_>) -> Only {
     let only = Only {
         actions: section
@@ -171,7 +222,7 @@ fn read_only(section: &Section<'_, '_>) -> Only {
     only
 }
 
-fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
+pub(super) fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
         let given = duration(text)?;
         if given < least { Err(format!("write at least {} s", least.as_secs())) } else { Ok(given) }

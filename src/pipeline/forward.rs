@@ -476,7 +476,7 @@ impl Outlet {
             self.frame(key, nth..nth.saturating_add(1), true, &mut frames);
             let cause =
                 self.condition.last_fault().map_or("it closes the connection", |fault| fault.what.as_str());
-            let kept = self.dead.keep(frames.bytes(), cause).await;
+            let kept = self.dead.keep(&id, frames.bytes(), cause).await;
             if let Some(flight) = self.book.batch(key) {
                 flight.lease.release();
                 flight.events = flight.events.saturating_sub(u64::from(kept.is_ok()));

@@ -15,6 +15,8 @@
 //! **Invariant:** a reader's position moves only past what the receiver has, as far as that can be
 //! known (`book`).
 //!
+//! Beside the destinations, `notify` reads the store too, and tells chosen events in Slack.
+//!
 //! Beside these tasks, `reload` looks at the configuration and the mapping folders, `outage` and
 //! `expiry` at the destinations, `own` stores what the forwarder has to say of itself as entries like
 //! Slack's, and `status` shows how it is to those who ask. What changes in the configuration
@@ -30,7 +32,10 @@ mod difference;
 mod expiry;
 mod following;
 mod forward;
+mod late;
+mod lateness;
 mod news;
+mod notify;
 mod outage;
 mod own;
 mod poll;
@@ -47,6 +52,7 @@ mod tally;
 mod tasks;
 mod voice;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,19 +63,26 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::slack::Clock;
+use crate::slack::{Clock, Webhook};
 use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 use crate::telemetry::chain;
 use following::Following;
+use notify::Notice;
 use own::OwnEvent;
-use prepared::{Mappings, Prepared, ReadySource};
+use prepared::{Mappings, Prepared, ReadyNotice, ReadySource};
 use shared::Shared;
 use tasks::{Change, Tasks};
 
 pub use convert::Converter;
+pub use dead::dead_letters;
 pub use forward::Forwarded;
+pub use lateness::{Found, Lateness};
+pub use notify::{NoticeStanding, NoticeState, NoticeStatus};
 pub use poll::{Phase, Polled, Reading, Way};
-pub use setup::{SetupError, account, app, keyed, line_budget, plans, plans_of, poller, rotation, sink};
+pub use setup::{
+    SetupError, account, app, converter, keyed, line_budget, plans, plans_of, poller, polling, rotation,
+    sink, webhook,
+};
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};
 pub use tally::Counts;
@@ -80,6 +93,8 @@ pub struct App {
     store: Store,
     sources: Vec<poll::Source>,
     destinations: Vec<(forward::Outlet, Route)>,
+    notices: Vec<Notice>,
+    webhooks: BTreeMap<String, Webhook>,
     mappings: Mappings,
     /// What is in force, and the polling that it came to.
     config: Config,
@@ -198,8 +213,19 @@ impl App {
     /// [`SetupError`]: the first thing that is not as it must be. Nothing was asked of Slack or of
     /// a receiver.
     pub async fn build(config: &Config) -> Result<Self, SetupError> {
+        Self::build_by(config, &Clock::system()).await
+    }
+
+    /// The same, with another clock to poll by. What a reload begins goes by this machine's.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn build_by(config: &Config, clock: &Clock) -> Result<Self, SetupError> {
         // What is refused without touching anything comes first.
-        let prepared = Prepared::of(config, &Shared::default())?;
+        let mut prepared = Prepared::of(config, &Shared::default())?;
+        for source in &mut prepared.sources {
+            source.polling.account_mut().clock = clock.clone();
+        }
         let (voice, recorder) = voice::voice();
         let (store, repairs) = setup::open(config)?;
         for repair in &repairs {
@@ -208,17 +234,41 @@ impl App {
         setup::tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
         let mut sources = Vec::new();
         for ready in &prepared.sources {
-            sources.push(ready.open(&store).await?);
+            sources.push(ready.open(&store, &voice).await?);
         }
-        let names: Vec<_> = prepared.destinations.iter().map(|ready| ready.name.clone()).collect();
+        let names = prepared.destinations.iter().map(|ready| ready.name.clone());
+        let names: Vec<_> = names.chain(prepared.notices.iter().map(ReadyNotice::reader)).collect();
         store.retain_readers(&names).await.map_err(SetupError::Store)?;
         let mut destinations = Vec::new();
-        let Prepared { sources: ready, destinations: ready_destinations, mappings, shared } = prepared;
+        let Prepared {
+            sources: ready,
+            destinations: ready_destinations,
+            notices: ready_notices,
+            mappings,
+            shared,
+        } = prepared;
         for ready in ready_destinations {
             destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
-        let (config, ready) = (config.clone(), (ready, shared));
-        Ok(Self { store, sources, destinations, mappings, config, ready, follows: None, voice, recorder })
+        shared.take_effect();
+        let webhooks = following::webhooks(&ready_notices);
+        let mut notices = Vec::new();
+        for ready in ready_notices {
+            notices.push(ready.open(&store).await?);
+        }
+        Ok(Self {
+            store,
+            sources,
+            destinations,
+            notices,
+            webhooks,
+            mappings,
+            config: config.clone(),
+            ready: (ready, shared),
+            follows: None,
+            voice,
+            recorder,
+        })
     }
 
     /// Has the configuration read again whenever its file changes, and when [`Running::reloader`]
@@ -230,7 +280,19 @@ impl App {
 
     /// Starts all tasks.
     pub fn start(self, mode: Mode) -> Running {
-        let Self { store, sources, destinations, mappings, config, ready, follows, voice, recorder } = self;
+        let Self {
+            store,
+            sources,
+            destinations,
+            notices,
+            webhooks,
+            mappings,
+            config,
+            ready,
+            follows,
+            voice,
+            recorder,
+        } = self;
         // A single pass is no news, and by cron it would be the same two events again and again.
         if mode == Mode::Forever {
             let sources = sources.iter().map(|source| source.name().as_str());
@@ -244,12 +306,15 @@ impl App {
         let (to, changes) = mpsc::channel(1);
         let following = follows
             .filter(|_| mode == Mode::Forever)
-            .map(|file| Following::new(file, config, ready, store.clone(), to));
+            .map(|file| Following::new(file, config, ready, webhooks, store.clone(), to));
         reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
         let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone());
         tasks.poll(sources);
         for (outlet, route) in destinations {
             tasks.forward(outlet, route);
+        }
+        for notice in notices {
+            tasks.notify(notice);
         }
         let board = status::Board {
             started_at: Clock::system().now(),
@@ -257,6 +322,7 @@ impl App {
             dir: state,
             sources: tasks.readings(),
             destinations: tasks.standings(),
+            notices: tasks.tellings(),
             stop: tasks.ends.stop.clone(),
         };
         let mut showing = JoinSet::new();
@@ -344,6 +410,10 @@ impl Running {
                     Ok((name, forwarded)) => tasks.left(&name, forwarded),
                     Err(broken) => fail(&mut failure, RunError::Bug(broken.to_string()), &ends),
                 },
+                Some(ended) = tasks.telling.join_next(), if tasks.is_changing() => match ended {
+                    Ok((name, pending)) => tasks.told(name, pending),
+                    Err(broken) => fail(&mut failure, RunError::Bug(broken.to_string()), &ends),
+                },
                 Some(change) = changes.recv(), if !tasks.is_changing() && !ends.stop.is_cancelled() => {
                     tasks.change(change);
                 }
@@ -366,6 +436,7 @@ impl Running {
             let ends = ends.clone();
             ending.spawn(async move { (name, outlet.finish(mode, &ends).await) });
         }
+        tasks.tell_the_rest().await;
         while let Some(ended) = ending.join_next().await {
             match of_task(ended) {
                 Ok(ended) => finished.destinations.push(ended),

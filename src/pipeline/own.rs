@@ -2,15 +2,18 @@
 //!
 //! An own event is an [`Entry`] of [`Log::Forwarder`] whose JSON is written here, stored under a
 //! source of its own ([`SourceId::own`](crate::store::SourceId::own)) and mapped by `mappings/forwarder/`. All of them stand
-//! here with their words, those of destinations in `destination`, those of sources in `source`.
+//! here with their words, those of destinations in `destination`, of notices in `notice`, of sources in
+//! `source`.
 //!
 //! **Invariant:** mapping and delivering an own event never raises another.
 
 mod destination;
+mod notice;
 mod source;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -22,7 +25,7 @@ use crate::event::{Action, Entry, EntryId, Log, Text, UnixTime};
 use crate::mapping::Plans;
 use crate::problem::Problem;
 use crate::slack::Clock;
-use crate::store::{Full, Lost, Repair};
+use crate::store::{Full, Lost, Repair, SourceId};
 use crate::telemetry::chain;
 
 /// Something that happened to the forwarder.
@@ -33,6 +36,16 @@ pub(super) struct OwnEvent {
     message: String,
     help: Option<String>,
     details: Map<String, Value>,
+}
+
+/// Entries that came late, since they were told of last.
+#[derive(Debug)]
+pub(super) struct LateEntries {
+    pub(super) count: u64,
+    /// How long after it happened the one that took longest was found.
+    pub(super) longest: Duration,
+    /// What to do about it.
+    pub(super) advice: Option<String>,
 }
 
 /// Its form as an entry.
@@ -177,8 +190,9 @@ impl OwnEvent {
         waiting: &[&str],
         abandoned: &[Abandoned],
     ) -> Self {
-        let Changes { sources, destinations, mappings } = changes;
-        let parts = [("source", sources), ("destination", destinations), ("mapping", mappings)];
+        let Changes { sources, destinations, notices, mappings } = changes;
+        let parts =
+            [("source", sources), ("destination", destinations), ("notice", notices), ("mapping", mappings)];
         let named = |of: fn(&Difference) -> &BTreeSet<String>| -> BTreeSet<String> {
             let names = parts.iter().flat_map(|(kind, difference)| {
                 of(difference).iter().map(move |name| format!("{kind} {name}"))
@@ -275,6 +289,29 @@ impl OwnEvent {
             .with("limit", limit)
     }
 
+    /// Entries of a source came when their seconds had been read already.
+    pub(super) fn source_late(source: &SourceId, late: &LateEntries) -> Self {
+        let LateEntries { count, longest, advice } = late;
+        let seconds = longest.as_secs();
+        let message = if *count == 1 {
+            format!(
+                "1 entry of the source {source} came late and was found {seconds} seconds after it happened"
+            )
+        } else {
+            format!(
+                "{count} entries of the source {source} came late and were found up to {seconds} seconds after they happened"
+            )
+        };
+        let event = Self::new("source-late", message)
+            .with("source", source.as_str())
+            .with("count", *count)
+            .with("seconds", seconds);
+        match advice {
+            Some(advice) => event.help(advice),
+            None => event,
+        }
+    }
+
     /// The entry that it is from now on.
     pub(super) fn into_entry(self, host: &str) -> Entry {
         // Of the 40 characters that `externalId` has.
@@ -363,11 +400,14 @@ mod tests {
                 removed: names(&["old"]),
                 ..Difference::default()
             },
+            notices: Difference::default(),
             mappings: Difference::default(),
         };
         let abandoned = [Abandoned { destination: ReaderName::new("old"), entries: 12 }];
         let plans = compile(&builtin()).unwrap();
         let actions = plans.actions(Log::Audit).len();
+        let advice = Some("raise `settle`".to_owned());
+        let late = LateEntries { count: 12, longest: Duration::from_secs(4_000), advice };
         let lost = Lost { batches: 3..=3, entries: 12, source: None, times: None };
         for (event, expected) in [
             (
@@ -407,6 +447,10 @@ mod tests {
                 r#"store-full|Store full|8|act=store-full cat=store dvchost=relay-1 cs5=see why a destination is behind, or raise `max_size` of [state] cs5Label=SlackcefHelp reason=limit msg=the store was full: nothing more was asked of Slack until a destination had taken some cs6={"details":{"bytes":10,"limit":9}} cs6Label=SlackcefDetails"#,
             ),
             (
+                OwnEvent::source_late(&SourceId::new("acme-audit"), &late),
+                r#"source-late|Source had late entries|3|act=source-late cat=source dvchost=relay-1 cn2=12 cn2Label=SlackcefCount cs1=acme-audit cs1Label=SlackcefSource cs5=raise `settle` cs5Label=SlackcefHelp msg=12 entries of the source acme-audit came late and were found up to 4000 seconds after they happened cs6={"details":{"seconds":4000}} cs6Label=SlackcefDetails"#,
+            ),
+            (
                 OwnEvent::store_repaired(&Repair::Positions { readers: 2 }),
                 "store-repaired|Store repaired after damage|6|act=store-repaired cat=store dvchost=relay-1 reason=positions msg=the positions of 2 destinations were damaged: what is still kept is delivered to them once more",
             ),
@@ -442,6 +486,8 @@ mod tests {
                 "heartbeat",
                 "mapping-refused",
                 "mapping-reloaded",
+                "notice-recovered",
+                "notice-refused",
                 "replay-finished",
                 "replay-started",
                 "source-late",

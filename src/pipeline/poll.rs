@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::late::Late;
+use super::lateness::Lateness;
 use super::refused::{Prospect, Refusals, is_refusal};
 use super::setup::{self, SetupError};
 use super::standing::LastFault;
@@ -14,8 +16,8 @@ use super::voice::Voice;
 use super::{Mode, RunError};
 use crate::event::{Entry, UnixTime};
 use crate::slack::oauth::Trouble;
-use crate::slack::{self, Class, Clock, Failed, Page, Pass, Poller, SlackError, Step};
-use crate::store::{Batch, Bookmark, SourceId, Store};
+use crate::slack::{self, Class, Clock, Failed, Page, Pass, Poller, RowKey, SlackError, Step};
+use crate::store::{Batch, Bookmark, Memo, MemoKey, SourceId, Store};
 use crate::telemetry::chain;
 
 /// A source, ready to be polled.
@@ -35,6 +37,10 @@ pub(super) struct Source {
     /// What was said of the last failure.
     failing: Option<String>,
     failures: u32,
+    /// How late entries come, where seconds are read.
+    late: Option<Late>,
+    /// Some of the source's rows are not to be had, and that was said.
+    said_out_of_reach: bool,
     refusals: Refusals,
     /// The token was had anew, and Slack has not answered since.
     renewed: bool,
@@ -47,7 +53,7 @@ pub struct Polled {
     pub fresh: u64,
     /// Entries that were stored before, and not stored again.
     pub seen: u64,
-    /// Of the fresh ones those that only a second reading found.
+    /// Of the fresh ones those whose seconds had been read before without them.
     pub late: u64,
     /// Elements of Slack's lists that are no entries.
     pub not_entries: u64,
@@ -62,12 +68,17 @@ pub struct Reading {
     pub polled: Polled,
     /// The way of the present catch-up.
     pub way: Option<Way>,
-    /// The last second that has been read.
+    /// The last second that has been read; of a list, the one in which the newest reading to its end
+    /// began.
     pub read_up_to: Option<UnixTime>,
     /// When Slack last answered with entries, or with the news that there are none.
     pub answered_at: Option<UnixTime>,
     /// When the newest entry read since the start happened.
     pub newest_entry: Option<UnixTime>,
+    /// How late entries come.
+    pub lateness: Option<Lateness>,
+    /// What follows from that for the source's settings.
+    pub advice: Option<String>,
     /// The last failure, also when it is over.
     pub fault: Option<LastFault>,
     /// Why the token that works now will end, if so.
@@ -116,8 +127,10 @@ impl Source {
         poller: Poller,
         poll_every: Duration,
         read_up_to: Option<UnixTime>,
+        late: Option<Late>,
     ) -> Self {
-        let (reading, _) = watch::channel(Reading { read_up_to, ..Reading::default() });
+        let (lateness, advice) = late.as_ref().map(Late::shown).unwrap_or_default();
+        let (reading, _) = watch::channel(Reading { read_up_to, lateness, advice, ..Reading::default() });
         let polled = Polled::default();
         Self {
             name,
@@ -130,6 +143,8 @@ impl Source {
             current: false,
             failing: None,
             failures: 0,
+            late,
+            said_out_of_reach: false,
             refusals: Refusals::default(),
             renewed: false,
         }
@@ -181,8 +196,15 @@ impl Source {
                 self.look_at_token(&voice);
                 match step {
                     Step::Page(page) => self.store(&store, page, &voice).await?,
+                    Step::Recall(keys) => {
+                        self.recovered(&voice);
+                        self.answered();
+                        let page = self.compare(&store, &keys).await?;
+                        self.store(&store, page, &voice).await?;
+                    }
                     Step::CaughtUp(how) => {
                         self.caught_up(&how);
+                        self.forget(&store, how.forget_before).await?;
                         caught_up = true;
                     }
                     Step::Failed(Failed { error, .. }) if is_refusal(&error) => {
@@ -207,11 +229,33 @@ impl Source {
         }
     }
 
+    /// Has rows compared with what is remembered of them.
+    async fn compare(&mut self, store: &Store, keys: &[RowKey]) -> Result<Page, RunError> {
+        let keys = keys.iter().map(|key| MemoKey(key.0)).collect();
+        let memos = store.recall(&self.name, keys).await.map_err(RunError::Store)?;
+        Ok(self.poller.compare(memos.into_iter().map(|memo| memo.map(|memo| memo.value)).collect()))
+    }
+
+    /// Forgets rows that were not met since then.
+    async fn forget(&self, store: &Store, before: Option<UnixTime>) -> Result<(), RunError> {
+        let Some(before) = before else { return Ok(()) };
+        let rows = store.forget_memos(&self.name, before).await.map_err(RunError::Store)?;
+        if rows > 0 {
+            info!(source = %self.name, rows, last_met_before = %before, "forgot rows that have left Slack's list");
+        }
+        Ok(())
+    }
+
     async fn store(&mut self, store: &Store, page: Page, voice: &Voice) -> Result<(), RunError> {
-        let Page { entries, bookmark, not_entries, progress } = page;
+        let Page { entries, memos, bookmark, not_entries, progress } = page;
         let newest = entries.iter().map(Entry::at).max();
-        let late = progress.pass == Pass::Verify;
-        let batch = Batch { late, ..Batch::new(self.name.clone(), entries, Bookmark::new(bookmark)) };
+        // A bookmark alone waits for no room, and shall not because of a memo.
+        let lateness = self.late.as_ref().and_then(Late::memo).filter(|_| !entries.is_empty());
+        let is_kept = lateness.is_some();
+        let memos = memos.into_iter().map(stored).chain(lateness).collect();
+        let late_before = progress.map(|progress| progress.read_before);
+        let plain = Batch::new(self.name.clone(), entries, Bookmark::new(bookmark));
+        let batch = Batch { memos, late_before, ..plain };
         let appended = store.append(batch).await.map_err(RunError::Store)?;
         let (fresh, seen) = (appended.fresh as u64, appended.seen as u64);
         self.polled.fresh += fresh;
@@ -220,31 +264,34 @@ impl Source {
         if not_entries > 0 {
             warn!(source = %self.name, count = not_entries, "Slack's list held elements that are no entries; they were passed over");
         }
-        if progress.pass == Pass::Verify && fresh > 0 {
-            self.polled.late += fresh;
-            info!(source = %self.name, late = fresh, window = %progress.window, "entries had come late; they are delivered now");
+        if let (Some(progress), Some(late)) = (&progress, &mut self.late) {
+            self.polled.late += appended.late.len() as u64;
+            late.note(progress, &appended, is_kept);
         }
         // The page that only notes where a source begins was not asked for.
-        if progress.window.seconds() > 0 {
+        if progress.is_some_and(|progress| progress.window.seconds() > 0) {
             self.recovered(voice);
             self.answered();
         }
         self.reading.send_modify(|reading| {
             reading.polled = self.polled;
+            if let Some(late) = &self.late {
+                (reading.lateness, reading.advice) = late.shown();
+            }
             reading.newest_entry = reading.newest_entry.max(newest);
-            if progress.pass == Pass::Front {
-                let slack::Progress { start, next, goal, .. } = progress;
+            if let Some(slack::Progress { pass: Pass::Front, start, next, goal, .. }) = progress {
                 reading.way = Some(Way { start, next, goal });
                 reading.read_up_to = reading.read_up_to.max(Some(next.plus(-1)));
             }
         });
-        if self.said.elapsed() >= SAY_EVERY && progress.pass == Pass::Front {
+        if self.said.elapsed() >= SAY_EVERY && progress.is_none_or(|progress| progress.pass == Pass::Front) {
             self.said = Instant::now();
             self.current = false;
-            info!(
-                source = %self.name, up_to = %progress.next, until = %progress.goal, entries = self.polled.fresh,
-                "catching up"
-            );
+            if let Some(slack::Progress { next, goal, .. }) = progress {
+                info!(source = %self.name, up_to = %next, until = %goal, entries = self.polled.fresh, "catching up");
+            } else {
+                info!(source = %self.name, entries = self.polled.fresh, "reading the list");
+            }
         }
         Ok(())
     }
@@ -262,6 +309,15 @@ impl Source {
             reading.read_up_to = reading.read_up_to.max(Some(caught_up.up_to));
         });
         self.said = Instant::now();
+        let is_beyond = caught_up.out_of_reach > 0;
+        if is_beyond && !self.said_out_of_reach {
+            warn!(
+                source = %self.name, rows = caught_up.out_of_reach,
+                help = "read it in parts: a source for each workspace, user, app or type of change",
+                "Slack's list is longer than Slack hands out; what stands beyond that is not read"
+            );
+        }
+        self.said_out_of_reach = is_beyond;
         if caught_up.clock_behind > Duration::ZERO {
             warn!(
                 source = %self.name, seconds = caught_up.clock_behind.as_secs(),
@@ -384,6 +440,12 @@ impl Source {
         }
         self.failures = 0;
     }
+}
+
+/// What a poller wants remembered, as the store keeps it.
+fn stored(memo: slack::Memo) -> Memo {
+    let slack::Memo { key, value, at } = memo;
+    Memo { key: MemoKey(key.0), value, at }
 }
 
 /// It was tried before with the same settings.

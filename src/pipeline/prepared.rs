@@ -15,6 +15,9 @@ use tokio::sync::watch;
 use super::dead::DeadLetters;
 use super::difference::Difference;
 use super::forward::Outlet;
+use super::late::Late;
+use super::lateness::Rereading;
+use super::notify::{Notice, Selection};
 use super::poll::Source;
 use super::reload::Folder;
 use super::setup::{self, SetupError};
@@ -22,9 +25,10 @@ use super::shared::{Shared, Sharing};
 use super::status::Route;
 use super::voice::Voice;
 use crate::config::{self, Config};
+use crate::event::UnixTime;
 use crate::mapping::{MappingFile, Plans};
 use crate::net::Rate;
-use crate::slack;
+use crate::slack::{self, Poller, Webhook};
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
 
@@ -33,6 +37,7 @@ use crate::syslog::{Framing, Sink};
 pub(super) struct Prepared {
     pub(super) sources: Vec<ReadySource>,
     pub(super) destinations: Vec<ReadyDestination>,
+    pub(super) notices: Vec<ReadyNotice>,
     pub(super) mappings: Mappings,
     pub(super) shared: Shared,
 }
@@ -56,6 +61,19 @@ pub(super) struct ReadyDestination {
     framing: Framing,
 }
 
+/// A notice that can begin as soon as it has its reader.
+#[derive(Debug)]
+pub(super) struct ReadyNotice {
+    /// What the configuration calls it.
+    pub(super) name: String,
+    pub(super) webhook: Webhook,
+    settings: config::Notify,
+    /// What is older when it comes is counted alone.
+    fresh: Duration,
+    /// The plans to follow, as they change.
+    plans: watch::Receiver<Arc<Plans>>,
+}
+
 impl Prepared {
     /// Makes all of it ready, with what the sources of another configuration share already. Blocks: it
     /// reads files.
@@ -72,17 +90,25 @@ impl Prepared {
             destinations.push(ReadyDestination { name, settings, plans, sink, framing });
         }
         let mut sharing = Sharing::after(shared);
+        sharing.trace(config.trace.as_ref())?;
         let ready = |(name, source): (&String, &config::Source)| {
-            let polling = setup::polling(name, source, &mut sharing)?;
+            let polling = setup::polling_sharing(name, source, &mut sharing)?;
             Ok(ReadySource { id: SourceId::new(name.as_str()), polling, poll_every: source.poll_every })
         };
         let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;
-        Ok(Self { sources, destinations, mappings, shared: sharing.done() })
+        let mut notices = Vec::new();
+        for (name, settings) in &config.notices {
+            let plans = mappings.open(settings.mapping.as_deref(), config)?;
+            let webhook = setup::shared_webhook(name, settings, &mut sharing)?;
+            let (name, settings, fresh) = (name.clone(), settings.clone(), fresh(settings, config));
+            notices.push(ReadyNotice { name, webhook, settings, fresh, plans });
+        }
+        Ok(Self { sources, destinations, notices, mappings, shared: sharing.done() })
     }
 
     /// Has the mappings that run go on, with those that changed in place of what they were.
     ///
-    /// Destinations that follow one of them get the new plans at once.
+    /// Destinations and notices that follow one of them get the new plans at once.
     pub(super) fn take_over(&mut self, running: Mappings, changed: &Difference) {
         self.mappings.take_over(running, changed);
         for destination in &mut self.destinations {
@@ -90,17 +116,37 @@ impl Prepared {
                 destination.plans = plans;
             }
         }
+        for notice in &mut self.notices {
+            if let Some(plans) = self.mappings.plans(notice.settings.mapping.as_deref()) {
+                notice.plans = plans;
+            }
+        }
     }
 }
 
 impl ReadySource {
     /// The source at its bookmark.
-    pub(super) async fn open(&self, store: &Store) -> Result<Source, SetupError> {
+    pub(super) async fn open(&self, store: &Store, voice: &Voice) -> Result<Source, SetupError> {
+        let (poller, read_up_to) = self.poller(store).await?;
+        let late = match &self.polling {
+            slack::Settings::Audit(slack::audit::Settings { settle, verify_after, .. }) => {
+                let rereading = Rereading { settle: *settle, verify_after: *verify_after };
+                let late = Late::recall(store, &self.id, rereading, voice.clone()).await;
+                Some(late.map_err(SetupError::Store)?)
+            }
+            // A list has no seconds that could be read too early.
+            slack::Settings::Access(_) | slack::Settings::Integration(_) => None,
+        };
+        Ok(Source::new(self.id.clone(), self.polling.clone(), poller, self.poll_every, read_up_to, late))
+    }
+
+    /// Its poller at its bookmark, and the last second that was read.
+    pub(super) async fn poller(&self, store: &Store) -> Result<(Poller, Option<UnixTime>), SetupError> {
         let bookmark = store.bookmark(&self.id).await.map_err(SetupError::Store)?;
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
         let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
-        let read_up_to = bookmark.and_then(|bookmark| slack::audit::read_up_to(bookmark).ok());
-        Ok(Source::new(self.id.clone(), self.polling.clone(), poller, self.poll_every, read_up_to))
+        let read_up_to = bookmark.and_then(|bookmark| slack::read_up_to(self.polling.log(), bookmark).ok());
+        Ok((poller, read_up_to.flatten()))
     }
 }
 
@@ -113,12 +159,8 @@ impl ReadyDestination {
         voice: &Voice,
     ) -> Result<(Outlet, Route), SetupError> {
         let Self { name, settings, plans, sink, framing } = self;
-        // The forwarder's own events go everywhere.
-        let only = settings.sources.as_ref().map(|sources| {
-            let named = sources.iter().map(|source| SourceId::new(source.as_str()));
-            named.chain([SourceId::own()]).collect()
-        });
-        let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
+        let reader =
+            store.reader(name, only(settings.sources.as_deref())).await.map_err(SetupError::Store)?;
         let converter = setup::converter(&settings, plans.borrow().clone());
         let rate = Rate::new(&settings.limits);
         let dead = DeadLetters::of(state, reader.name().as_str());
@@ -129,7 +171,46 @@ impl ReadyDestination {
     }
 }
 
-/// The plans of each mapping that a destination names, made once.
+impl ReadyNotice {
+    /// The name of its reader: no destination can have it.
+    pub(super) fn reader(&self) -> ReaderName {
+        notice_reader(&self.name)
+    }
+
+    /// The notice at its position.
+    pub(super) async fn open(self, store: &Store) -> Result<Notice, SetupError> {
+        let reader = self.reader();
+        let Self { name, webhook, settings, fresh, plans } = self;
+        let reader =
+            store.reader(reader, only(settings.sources.as_deref())).await.map_err(SetupError::Store)?;
+        let selection = Selection::new(plans, settings.when);
+        Ok(Notice::new(name, store.clone(), reader, selection, webhook, settings.window, fresh))
+    }
+}
+
+/// How old an event may be that is told by itself: not much older than its source's pace makes it.
+fn fresh(notify: &config::Notify, config: &Config) -> Duration {
+    let is_told = |name: &String| notify.sources.as_ref().is_none_or(|sources| sources.contains(name));
+    let sources = config.sources.iter().filter(|(name, _)| is_told(name));
+    let slowest = sources.map(|(_, source)| source.poll_every.saturating_add(source.settle())).max();
+    FRESH.saturating_add(slowest.unwrap_or_default().saturating_mul(2))
+}
+
+/// Beyond what a source takes by itself, for what Slack shows late and for a quick restart.
+const FRESH: Duration = Duration::from_secs(15 * 60);
+
+/// The name of the reader of the notice of that name.
+pub(super) fn notice_reader(name: &str) -> ReaderName {
+    ReaderName::new(format!("notify/{name}"))
+}
+
+/// The sources to read: those that are named, and the forwarder's own, whose events go everywhere.
+fn only(sources: Option<&[String]>) -> Option<Vec<SourceId>> {
+    let named = sources?.iter().map(|source| SourceId::new(source.as_str()));
+    Some(named.chain([SourceId::own()]).collect())
+}
+
+/// The plans of each mapping that a destination or a notice names, made once.
 #[derive(Debug, Default)]
 pub(super) struct Mappings {
     /// Those of the shipped mapping alone, which never change.

@@ -2,19 +2,25 @@
 //!
 //! `run` needs all of them, `check` looks at each by itself; both do it here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
 use super::convert::Converter;
 use super::shared::{Shared, Sharing};
-use crate::config::{Config, Destination, Login, SecretError, SecretFrom, Source, Tls, TokenFrom, Transport};
+use crate::config::{
+    AccessReading, AuditReading, Config, Destination, IntegrationReading, Login, Notify, Reading,
+    SecretError, SecretFrom, Source, Tls, TokenFrom, Transport,
+};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, TlsError};
 use crate::problem::Problem;
 use crate::slack::oauth::{App, Rotation};
-use crate::slack::{self, Account, CannotPoll, Clock, Fetch, HttpClient, Poller, Token, Unfetched};
+use crate::slack::{
+    self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Fetch, HttpClient, Poller, Token, Unfetched,
+    Webhook, WebhookAddress,
+};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
 use crate::telemetry::chain;
@@ -47,12 +53,44 @@ pub enum SetupError {
         source: CannotPoll,
     },
     /// The password for a proxy cannot be had.
-    #[error("the proxy password of source {source_name} cannot be had")]
+    #[error("the proxy password of {whose} cannot be had")]
     ProxyPassword {
-        /// The first source that goes through the proxy.
-        source_name: String,
+        /// The first source or notice that goes through the proxy: `source acme`.
+        whose: String,
         /// Where it was looked for, and why it is not there.
         source: SecretError,
+    },
+    /// The HTTP client cannot be set up.
+    #[error("{whose} cannot reach Slack")]
+    Client {
+        /// The first source or notice that goes that way: `source acme`.
+        whose: String,
+        /// Why not.
+        source: BadSettings,
+    },
+    /// The address of a notice's webhook cannot be had.
+    #[error("the webhook of notice {notice} cannot be had")]
+    Webhook {
+        /// The notice.
+        notice: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// What a notice's secret holds is no address of a webhook.
+    #[error("the webhook of notice {notice} cannot be used")]
+    WebhookAddress {
+        /// The notice.
+        notice: String,
+        /// Why not; it does not say what was there.
+        source: BadWebhook,
+    },
+    /// Requests to Slack cannot be traced.
+    #[error("the trace cannot be written to {}", dir.display())]
+    Trace {
+        /// The folder.
+        dir: PathBuf,
+        /// Why not.
+        source: std::io::Error,
     },
     /// Roots, certificate or key cannot be used.
     #[error("TLS for {whose} cannot be set up")]
@@ -103,10 +141,18 @@ impl SetupError {
     pub fn help(&self) -> Option<String> {
         match self {
             Self::Token { source, .. }
-            | Self::ClientSecret { source, .. }
             | Self::ProxyPassword { source, .. }
+            | Self::ClientSecret { source, .. }
+            | Self::Webhook { source, .. }
             | Self::PseudonymKey { source, .. } => Some(source.help()),
-            Self::Source { .. } | Self::Mapping(_) => None,
+            Self::Source { .. } | Self::Client { .. } | Self::Mapping(_) => None,
+            Self::WebhookAddress { .. } => Some(
+                "copy the whole Webhook URL from the app's settings under Incoming Webhooks, alone, into the place of the secret"
+                    .to_owned(),
+            ),
+            Self::Trace { .. } => {
+                Some("check `dir` in [trace], and that the service's user may write there".to_owned())
+            }
             Self::NoPseudonymKey { .. } => Some(
                 "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
             ),
@@ -200,8 +246,7 @@ fn called(name: Option<&str>) -> String {
 /// # Errors
 /// Its token cannot be had, or its settings do not go together.
 pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
-    let alone = Shared::default();
-    poller_of(name, &polling(name, source, &mut Sharing::after(&alone))?, bookmark)
+    poller_of(name, &polling(name, source)?, bookmark)
 }
 
 pub(super) fn poller_of(
@@ -214,19 +259,54 @@ pub(super) fn poller_of(
 }
 
 /// What the poller of a source is told, its token fetched.
-pub(super) fn polling(
+///
+/// # Errors
+/// Its token cannot be had, or how Slack is reached.
+pub fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
+    let alone = Shared::default();
+    polling_sharing(name, source, &mut Sharing::after(&alone))
+}
+
+pub(super) fn polling_sharing(
     name: &str,
     source: &Source,
     sharing: &mut Sharing<'_>,
 ) -> Result<slack::Settings, SetupError> {
-    Ok(slack::Settings::Audit(slack::audit::Settings {
-        account: account_of(name, source, sharing)?,
-        start: source.start,
-        settle: source.settle,
-        verify_after: source.verify_after,
-        poll_every: source.poll_every,
-        only: source.only.clone(),
-    }))
+    let account = account_sharing(name, source, sharing)?;
+    let (start, poll_every) = (source.start, source.poll_every);
+    Ok(match &source.reading {
+        Reading::Audit(AuditReading { settle, verify_after, only }) => {
+            slack::Settings::Audit(slack::audit::Settings {
+                account,
+                start,
+                settle: *settle,
+                verify_after: *verify_after,
+                poll_every,
+                only: only.clone(),
+            })
+        }
+        Reading::Access(AccessReading { full_walk_every, forget_after, team_id }) => {
+            slack::Settings::Access(slack::access::Settings {
+                account,
+                start,
+                poll_every,
+                full_walk_every: *full_walk_every,
+                forget_after: *forget_after,
+                team_id: team_id.clone(),
+            })
+        }
+        Reading::Integration(IntegrationReading { full_walk_every, forget_after, only, team_id }) => {
+            slack::Settings::Integration(slack::integration::Settings {
+                account,
+                start,
+                poll_every,
+                full_walk_every: *full_walk_every,
+                forget_after: *forget_after,
+                only: only.clone(),
+                team_id: team_id.clone(),
+            })
+        }
+    })
 }
 
 /// Whose log a source is, its token fetched, with a budget of its own.
@@ -234,14 +314,15 @@ pub(super) fn polling(
 /// # Errors
 /// The token cannot be had, or is none; or its settings do not go together.
 pub fn account(name: &str, source: &Source) -> Result<Account, SetupError> {
-    account_of(name, source, &mut Sharing::after(&Shared::default()))
+    let alone = Shared::default();
+    account_sharing(name, source, &mut Sharing::after(&alone))
 }
 
-fn account_of(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Result<Account, SetupError> {
+fn account_sharing(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Result<Account, SetupError> {
     Ok(Account {
         base_url: source.base_url.clone(),
         token: token(name, &source.token, sharing)?,
-        client: sharing.client(name, &source.reach, &source.base_url)?,
+        client: sharing.client(&format!("source {name}"), &source.reach, source.base_url.is_loopback())?,
         budget: sharing.budget(source),
         clock: Clock::system(),
     })
@@ -256,7 +337,7 @@ fn token(source_name: &str, from: &TokenFrom, sharing: &mut Sharing<'_>) -> Resu
                 .map_err(|error| SetupError::Source { source_name: name(), source: error.into() })
         }
         TokenFrom::Login(login) => {
-            let client = sharing.client(source_name, &login.reach, &login.base_url)?;
+            let client = sharing.login_client(login)?;
             Ok(Token::rotating(Rotation::new(app_by(login, client)?, login.keep())))
         }
     }
@@ -276,7 +357,7 @@ pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
 /// The app's secret cannot be had, or its settings do not go together.
 pub fn app(login: &Login) -> Result<App, SetupError> {
     let alone = Shared::default();
-    app_by(login, Sharing::after(&alone).client(&login.name, &login.reach, &login.base_url)?)
+    app_by(login, Sharing::after(&alone).login_client(login)?)
 }
 
 fn app_by(login: &Login, client: HttpClient) -> Result<App, SetupError> {
@@ -301,6 +382,27 @@ fn fetch(from: &SecretFrom) -> Fetch {
     Fetch::new(is_cheap, move || {
         from.fetch().map_err(|error| Unfetched { what: chain(&error), help: error.help() })
     })
+}
+
+/// The way to the webhook of a notice, its secret fetched.
+///
+/// # Errors
+/// Its address cannot be had, or cannot be used.
+pub fn webhook(name: &str, notify: &Notify) -> Result<Webhook, SetupError> {
+    shared_webhook(name, notify, &mut Sharing::after(&Shared::default()))
+}
+
+pub(super) fn shared_webhook(
+    name: &str,
+    notify: &Notify,
+    sharing: &mut Sharing<'_>,
+) -> Result<Webhook, SetupError> {
+    let secret =
+        notify.webhook.fetch().map_err(|source| SetupError::Webhook { notice: name.to_owned(), source })?;
+    let address = WebhookAddress::new(&secret)
+        .map_err(|source| SetupError::WebhookAddress { notice: name.to_owned(), source })?;
+    let client = sharing.client(&format!("notice {name}"), &notify.reach, address.is_loopback())?;
+    Ok(Webhook::new(address, client))
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.
@@ -354,7 +456,7 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
 }
 
 /// The converter of a destination.
-pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
+pub fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
     Converter::new(plans, destination.encoder, format(destination), destination.max_message)
         .only(destination.when.clone())
 }

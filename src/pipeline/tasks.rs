@@ -14,15 +14,18 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use super::forward::{Forwarded, Outlet};
+use super::notify::{Notice, NoticeEnds};
 use super::poll::{Polled, Reading, Source};
-use super::prepared::{ReadyDestination, ReadySource};
+use super::prepared::{ReadyDestination, ReadyNotice, ReadySource};
 use super::setup::SetupError;
-use super::status::{Outgoing, Route};
+use super::status::{Outgoing, Route, Telling};
 use super::voice::Voice;
 use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage, spread};
+use crate::notice::Pending;
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -31,6 +34,9 @@ pub(super) type Readings = Vec<(SourceId, watch::Receiver<Reading>)>;
 
 /// How each destination stands, as it changes.
 pub(super) type Standings = Vec<Outgoing>;
+
+/// How each notice stands, as it changes.
+pub(super) type Tellings = Vec<Telling>;
 
 /// All of them.
 #[derive(Debug)]
@@ -44,6 +50,13 @@ pub(super) struct Tasks {
     pub(super) forwarders: JoinSet<(ReaderName, Result<Outlet, RunError>)>,
     /// Destinations that are wanted no more, or not as they were, say farewell.
     pub(super) leaving: JoinSet<(ReaderName, Result<Forwarded, RunError>)>,
+    /// Notices at work, which give back what they could not tell.
+    pub(super) telling: JoinSet<(ReaderName, Pending)>,
+    notices: BTreeMap<ReaderName, AtWork>,
+    /// What notices that ended for a change leave to those after them.
+    untold: BTreeMap<ReaderName, Pending>,
+    /// All is stored that ever will be: notices tell it and end.
+    stored: CancellationToken,
     /// The folder of the store.
     state: PathBuf,
     /// What is at work, each with ends of its own.
@@ -51,6 +64,7 @@ pub(super) struct Tasks {
     destinations: BTreeMap<ReaderName, Destination>,
     readings: watch::Sender<Readings>,
     standings: watch::Sender<Standings>,
+    tellings: watch::Sender<Tellings>,
     last_receipts: watch::Sender<Duration>,
     change: Option<Change>,
 }
@@ -64,6 +78,13 @@ struct Destination {
     shown: Outgoing,
 }
 
+/// A notice at work.
+#[derive(Debug)]
+struct AtWork {
+    leave: CancellationToken,
+    shown: Telling,
+}
+
 /// What shall be other than it is.
 #[derive(Debug)]
 pub(super) struct Change {
@@ -73,6 +94,9 @@ pub(super) struct Change {
     pub(super) closing: BTreeSet<ReaderName>,
     pub(super) sources: Vec<ReadySource>,
     pub(super) destinations: Vec<ReadyDestination>,
+    /// Notices that end; those that begin again tell what these could not.
+    pub(super) leaving: BTreeSet<ReaderName>,
+    pub(super) notices: Vec<ReadyNotice>,
     /// Those of `closing` that do not begin again: their positions are forgotten.
     pub(super) removed: BTreeSet<ReaderName>,
     /// Told when all of it is done; dropped when the path came to its end before that.
@@ -98,10 +122,15 @@ impl Tasks {
             pollers: JoinSet::new(),
             forwarders: JoinSet::new(),
             leaving: JoinSet::new(),
+            telling: JoinSet::new(),
+            notices: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            stored: CancellationToken::new(),
             sources: BTreeMap::new(),
             destinations: BTreeMap::new(),
             readings: watch::Sender::default(),
             standings: watch::Sender::default(),
+            tellings: watch::Sender::default(),
             last_receipts: watch::Sender::default(),
             change: None,
         }
@@ -115,6 +144,11 @@ impl Tasks {
     /// How each destination stands, of those that there are.
     pub(super) fn standings(&self) -> watch::Receiver<Standings> {
         self.standings.subscribe()
+    }
+
+    /// How each notice stands, of those that there are.
+    pub(super) fn tellings(&self) -> watch::Receiver<Tellings> {
+        self.tellings.subscribe()
     }
 
     /// How long the last receipts may take, of all destinations that there are.
@@ -155,8 +189,50 @@ impl Tasks {
         self.show();
     }
 
+    pub(super) fn notify(&mut self, notice: Notice) {
+        let reader = notice.reader().clone();
+        let ends = NoticeEnds {
+            leave: CancellationToken::new(),
+            last: self.stored.clone(),
+            give_up: self.ends.give_up.clone(),
+        };
+        let shown = Telling {
+            name: notice.name().to_owned(),
+            host: notice.host().to_owned(),
+            standing: notice.standing(),
+        };
+        self.notices.insert(reader.clone(), AtWork { leave: ends.leave.clone(), shown });
+        // By cron it would tell the same troubles again and again.
+        let voice = (self.mode == Mode::Forever).then(|| self.voice.clone());
+        let untold = self.untold.remove(&reader);
+        self.telling.spawn(async move { (reader, notice.run(untold, voice, ends).await) });
+        self.show();
+    }
+
+    /// A notice has ended, with that untold.
+    pub(super) fn told(&mut self, reader: ReaderName, pending: Pending) {
+        self.notices.remove(&reader);
+        if let Some(change) = &mut self.change {
+            change.leaving.remove(&reader);
+            self.untold.insert(reader, pending);
+        }
+        self.show();
+    }
+
+    /// All is stored that ever will be: waits until the notices have told it, or as much as they can in
+    /// some seconds.
+    pub(super) async fn tell_the_rest(&mut self) {
+        self.stored.cancel();
+        while let Some(ended) = self.telling.join_next().await {
+            if let Err(broken) = ended {
+                error!("a notice broke off: {broken}");
+            }
+        }
+    }
+
     /// Shows what there is.
     fn show(&self) {
+        self.tellings.send_replace(self.notices.values().map(|notice| notice.shown.clone()).collect());
         let readings = self.sources.iter().map(|(name, (_, reading))| (name.clone(), reading.clone()));
         self.readings.send_replace(readings.collect());
         let destinations = self.destinations.iter();
@@ -186,6 +262,10 @@ impl Tasks {
                 tokio::time::sleep(last_receipts).await;
                 ends.give_up.cancel();
             });
+        }
+        change.leaving.retain(|name| self.notices.contains_key(name));
+        for at_work in change.leaving.iter().filter_map(|name| self.notices.get(name)) {
+            at_work.leave.cancel();
         }
         self.show();
         self.change = Some(change);
@@ -233,7 +313,9 @@ impl Tasks {
 
     /// Once all that goes is gone, begins what is new.
     pub(super) async fn follow(&mut self) -> Result<(), RunError> {
-        let is_gone = |change: &mut Change| change.ending.is_empty() && change.closing.is_empty();
+        let is_gone = |change: &mut Change| {
+            change.ending.is_empty() && change.closing.is_empty() && change.leaving.is_empty()
+        };
         let Some(change) = self.change.take_if(is_gone) else { return Ok(()) };
         let mut abandoned = Vec::new();
         for destination in change.removed {
@@ -243,16 +325,23 @@ impl Tasks {
             }
         }
         let stay = self.destinations.keys().cloned();
-        let names: Vec<_> = stay.chain(change.destinations.iter().map(|ready| ready.name.clone())).collect();
+        let stay = stay.chain(self.notices.keys().cloned());
+        let names = stay.chain(change.destinations.iter().map(|ready| ready.name.clone()));
+        let names: Vec<_> = names.chain(change.notices.iter().map(ReadyNotice::reader)).collect();
         self.store.retain_readers(&names).await.map_err(RunError::Store)?;
         for ready in change.destinations {
             let (outlet, route) =
                 ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
             self.forward(outlet, route);
         }
+        for ready in change.notices {
+            let notice = ready.open(&self.store).await.map_err(unopened)?;
+            self.notify(notice);
+        }
+        self.untold.clear();
         let mut sources = Vec::new();
         for ready in change.sources {
-            sources.push(ready.open(&self.store).await.map_err(unopened)?);
+            sources.push(ready.open(&self.store, &self.voice).await.map_err(unopened)?);
         }
         self.poll(sources);
         // Whoever asked may have gone.

@@ -7,10 +7,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::{Request, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::proxy::Proxy;
 use super::settings::BadSettings;
+use super::trace::{Exchange, Trace};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,7 +25,12 @@ const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A client; clones are the same one.
 #[derive(Clone)]
-pub struct HttpClient(Arc<reqwest::Client>);
+pub struct HttpClient {
+    client: Arc<reqwest::Client>,
+    trace: Trace,
+    /// Whose requests these are, for the trace.
+    name: Arc<str>,
+}
 
 impl HttpClient {
     /// A client that goes through that proxy, with that password for the user in its address.
@@ -61,7 +68,8 @@ impl HttpClient {
                 client.proxy(proxy)
             }
         };
-        Ok(Self(Arc::new(client.build().map_err(BadSettings::Client)?)))
+        let client = Arc::new(client.build().map_err(BadSettings::Client)?);
+        Ok(Self { client, trace: Trace::default(), name: Arc::default() })
     }
 
     /// A client for a Slack on this very machine.
@@ -72,13 +80,35 @@ impl HttpClient {
         Self::new(&Proxy::Off, None, None)
     }
 
-    /// Whether it is the very same one.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    /// The same client, its requests traced under that name while the trace is on.
+    #[must_use]
+    pub fn traced(&self, trace: &Trace, name: &str) -> Self {
+        Self { client: Arc::clone(&self.client), trace: trace.clone(), name: name.into() }
     }
 
-    pub(super) fn inner(&self) -> &reqwest::Client {
-        &self.0
+    /// Whether it is the very same one.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.client, &other.client)
+    }
+
+    /// For requests whose body or answer is a secret: these are not traced.
+    pub(super) fn untraced(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Begins a GET request.
+    pub(super) fn get(&self, url: Url) -> RequestBuilder {
+        self.client.get(url)
+    }
+
+    /// Sends a request, and says in the trace what becomes of it.
+    pub(super) async fn send(&self, request: Request) -> (Result<Response, reqwest::Error>, Exchange) {
+        let mut exchange = self.trace.begin(&self.name, &request);
+        let response = self.client.execute(request).await;
+        if let Ok(response) = &response {
+            exchange.answered(response);
+        }
+        (response, exchange)
     }
 }
 

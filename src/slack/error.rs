@@ -211,9 +211,9 @@ impl SlackError {
             Self::NoGrant(_) => "install",
             Self::TooLarge { .. } => "too-large",
             Self::RateLimited { .. } => "rate",
+            Self::Untrusted(_) => "untrusted",
+            Self::Proxy { .. } => "proxy",
             Self::Connect(_)
-            | Self::Untrusted(_)
-            | Self::Proxy { .. }
             | Self::Timeout(_)
             | Self::CutOff(_)
             | Self::NotAPage { .. }

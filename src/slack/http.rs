@@ -15,6 +15,7 @@ use reqwest::{RequestBuilder, Response, Url};
 use super::error::{Class, SlackError};
 use super::refusal::Said;
 use super::settings::Account;
+use super::trace::Exchange;
 use super::{Budget, Clock, HttpClient, Token, reply};
 use crate::event::UnixTime;
 
@@ -22,7 +23,7 @@ use crate::event::UnixTime;
 pub(super) const MOST: usize = 64 << 20;
 
 /// The most bytes of a body that only explains a refusal.
-const MOST_OF_A_REFUSAL: usize = 64 << 10;
+pub(super) const MOST_OF_A_REFUSAL: usize = 64 << 10;
 
 /// The shortest and the longest time that Slack can make us wait.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
@@ -87,7 +88,7 @@ impl Http {
 
     /// Asks for that address with these parameters, once the budget allows it.
     pub(super) async fn get(&self, url: &Url, parameters: &[(&'static str, String)]) -> Answer<Received> {
-        self.send(self.client.inner().get(url.clone()).query(parameters)).await
+        self.send(self.client.get(url.clone()).query(parameters)).await
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer<Received> {
@@ -99,12 +100,22 @@ impl Http {
         let request = request
             .header(AUTHORIZATION, bearer)
             .header(ACCEPT, HeaderValue::from_static("application/json"));
-        let response = match request.send().await {
-            Ok(response) => response,
+        let request = match request.build() {
+            Ok(request) => request,
             Err(error) => return Answer { reply: Err(SlackError::of_transport(error)), clocks: None },
         };
-        let clocks = date(response.headers()).map(|slack| Clocks { slack, ours: self.clock.now() });
-        let reply = read(response).await;
+        let (response, mut exchange) = self.client.send(request).await;
+        let (reply, clocks) = match response {
+            Ok(response) => {
+                let slack = date(response.headers());
+                let clocks = slack.map(|slack| Clocks { slack, ours: self.clock.now() });
+                (read(response, &mut exchange).await, clocks)
+            }
+            Err(error) => (Err(SlackError::of_transport(error)), None),
+        };
+        if let Err(error) = &reply {
+            exchange.failed(error);
+        }
         self.heed(&reply);
         Answer { reply, clocks }
     }
@@ -134,24 +145,28 @@ impl Http {
 }
 
 /// Reads an answer, whatever it is, with a bound.
-pub(super) async fn read(response: Response) -> Result<Received, SlackError> {
+pub(super) async fn read(response: Response, exchange: &mut Exchange) -> Result<Received, SlackError> {
     let status = response.status();
     let retry_after = retry_after(response.headers());
     if status.is_success() {
         let scopes = scopes(response.headers());
         let body = body(response, MOST).await?;
+        exchange.body(&body);
         return Ok(Received { status: status.as_u16(), body, retry_after, scopes });
     }
     // The status alone says enough where the body does not come.
     let said = match body(response, MOST_OF_A_REFUSAL).await {
-        Ok(body) => reply::said(&body),
+        Ok(body) => {
+            exchange.body(&body);
+            reply::said(&body)
+        }
         Err(_) => Said::default(),
     };
     Err(SlackError::of_answer(status.as_u16(), said, retry_after))
 }
 
 /// The whole body in one buffer, by chunk, so that a small one that unpacks to gigabytes is noticed.
-async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> {
+pub(super) async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut body = BytesMut::with_capacity(announced.min(1 << 20));
     while let Some(chunk) = response.chunk().await.map_err(SlackError::of_transport)? {
@@ -164,7 +179,7 @@ async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> 
 }
 
 /// `Retry-After` in seconds, within bounds: a nonsense value must neither hurry nor silence us.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     let (least, most) = RETRY_AFTER_BOUNDS;
     Some(Duration::from_secs(seconds).clamp(least, most))

@@ -37,6 +37,8 @@ pub(super) struct Paging {
     pub(super) page: u64,
     /// The last page.
     pub(super) pages: u64,
+    /// How many rows there are on all pages, where it says so.
+    pub(super) total: Option<u64>,
 }
 
 impl Reply {
@@ -62,7 +64,7 @@ impl Paging {
             let value = paging.get(key)?;
             value.as_u64().or_else(|| value.as_str()?.parse().ok())
         };
-        Some(Self { page: number("page")?, pages: number("pages")? })
+        Some(Self { page: number("page")?, pages: number("pages")?, total: number("total") })
     }
 }
 
@@ -336,7 +338,7 @@ mod tests {
         let body = br#"{"ok":true,"logins":[{"a":1}],"entries":[2],"paging":{"count":1,"total":7,"page":"2","pages":7}}"#;
         let reply = Reply::read("logins", received(Bytes::from_static(body))).unwrap();
         assert_eq!(elements(&reply), [r#"{"a":1}"#]);
-        assert_eq!(reply.paging, Some(Paging { page: 2, pages: 7 }));
+        assert_eq!(reply.paging, Some(Paging { page: 2, pages: 7, total: Some(7) }));
         assert_eq!(read(body).unwrap().elements, ["2"]);
         for paging in ["null", "[]", "{}", r#"{"page":1}"#, r#"{"page":1,"pages":-1}"#] {
             let body = format!(r#"{{"entries":[],"paging":{paging}}}"#);

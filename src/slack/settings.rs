@@ -4,11 +4,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 
 use super::audit::Only;
 use super::{Budget, Clock, HttpClient, Token};
+use crate::event::UnixTime;
 
 /// One organization's Slack, and how it is reached.
 #[derive(Debug, Clone)]
@@ -30,6 +32,17 @@ impl Account {
     pub fn is_like(&self, other: &Self) -> bool {
         self.token == other.token && self.client.is(&other.client) && Arc::ptr_eq(&self.budget, &other.budget)
     }
+}
+
+/// How far the first run reaches back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// From the present second on.
+    Now,
+    /// From so long ago on.
+    Ago(Duration),
+    /// From that second on.
+    At(UnixTime),
 }
 
 /// The root of Slack's API: https, or http to this very machine.
@@ -145,7 +158,7 @@ pub enum BadSettings {
     Client(#[source] reqwest::Error),
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let address: Result<IpAddr, _> = host.trim_start_matches('[').trim_end_matches(']').parse();
     address.map_or(host == "localhost", |address| address.is_loopback())

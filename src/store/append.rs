@@ -77,7 +77,7 @@ impl Writer {
         if self.full == Some(Full::Disk) && !self.disk_is_short() {
             self.full = None;
         }
-        Ok(Answer::Stored(Appended { fresh: 0, seen: 0 }))
+        Ok(Answer::Stored(Appended::default()))
     }
 
     fn try_append(&mut self, batch: &Batch) -> Result<Attempt, StoreError> {
@@ -111,9 +111,15 @@ impl Writer {
             }
         });
         let used = self.bytes_in_use()?;
+        // A bookmark alone that a power cut undoes costs a second reading of the same. The first of a
+        // source says where it begins: what lies before a later one would be read by nobody.
+        let is_first = !self.ledger.sources.contains_key(&batch.source);
+        let is_bookmark = batch.entries.is_empty() && batch.memos.is_empty();
+        let durability = if is_bookmark && !is_first { Durability::Eventual } else { Durability::Now };
 
-        let transaction = begin(&self.db, Durability::Now)?;
-        let fresh = store_entries(&transaction, batch, &mut self.packer, &mut extent, &mut source, now)?;
+        let transaction = begin(&self.db, durability)?;
+        let (fresh, late) =
+            store_entries(&transaction, batch, &mut self.packer, &mut extent, &mut source, now)?;
         memo::save(&transaction, batch, source.number, &extent)?;
         source.bookmark = batch.bookmark.clone();
         source.last_batch = extent.last;
@@ -128,11 +134,12 @@ impl Writer {
         }
         transaction.commit()?;
         let seen = batch.entries.len().saturating_sub(fresh);
-        Ok((Attempt::Stored(Appended { fresh, seen }), Some((extent, source))))
+        Ok((Attempt::Stored(Appended { fresh, seen, late }), Some((extent, source))))
     }
 }
 
-/// Stores the entries that are new, in as many batches as it takes; says how many they were.
+/// Stores the entries that are new, in as many batches as it takes; says how many they were, and when
+/// those of them happened that came late.
 fn store_entries(
     db: &Connection,
     batch: &Batch,
@@ -140,24 +147,31 @@ fn store_entries(
     extent: &mut Extent,
     source: &mut Source,
     now: UnixTime,
-) -> Result<usize, Trouble> {
+) -> Result<(usize, Vec<UnixTime>), Trouble> {
     let mut ids = Ids::new(db, &batch.source, source.number, extent)?;
     let mut open = ids.open(extent, now);
-    let mut fresh = 0_usize;
+    let (mut fresh, mut late) = (0_usize, Vec::new());
     for entry in &batch.entries {
         source.ids.read(entry.at());
+        let is_late = batch.is_late(entry);
+        // The mark is for a whole batch.
+        if open.times.is_some() && open.late != is_late {
+            open.finish(db, &batch.source, packer, extent)?;
+            open = ids.open(extent, now);
+        }
         if ids.is_new(entry, open.reference())? {
             fresh = fresh.saturating_add(1);
+            late.extend(is_late.then_some(entry.at()));
             packer.push(entry);
-            open.add(entry);
+            open.add(entry, is_late);
             if packer.len() >= BATCH_BYTES {
-                open.finish(db, batch, packer, extent)?;
+                open.finish(db, &batch.source, packer, extent)?;
                 open = ids.open(extent, now);
             }
         }
     }
-    open.finish(db, batch, packer, extent)?;
-    Ok(fresh)
+    open.finish(db, &batch.source, packer, extent)?;
+    Ok((fresh, late))
 }
 
 /// What became of one try to append.
@@ -186,6 +200,7 @@ struct Open {
     tag: u16,
     count: u32,
     times: Option<(UnixTime, UnixTime)>,
+    late: bool,
     stored: UnixTime,
 }
 
@@ -197,6 +212,7 @@ impl Open {
             tag: fastrand::u16(..),
             count: 0,
             times: None,
+            late: false,
             stored: now,
         }
     }
@@ -205,7 +221,8 @@ impl Open {
         Reference { number: self.number, tag: self.tag }
     }
 
-    fn add(&mut self, entry: &Entry) {
+    fn add(&mut self, entry: &Entry, late: bool) {
+        self.late = late;
         let at = entry.at();
         let (first, last) = self.times.unwrap_or((at, at));
         self.times = Some((first.min(at), last.max(at)));
@@ -215,7 +232,7 @@ impl Open {
     fn finish(
         self,
         db: &Connection,
-        batch: &Batch,
+        source: &SourceId,
         packer: &mut Packer,
         extent: &mut Extent,
     ) -> Result<(), Trouble> {
@@ -226,7 +243,7 @@ impl Open {
         let header = Header {
             number: self.number,
             serial: self.serial,
-            source: batch.source.clone(),
+            source: source.clone(),
             count: self.count,
             first,
             last,
@@ -235,7 +252,7 @@ impl Open {
             seal,
         };
         header.insert(db, &body)?;
-        if batch.late {
+        if self.late {
             late::mark(db, &header)?;
         }
         extent.last = header.number;

@@ -1,4 +1,4 @@
-//! Which batches were found by a second reading.
+//! Which batches came late: their seconds had been read before.
 //!
 //! A row says so of its batch. One that is missing or damaged makes its batch an ordinary one:
 //! what is delivered does not depend on it.
@@ -9,7 +9,7 @@ use super::batch::Header;
 use super::check::{self, Seal, Sealed};
 use super::schema;
 
-/// Notes that a batch was found by a second reading.
+/// Notes that a batch came late.
 pub(super) fn mark(db: &Connection, batch: &Header) -> rusqlite::Result<()> {
     // A row may stand there from a batch that was never finished.
     db.prepare_cached("INSERT OR REPLACE INTO late (batch, seal) VALUES (?1, ?2)")?
@@ -17,7 +17,7 @@ pub(super) fn mark(db: &Connection, batch: &Header) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Whether a batch was found by a second reading.
+/// Whether a batch came late.
 pub(super) fn is_marked(db: &Connection, batch: &Header) -> rusqlite::Result<bool> {
     // Whoever looks at a store of an earlier format finds no such table.
     if schema::version(db)? < schema::SINCE_LATE {

@@ -14,7 +14,8 @@
 //! limit a store keeps them for a day, and less only when it holds nothing else. While the store is at its
 //! size limit, or the disk nearly full, `append` waits; it goes on as soon as delivered entries can
 //! be deleted or the disk has room again. A batch without entries and memos moves the bookmark, and
-//! waits only where the disk has not a byte left.
+//! waits only where the disk has not a byte left; but for the first of a source it is not synced by
+//! itself: a power cut may undo it, which costs a second reading of the same.
 //!
 //! **Remembering.** A batch may bring memos ([`Batch::memos`]): small facts that its source keeps by
 //! key, such as the count that a row had when it was last seen. They are stored with entries and
@@ -25,9 +26,10 @@
 //! holds nothing but memos: then the oldest go. One that is damaged was never there, of which
 //! nobody is told: what it was kept for is met as new, which repeats at worst.
 //!
-//! **Marking.** A batch may be marked as late ([`Batch::late`]): its entries were found by a second
-//! reading of what was read before. The mark is kept as long as the entries, and only shown by an
-//! [`Archive`]; what is handed out does not depend on it, and damage may take it.
+//! **Marking.** A batch may say up to when its source had been read before it ([`Batch::late_before`]):
+//! entries that are new and happened before that came late. They are marked so, and told of
+//! ([`Appended::late`]). The mark is kept as long as the entries, and only shown by an [`Archive`]; what
+//! is handed out does not depend on it, and damage may take it.
 //!
 //! **Reading.** A [`Reader`] hands out entries in the order in which they were stored, as a
 //! [`Lease`]. Thousands of leases may be open; each continues where the one before it ends. Only
@@ -92,7 +94,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::event::{Entry, UnixTime};
-pub use archive::{Archive, Stored, Survey};
+pub use archive::{Archive, Begins, Stored, Survey};
 pub use error::{Lost, OpenError, Repair, StoreError};
 pub use lease::Lease;
 use ledger::Extent;
@@ -194,24 +196,31 @@ pub struct Batch {
     pub bookmark: Bookmark,
     /// Stored with the entries, or not at all; of two with the same key, the last stays.
     pub memos: Vec<Memo>,
-    /// The entries that are new among these came late: a second reading found them.
-    pub late: bool,
+    /// Those that happened before that and are new came late: their seconds had been read before.
+    pub late_before: Option<UnixTime>,
 }
 
 impl Batch {
     /// What a first reading found, with nothing to remember beside the bookmark.
     pub fn new(source: SourceId, entries: Vec<Entry>, bookmark: Bookmark) -> Self {
-        Self { source, entries, bookmark, memos: Vec::new(), late: false }
+        Self { source, entries, bookmark, memos: Vec::new(), late_before: None }
+    }
+
+    /// Whether an entry comes late, should it be new.
+    fn is_late(&self, entry: &Entry) -> bool {
+        self.late_before.is_some_and(|before| entry.at() < before)
     }
 }
 
 /// What became of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Appended {
     /// Entries stored.
     pub fresh: usize,
     /// Entries dropped, because their ids were stored before.
     pub seen: usize,
+    /// When those of the stored ones happened that came late (see [`Batch::late_before`]).
+    pub late: Vec<UnixTime>,
 }
 
 /// What a store holds.
@@ -314,6 +323,9 @@ impl Store {
     }
 
     /// Stores a batch; returns when it is on the disk. Waits while there is no room.
+    ///
+    /// A bookmark alone, of a source that has one, is on the disk with the next batch: a power cut
+    /// before that has the same read once more.
     ///
     /// # Errors
     /// [`StoreError::DiskFull`] for a bookmark alone, which does not wait, when not even the reserve

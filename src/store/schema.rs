@@ -7,7 +7,7 @@
 //! spent    one row a destination with a daily budget: the day and its bytes (since format 2)
 //! batch    one row a batch, numbered without gaps: source, count, times, checks, body
 //! id       one row an entry: source, event time, ten bytes of a hash of its id → the batch that holds it
-//! late     one row a batch that a second reading found (since format 3)
+//! late     one row a batch whose entries came late (since format 3)
 //! memo     one row a key of a source: its time and value, and the newest batch when it was stored (since format 3)
 //!
 //!          first               position of a reader              last

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use slackcef::cef::{self, Decoded};
-use slackcef::simulate::slack::{Generated, Happening, Logins, OAuth, Pace, Plan, RefreshFault, Slack};
+use slackcef::simulate::slack::{Generated, Happening, OAuth, OAuthTally, Pace, Plan, RefreshFault, Slack};
 use tempfile::TempDir;
 use tokio::task::{JoinSet, block_in_place};
 
@@ -374,7 +374,7 @@ async fn tokens_rotate_under_a_running_service_that_nothing_is_refused_to() {
     let refused: Vec<_> = slack.requests().into_iter().filter(|request| request.status != 200).collect();
     assert!(refused.is_empty(), "{refused:?}\n{}", place.log());
     assert_eq!(place.entries(), 40);
-    let Logins { refreshes, refreshed, refused, .. } = slack.logins();
+    let OAuthTally { refreshes, refreshed, refused, .. } = slack.logins();
     assert_eq!((refreshes, refused), (refreshed, 0));
     no_token_in(&place.log());
 }

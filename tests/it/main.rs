@@ -1,6 +1,8 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod arcsight_categorizer;
 #[cfg(test)]
 mod auth;
@@ -29,6 +31,10 @@ mod golden;
 #[cfg(test)]
 mod http_proxy;
 #[cfg(test)]
+mod integration;
+#[cfg(test)]
+mod many_sources;
+#[cfg(test)]
 mod map_last;
 #[cfg(test)]
 mod mapping_conditions;
@@ -55,7 +61,11 @@ mod message_size;
 #[cfg(test)]
 mod misbehaving;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod prove;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
@@ -110,3 +120,5 @@ mod syslog_sink;
 mod tidy;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod trace;

@@ -52,7 +52,7 @@ async fn an_earlier_format_is_brought_up_with_all_it_holds() {
         siem.settle_all([]).await.unwrap();
         drop(siem);
         let memos = vec![memo(1, 10), memo(2, 20)];
-        let late = Batch { memos: memos.clone(), late: true, ..batch("acme", 60..70) };
+        let late = late(Batch { memos: memos.clone(), ..batch("acme", 60..70) });
         assert_eq!(store.append(late).await.unwrap().fresh, 10);
         store.close().await.unwrap();
         assert_eq!(format_of(&settings), 3);

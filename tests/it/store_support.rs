@@ -63,6 +63,11 @@ pub(crate) fn batch(of: &str, numbers: std::ops::Range<u64>) -> Batch {
     Batch::new(source(of), entries(numbers), bookmark)
 }
 
+/// The same batch, of a source that has been read up to the end of time.
+pub(crate) fn late(batch: Batch) -> Batch {
+    Batch { late_before: Some(UnixTime::from_seconds(i64::MAX)), ..batch }
+}
+
 /// A memo under the n-th key; time and value tell how often its row was used.
 pub(crate) fn memo(n: u64, uses: u64) -> Memo {
     let at = UnixTime::from_seconds(BEGIN + i64::try_from(uses).unwrap());

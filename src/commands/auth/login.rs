@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::redirect::{self, Redirect};
 use super::{named, refused};
 use crate::commands::{ConfigFile, runtime, setup_failure};
-use crate::config::{Config, Login, TokenFrom};
+use crate::config::{Config, Login, Source, TokenFrom};
 use crate::event::Log;
 use crate::pipeline;
 use crate::report::{self, Exit, Failure};
@@ -89,7 +89,7 @@ fn scopes(config: &Config, name: &str) -> Vec<String> {
 /// The logs that are read by that login.
 fn logs(config: &Config, name: &str) -> BTreeSet<Log> {
     let by_it = |token: &TokenFrom| matches!(token, TokenFrom::Login(login) if login.name == name);
-    config.sources.values().filter(|source| by_it(&source.token)).map(|source| source.log).collect()
+    config.sources.values().filter(|source| by_it(&source.token)).map(Source::log).collect()
 }
 
 async fn log_in(arguments: &Arguments, config: &Config, login: &Login) -> Result<(), Failure> {

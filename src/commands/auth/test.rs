@@ -109,7 +109,7 @@ async fn look<'c>(name: &'c str, source: &Source) -> Finding<'c> {
         Ok(identity) => identity,
         Err(error) => return Finding { wrong: Some(wrong(&error)), ..nothing },
     };
-    let lacks = identity.lacks(source.log).map(|error| wrong(&error));
+    let lacks = identity.lacks(source.log()).map(|error| wrong(&error));
     let is_copied = account.token.login().is_none() && identity.expires_in.is_some();
     let note = is_copied.then_some(
         "nobody refreshes it: a token that rotates belongs to an [oauth] login (`slackcef auth login`)",

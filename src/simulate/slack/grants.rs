@@ -95,7 +95,7 @@ pub enum Happening {
 
 /// What was counted of logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Logins {
+pub struct OAuthTally {
     /// Codes given out.
     pub codes: u64,
     /// Codes taken for a token.

@@ -1,5 +1,7 @@
 //! A request as a simulated Slack reads it, and what it remembers of it.
 
+use std::time::Instant;
+
 use axum::http::{HeaderMap, Uri, header};
 
 use super::cursor::Cursor;
@@ -11,6 +13,8 @@ use super::plan::{MAX_LIMIT, Plan};
 pub struct Request {
     /// Its place among the requests for logs, from 1.
     pub number: u64,
+    /// When it came.
+    pub received: Instant,
     /// The parameters as they came, escapes undone.
     pub parameters: Vec<(String, String)>,
     /// Whether gzip was asked for.

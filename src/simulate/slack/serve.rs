@@ -15,18 +15,22 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Logins;
 use super::answer::{self, Answer, Pause};
 use super::clock::Running;
 use super::cursor::Cursor;
 use super::fault::{Fault, Trouble};
 use super::generate::{self, Series};
-use super::grants::{Api, Grants, Logins};
+use super::grants::{Api, Grants, OAuthTally};
 use super::history::History;
+use super::integration::{Rows, is_row};
 use super::late::Moment;
 use super::oauth;
 use super::page::{Page, Window};
 use super::plan::{End, NotAnObject, Plan, RateLimit};
 use super::request::{self, Query, Request, Tally};
+use super::web::Method;
+use super::webhook::{self, Webhooks};
 
 /// All that the routes share.
 #[derive(Debug)]
@@ -38,8 +42,13 @@ pub(super) struct State {
     pub(super) journal: Mutex<VecDeque<Request>>,
     pub(super) tally: watch::Sender<Tally>,
     pub(super) stop: CancellationToken,
+    pub(super) webhooks: Webhooks,
+    pub(super) integration: Rows,
+    pub(super) integration_logs: Method,
+    pub(super) access: Logins,
+    pub(super) access_logs: Method,
     pub(super) grants: Mutex<Grants>,
-    pub(super) logins: watch::Sender<Logins>,
+    pub(super) logins: watch::Sender<OAuthTally>,
     /// When it began, by a clock that nobody sets.
     pub(super) begun: Instant,
     requests: AtomicU64,
@@ -47,13 +56,16 @@ pub(super) struct State {
 }
 
 /// As many requests are remembered.
-const JOURNAL: usize = 10_000;
+pub(super) const JOURNAL: usize = 10_000;
 
 pub(super) fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/audit/v1/logs", get(logs))
         .route("/audit/v1/actions", get(actions))
         .route("/audit/v1/schemas", get(schemas))
+        .merge(webhook::router())
+        .route("/api/team.integrationLogs", get(integration_logs))
+        .route("/api/team.accessLogs", get(access_logs))
         .merge(oauth::router())
         .method_not_allowed_fallback(async || Answer::refused(405, Some("method_not_allowed")).whole())
         .fallback(async || Answer::html(404).whole())
@@ -76,6 +88,7 @@ async fn logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -
     let number = state.requests.fetch_add(1, Ordering::SeqCst) + 1;
     let asked = Asked {
         number,
+        received: Instant::now(),
         parameters: request::parameters(&uri),
         gzip: request::takes_gzip(&headers),
         kept_out: state.keeps_out(&headers, Api::Audit),
@@ -99,6 +112,21 @@ async fn logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -
     }
 }
 
+async fn integration_logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let rows = &state.integration;
+    let page = |parameters: &[_], number, trouble: Option<&Trouble>| {
+        rows.page(parameters, number, state.clock.now(), trouble)
+    };
+    state.integration_logs.serve(&state, &uri, &headers, page).await
+}
+
+async fn access_logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let page = |parameters: &[_], _, trouble: Option<&Trouble>| {
+        state.access.page(parameters, state.clock.now(), trouble)
+    };
+    state.access_logs.serve(&state, &uri, &headers, page).await
+}
+
 async fn actions() -> Response<Body> {
     let mut groups = std::collections::BTreeMap::<_, Vec<_>>::new();
     for (group, name) in generate::actions() {
@@ -118,6 +146,7 @@ async fn schemas() -> Response<Body> {
 /// A request for logs, as far as it is read before anything is decided.
 struct Asked {
     number: u64,
+    received: Instant,
     parameters: Vec<(String, String)>,
     gzip: bool,
     /// The token is not let in.
@@ -137,6 +166,16 @@ impl State {
             }
         }
         let limiter = plan.rate_limit.map(limiter);
+        let integration = std::mem::take(&mut plan.integration);
+        if let Some(line) = (1..).zip(&integration.given).find(|(_, row)| !is_row(row)).map(|(line, _)| line)
+        {
+            return Err(NotAnObject { line });
+        }
+        let integration_logs = Method::new(integration.faults.clone(), integration.rate_limit);
+        let integration = Rows::new(integration, plan.seed, start);
+        let access = std::mem::take(&mut plan.access);
+        let access_logs = Method::new(access.faults.clone(), access.rate_limit);
+        let access = Logins::new(access, plan.seed, start);
         let changes = std::mem::take(&mut plan.changes);
         let grants = Mutex::new(Grants::new(plan.oauth.clone(), &plan.token, changes));
         Ok(Self {
@@ -146,6 +185,11 @@ impl State {
             journal: Mutex::default(),
             tally: watch::Sender::default(),
             stop: CancellationToken::new(),
+            webhooks: Webhooks::default(),
+            integration,
+            integration_logs,
+            access,
+            access_logs,
             grants,
             logins: watch::Sender::default(),
             begun: Instant::now(),
@@ -251,6 +295,7 @@ impl State {
     fn note(&self, asked: &Asked, status: u16, entries: Option<usize>, troubled: bool) {
         let request = Request {
             number: asked.number,
+            received: asked.received,
             parameters: asked.parameters.clone(),
             gzip: asked.gzip,
             status,
@@ -269,7 +314,7 @@ impl State {
     }
 }
 
-fn limiter(of: RateLimit) -> DefaultDirectRateLimiter {
+pub(super) fn limiter(of: RateLimit) -> DefaultDirectRateLimiter {
     let at_least_one = |number: u32| std::num::NonZeroU32::MIN.saturating_add(number.saturating_sub(1));
     let quota = Quota::per_minute(at_least_one(of.per_minute)).allow_burst(at_least_one(of.burst));
     DefaultDirectRateLimiter::direct(quota)

@@ -86,10 +86,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::settings::Start;
     use super::*;
     use crate::event::{Text, UnixTime};
-    use crate::slack::{Account, BaseUrl, Budget, Clock, HttpClient, Proxy, Token};
+    use crate::slack::{Account, BaseUrl, Budget, Clock, HttpClient, Proxy, Start, Token};
 
     #[test]
     fn every_page_carries_every_parameter() {

@@ -15,6 +15,7 @@ use super::grant::Grant;
 use crate::slack::error::SlackError;
 use crate::slack::settings::BaseUrl;
 use crate::slack::token::Fetch;
+use crate::slack::trace::Exchange;
 use crate::slack::{Clock, HttpClient, http, reply};
 
 /// An app as an [oauth] table names it.
@@ -28,7 +29,7 @@ pub struct App {
     pub client_secret: Fetch,
     /// Where Slack is.
     pub base_url: BaseUrl,
-    /// What requests are made with.
+    /// What Slack is asked with.
     pub client: HttpClient,
     /// The time of day.
     pub clock: Clock,
@@ -67,14 +68,14 @@ impl App {
         let secret = self.client_secret.fetch().await?;
         let request = self
             .client
-            .inner()
+            .untraced()
             .post(self.base_url.method("oauth.v2.access"))
             .timeout(WITHIN)
             .basic_auth(&self.client_id, Some(secret.expose_secret()))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
             .body(encoded(form).to_string());
         let response = request.send().await.map_err(SlackError::of_transport)?;
-        Grant::read(&reply::accepted(http::read(response).await?)?)
+        Grant::read(&reply::accepted(http::read(response, &mut Exchange::none()).await?)?)
     }
 }
 

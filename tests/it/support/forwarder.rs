@@ -47,6 +47,11 @@ impl Forwarder {
     ///
     /// Status is shown nowhere, for tests run side by side, unless `destinations` has a `[telemetry]`.
     pub(crate) fn new(slack: &Slack, source: &str, destinations: &str) -> Self {
+        Self::of_log("audit", slack, source, destinations)
+    }
+
+    /// The same of that log.
+    pub(crate) fn of_log(log: &str, slack: &Slack, source: &str, destinations: &str) -> Self {
         let telemetry =
             if destinations.contains("[telemetry]") { "" } else { "\n[telemetry]\nlisten = \"off\"\n" };
         let dir = tempfile::tempdir().unwrap();
@@ -54,7 +59,7 @@ impl Forwarder {
         fs::write(&token, slack.token()).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
-            "version = 1\n[state]\ndir = {state:?}\n[sources.acme]\nlog = \"audit\"\ntoken = {{ file = {token:?} }}\n\
+            "version = 1\n[state]\ndir = {state:?}\n[sources.acme]\nlog = {log:?}\ntoken = {{ file = {token:?} }}\n\
              base_url = {url:?}\n{source}\n{destinations}{telemetry}",
             state = dir.path().join("state").to_str().unwrap(),
             token = token.to_str().unwrap(),
@@ -97,10 +102,14 @@ impl Forwarder {
 
     /// Starts a command, its standard error kept.
     pub(crate) fn begin(&self, command: &mut Command) -> Running {
-        let log = self.dir().join("log");
-        let to = File::options().create(true).append(true).open(&log).unwrap();
-        Running { child: command.stderr(to).spawn().unwrap(), log }
+        begin(command, &self.dir().join("log"))
     }
+}
+
+/// Starts a command, its standard error added to that file.
+pub(crate) fn begin(command: &mut Command, log: &Path) -> Running {
+    let to = File::options().create(true).append(true).open(log).unwrap();
+    Running { child: command.stderr(to).spawn().unwrap(), log: log.to_owned() }
 }
 
 impl Running {
