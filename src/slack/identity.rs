@@ -105,8 +105,10 @@ pub async fn diagnosed(error: SlackError, log: Log, account: &Account) -> SlackE
         return error;
     }
     match whoami(account).await {
-        // The same word again says no more.
-        Err(SlackError::Refused(told)) if told.refusal != Refusal::Passing => SlackError::Refused(told),
+        // The same once more, or trouble of another kind, says no more.
+        Err(SlackError::Refused(told)) if !matches!(told.refusal, Refusal::Token | Refusal::Passing) => {
+            SlackError::Refused(told)
+        }
         Err(_) => error,
         Ok(identity) => identity.lacks(log).unwrap_or(error),
     }

@@ -437,7 +437,11 @@ async fn asked_it_takes_other_tokens_too_and_says_what_waits_for_a_restart() {
     running.signal("HUP");
     stage.login(&running, "b", &witness).await;
     let changed = "the configuration was read again: changed source acme";
-    assert_eq!(stage.own_messages("configuration-reloaded"), [changed, changed]);
+    let told = stage.own_messages("configuration-reloaded");
+    // A source that Slack refuses looks at its token's file by itself, and may have been the first.
+    let mended = "the configuration in force is what its file says again";
+    assert!(told.len() == 2 && told[0] == changed, "{told:?}");
+    assert!([changed, mended].contains(&told[1].as_str()), "{told:?}");
 
     let text = stage.text("").replace("[state]", "[state]\nretention = \"9d\"");
     fs::write(stage.forwarder.config(), text).unwrap();
