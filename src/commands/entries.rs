@@ -59,11 +59,11 @@ impl Unread {
 
 /// The entries of a text: one, many in a row, a list of them, or an answer of the API.
 fn entries(text: &Bytes) -> Result<Vec<Entry>, Unread> {
-    /// An answer of the API, with entries of the audit log or rows of the integration log; an entry
-    /// has no such key.
+    /// An answer of the API, with entries of the audit log or rows of one of the lists; an entry has no
+    /// such key.
     #[derive(Deserialize)]
     struct Answer<'a> {
-        #[serde(borrow, alias = "logs")]
+        #[serde(borrow, alias = "logs", alias = "logins")]
         entries: Vec<&'a RawValue>,
     }
     let words = std::str::from_utf8(text).map_err(|_| Unread::NotUtf8)?;
@@ -122,6 +122,13 @@ mod tests {
         let entries = entries(&Bytes::from_static(text.as_bytes())).unwrap();
         let found: Vec<_> = entries.iter().map(|entry| entry.action().as_str()).collect();
         assert_eq!(found, ["integration_added"]);
+    }
+
+    #[test]
+    fn takes_a_saved_answer_of_the_access_log() {
+        let text = r#"{"ok":true,"logins":[{"user_id":"U1","date_first":1,"date_last":2}],"paging":{}}"#;
+        let entries = entries(&Bytes::from_static(text.as_bytes())).unwrap();
+        assert_eq!(entries[0].action().as_str(), "access_first_seen");
     }
 
     #[test]

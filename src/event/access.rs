@@ -11,6 +11,13 @@ use super::{Action, Entry, EntryId, Log, NotAnEntry, Text, UnixTime, members};
 /// The action of a bare row.
 const FIRST_SEEN: &str = "access_first_seen";
 
+/// Whether an object is a row of Slack's list, as such or with what the poller added.
+pub(super) fn is_row(raw: &Bytes) -> bool {
+    let text = std::str::from_utf8(raw).unwrap_or_default();
+    let found = members(text, ["date_first", "date_last", "slackcef"]).unwrap_or_default();
+    matches!(found, [Some(_), Some(_), _] | [_, _, Some(_)])
+}
+
 /// Reads an entry of the access log.
 pub(super) fn read(raw: Bytes, otherwise: UnixTime, nth: u32) -> Result<Entry, NotAnEntry> {
     let text = std::str::from_utf8(&raw).map_err(|_| NotAnEntry::NotUtf8)?;

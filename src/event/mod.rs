@@ -71,9 +71,14 @@ impl Entry {
     /// As for [`Entry::from_raw`].
     pub fn of_any_log(raw: Bytes, otherwise: UnixTime, nth: u32) -> Result<Self, NotAnEntry> {
         let entry = Self::from_raw(Log::Audit, raw.clone(), otherwise, nth)?;
-        let names_no_action = entry.action == Action::unknown();
+        if entry.action != Action::unknown() {
+            return Ok(entry);
+        }
+        if access::is_row(&raw) {
+            return access::read(raw, otherwise, nth);
+        }
         match IntegrationRow::from_raw(raw)? {
-            row if names_no_action && row.says_a_change() => Ok(row.into_entry(otherwise, nth)),
+            row if row.says_a_change() => Ok(row.into_entry(otherwise, nth)),
             _ => Ok(entry),
         }
     }
@@ -193,6 +198,12 @@ mod tests {
                 r#"{"rss_feed":true,"rss_feed_change_type":"removed"}"#,
                 Log::Integration,
                 "integration_removed",
+            ),
+            (r#"{"user_id":"U1","date_first":1,"date_last":2}"#, Log::Access, "access_first_seen"),
+            (
+                r#"{"count":1,"slackcef":{"action":"access_seen_again","id":"a"}}"#,
+                Log::Access,
+                "access_seen_again",
             ),
             (r#"{"x":1}"#, Log::Audit, "unknown"),
         ] {
