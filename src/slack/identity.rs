@@ -127,7 +127,7 @@ mod tests {
         assert_eq!((identity.org_install, identity.enterprise_id.as_deref()), (Some(true), Some("E1")));
         assert_eq!(identity.expires_in, Some(Duration::from_secs(100)));
         assert!(identity.lacks(Log::Audit).is_none());
-        let said = identity.lacks(Log::Forwarder).unwrap();
+        let said = identity.lacks(Log::Access).unwrap();
         assert!(matches!(&said, SlackError::Refused(refused) if refused.refusal == Refusal::Scope), "{said}");
         assert!(
             said.to_string().contains("`admin`") && said.to_string().contains("auditlogs:read"),
@@ -137,7 +137,7 @@ mod tests {
         let workspace = json!({"team_id": "T1", "enterprise_id": "E1", "is_enterprise_install": false});
         let identity = Identity::read(&workspace, Some("auditlogs:read,admin"));
         assert_eq!(identity.lacks(Log::Audit).unwrap().reason(), "install");
-        assert!(identity.lacks(Log::Forwarder).is_none());
+        assert!(identity.lacks(Log::Access).is_none());
 
         let mute = Identity::read(&json!({"team_id": null}), None);
         assert_eq!(mute, Identity::default());

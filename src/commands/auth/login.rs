@@ -66,7 +66,7 @@ fn print_manifest(arguments: &Arguments) -> Result<(), Failure> {
         said(format!(
             "{path} is not whole yet: the app gets the scopes of all logs; take away what is not needed"
         ))?;
-        [Log::Audit, Log::Forwarder].map(scope_of).map(str::to_owned).into()
+        [Log::Audit, Log::Access].map(scope_of).map(str::to_owned).into()
     };
     let scopes: Vec<_> = scopes.iter().map(String::as_str).collect();
     report::data().line(manifest("slackcef", &scopes, &redirect::address(arguments.listen)))

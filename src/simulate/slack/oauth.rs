@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Pause};
 use super::cursor;
 use super::grants::{Api, Given, Grants, RefreshFault, Refused};
-use super::request::Access;
 use super::serve::State;
 
 pub(super) fn router() -> Router<Arc<State>> {
@@ -65,11 +64,9 @@ impl Refused {
     }
 }
 
+/// The token of the form `Bearer …`, where the case of the word counts.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    // The form is checked where it always was.
-    (Access::of(headers, "") != Access::NoToken)
-        .then(|| headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer "))
-        .flatten()
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 /// The page on which a person allows the app: nobody has to click here.

@@ -143,23 +143,3 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
         parts.next() == Some("gzip") && parts.all(|weight| weight != "q=0")
     })
 }
-
-/// Whether a request may read the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    Granted,
-    WrongToken,
-    /// No token, or not in the form `Bearer …`, where the case of the word counts.
-    NoToken,
-}
-
-impl Access {
-    pub(super) fn of(headers: &HeaderMap, token: &str) -> Self {
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match given.and_then(|value| value.strip_prefix("Bearer ")) {
-            Some(given) if given == token => Self::Granted,
-            Some(_) => Self::WrongToken,
-            None => Self::NoToken,
-        }
-    }
-}

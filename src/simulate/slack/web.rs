@@ -13,8 +13,9 @@ use tokio::sync::watch;
 
 use super::answer::{Answer, Pause};
 use super::fault::{Fault, Trouble};
+use super::grants::Api;
 use super::plan::RateLimit;
-use super::request::{self, Access, Request, Tally};
+use super::request::{self, Request, Tally};
 use super::serve::{JOURNAL, State, limiter};
 
 /// What a method has seen, and what goes wrong with it.
@@ -89,7 +90,7 @@ impl Method {
         let parameters = request::parameters(uri);
         let has_cursor = parameters.iter().any(|(name, value)| name == "cursor" && !value.is_empty());
         let trouble = self.trouble(number, has_cursor, state.plan.seed);
-        let (answer, rows) = match (&trouble, Access::of(headers, &state.plan.token)) {
+        let (answer, rows) = match (&trouble, state.keeps_out(headers, Api::Web)) {
             (Some(Trouble::Refused { status, error, retry_after }), _) => {
                 (Answer::refused(*status, error.as_deref()).retry_after(*retry_after), None)
             }
@@ -98,9 +99,8 @@ impl Method {
             (Some(Trouble::Garbage), _) => {
                 (Answer::json(200, "upstream connect error or disconnect/reset".into()), None)
             }
-            (_, Access::NoToken) => (Answer::refused(200, Some("not_authed")), None),
-            (_, Access::WrongToken) => (Answer::refused(200, Some("invalid_auth")), None),
-            (trouble, Access::Granted) => match read(&parameters, number, trouble.as_ref()) {
+            (_, Some(refusal)) => (refusal, None),
+            (trouble, None) => match read(&parameters, number, trouble.as_ref()) {
                 Ok(listed) => (Answer::json(200, listed.body()), Some(listed.count)),
                 Err(Refused { status, body }) => (Answer::json(status, body), None),
             },
