@@ -322,7 +322,7 @@ fn account_sharing(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Re
     Ok(Account {
         base_url: source.base_url.clone(),
         token: token(name, &source.token, sharing)?,
-        client: sharing.client(&format!("source {name}"), &source.reach, source.base_url.is_loopback())?,
+        client: sharing.source_client(name, source)?,
         budget: sharing.budget(source),
         clock: Clock::system(),
     })

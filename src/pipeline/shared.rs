@@ -93,6 +93,16 @@ impl<'a> Sharing<'a> {
         Arc::clone(budget)
     }
 
+    /// The client of a source, whose requests are traced under its name.
+    ///
+    /// # Errors
+    /// See [`Self::client`].
+    pub(super) fn source_client(&mut self, name: &str, source: &Source) -> Result<HttpClient, SetupError> {
+        let to_this_machine = source.base_url.is_loopback();
+        let client = self.client(&format!("source {name}"), &source.reach, to_this_machine)?;
+        Ok(client.traced(&self.now.trace, name))
+    }
+
     /// The client that the app of a login goes by.
     ///
     /// # Errors
@@ -113,7 +123,7 @@ impl<'a> Sharing<'a> {
     ) -> Result<HttpClient, SetupError> {
         let goes = |way: &Way| way.reach == *reach && way.to_this_machine == to_this_machine;
         if let Some((_, client)) = self.now.clients.iter().find(|(way, _)| goes(way)) {
-            return Ok(client.traced(&self.now.trace, whose));
+            return Ok(client.clone());
         }
         let password = reach.proxy_password.as_ref().map(|from| {
             from.fetch().map_err(|source| SetupError::ProxyPassword { whose: whose.to_owned(), source })
@@ -125,9 +135,8 @@ impl<'a> Sharing<'a> {
             Some((_, client)) => client.clone(),
             None => way.client(whose)?,
         };
-        let traced = client.traced(&self.now.trace, whose);
-        self.now.clients.push((way, client));
-        Ok(traced)
+        self.now.clients.push((way, client.clone()));
+        Ok(client)
     }
 }
 

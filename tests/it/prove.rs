@@ -264,6 +264,11 @@ async fn nothing_is_missed(scene: Scene) {
         break_off(running).await;
         requests.follow(&slack);
     }
+    // The last one ends in order: what was broken off before it was confirmed is confirmed now.
+    let last = machine.start().await;
+    last.stopper()();
+    last.finish().await.unwrap();
+    requests.follow(&slack);
     let (took, tally, most) = (begun.elapsed(), slack.tally(), requests.in_a_minute());
 
     // Every id arrived; `prove` says so, by the store and by Slack.
