@@ -18,7 +18,7 @@ use crate::slack::token::Fetch;
 use crate::slack::trace::Exchange;
 use crate::slack::{Clock, HttpClient, http, reply};
 
-/// An app as an [oauth] table names it.
+/// An app as a table `[oauth.NAME]` names it.
 #[derive(Clone)]
 pub struct App {
     /// The name of its login.
