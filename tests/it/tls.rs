@@ -608,7 +608,7 @@ async fn real_receivers_are_pinned_and_resumed_where_they_let_us() {
                 let mut seen = Vec::new();
                 while seen.last() != Some(&expected) {
                     assert!(seen.len() < ASKED, "{listen:?}: {seen:?}");
-                    let pinned = pinned_by(Trust::Pinned(vec![fingerprint.clone()]));
+                    let pinned = pinned_by(Trust::Pinned(vec![fingerprint]));
                     // One that was cut off shows nothing.
                     seen.push(four(&pinned, address).await.unwrap_or_default());
                 }
