@@ -47,7 +47,7 @@ fn store(dir: &Path) -> Store {
 }
 
 async fn append(store: &Store, entries: Vec<Entry>) {
-    let batch = Batch { source: SourceId::new("acme"), entries, bookmark: Bookmark::new([0; 64]) };
+    let batch = Batch::new(SourceId::new("acme"), entries, Bookmark::new([0; 64]));
     store
         .append(batch)
         .await

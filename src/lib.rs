@@ -7,10 +7,11 @@
 //! An entry comes out of [`slack`] as the text Slack sent, with the few keys that routing needs
 //! ([`event`]). [`store`] makes it durable together with the mark that says how far Slack was read.
 //! For each destination [`mapping`] turns it into typed fields, [`cef`] writes these as one line,
-//! and [`syslog`] carries lines to the receiver. [`pipeline`] is the only part that knows them all.
+//! and [`syslog`] carries lines to the receiver; [`notice`] tells chosen events in a Slack channel.
+//! [`pipeline`] is the only part that knows them all.
 //!
-//! In reading order: [`event`], [`cef`], [`mapping`], [`store`], [`slack`], [`syslog`], then
-//! [`pipeline`], which joins them, [`config`] and [`commands`], where people come in. [`net`] and
+//! In reading order: [`event`], [`cef`], [`mapping`], [`store`], [`slack`], [`syslog`], [`notice`],
+//! then [`pipeline`], which joins them, [`config`] and [`commands`], where people come in. [`net`] and
 //! [`problem`] serve several of them, [`report`] and [`telemetry`] speak to people and collectors,
 //! [`simulate`] stands in for both ends.
 //!
@@ -24,6 +25,7 @@ pub mod config;
 pub mod event;
 pub mod mapping;
 pub mod net;
+pub mod notice;
 pub mod pipeline;
 pub mod problem;
 pub mod report;

@@ -147,7 +147,7 @@ impl Changes {
         } else if dry_run {
             "a dry run: nothing was written".to_owned()
         } else {
-            format!("written, and read again: {}", after)
+            format!("written, and read again: {after}")
         };
         report::notes().line(said)
     }

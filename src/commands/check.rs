@@ -6,6 +6,7 @@ use super::{ConfigFile, runtime, setup_failure};
 use crate::config::{Config, Destination, Source, Transport};
 use crate::pipeline::{self, SetupError};
 use crate::report::{self, Exit, Failure, Output};
+use crate::slack;
 use crate::syslog::{Assurance, Probe};
 
 /// Checks configuration and mappings; then token and plan; then each receiver.
@@ -35,6 +36,7 @@ struct Finding {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.file.load()?;
     let mut findings = mappings(&config, arguments.offline)?;
+    findings.extend(notices(&config, arguments.offline));
     if !arguments.offline {
         let online = runtime()?.block_on(async {
             let mut found = sources(&config).await;
@@ -54,12 +56,33 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Each mapping that a destination uses, compiled; all mistakes of all of them at once.
+/// What each notice would do. Nothing is posted: a webhook cannot be asked without a message.
+fn notices(config: &Config, offline: bool) -> Vec<Finding> {
+    let findings = config.notices.iter().map(|(name, notify)| {
+        let to = if offline {
+            Ok(format!("the webhook of {}", notify.webhook))
+        } else {
+            pipeline::webhook(name, notify)
+                .map(|webhook| format!("a webhook at {}", webhook.address().host()))
+                .map_err(setup_failure)
+        };
+        let of = notify.sources.as_ref().map_or_else(|| "all sources".to_owned(), |sources| sources.join(", "));
+        let (when, window) = (&notify.when_text, notify.window.as_secs());
+        let outcome = to.map(|to| {
+            format!("events of {of} with `when = {when}` would go to {to}, gathered for {window} s; nothing was posted")
+        });
+        Finding { what: format!("notice {name}"), outcome }
+    });
+    findings.collect()
+}
+
+/// Each mapping that a destination or a notice uses, compiled; all mistakes of all of them at once.
 ///
 /// `offline`: no key for pseudonyms is fetched; where one is must be said all the same.
 fn mappings(config: &Config, offline: bool) -> Result<Vec<Finding>, Failure> {
-    let mut used: Vec<_> =
-        config.destinations.values().map(|destination| destination.mapping.as_ref()).collect();
+    let destinations = config.destinations.values().map(|destination| destination.mapping.as_ref());
+    let notices = config.notices.values().map(|notify| notify.mapping.as_ref());
+    let mut used: Vec<_> = destinations.chain(notices).collect();
     used.sort();
     used.dedup();
     let mut problems = Vec::new();
@@ -89,9 +112,11 @@ async fn sources(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, source) in &config.sources {
         let what = format!("source {name}");
-        let outcome = match pipeline::poller(name, source, None) {
+        let ready = pipeline::account(name, source)
+            .and_then(|account| Ok((account, pipeline::poller(name, source, None)?)));
+        let outcome = match ready {
             Err(error) => Err(setup_failure(error)),
-            Ok(poller) => {
+            Ok((account, poller)) => {
                 let probed = poller.probe().await;
                 let skew = match probed.slack_ahead {
                     Some(seconds) if seconds.abs() > TOLERATED_SKEW => {
@@ -104,7 +129,10 @@ async fn sources(config: &Config) -> Vec<Finding> {
                         "Slack answers at {}: token, scope and plan are right{skew}",
                         source.base_url
                     )),
-                    Err(error) => Err(Failure::of_error(Exit::Unavailable, &error).help(error.help())),
+                    Err(error) => {
+                        let error = slack::diagnosed(error, source.log(), &account).await;
+                        Err(Failure::of_error(Exit::Unavailable, &error).help(error.cure(&account.token)))
+                    }
                 }
             }
         };

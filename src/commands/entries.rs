@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::event::{Entry, Log, UnixTime};
+use crate::event::{Entry, UnixTime};
 use crate::report::{Exit, Failure};
 
 /// The entries of a file; of standard input where it is `-`.
@@ -59,10 +59,11 @@ impl Unread {
 
 /// The entries of a text: one, many in a row, a list of them, or an answer of the API.
 fn entries(text: &Bytes) -> Result<Vec<Entry>, Unread> {
-    /// An answer of the API; an entry has no such key.
+    /// An answer of the API, with entries of the audit log or rows of one of the lists; an entry has no
+    /// such key.
     #[derive(Deserialize)]
     struct Answer<'a> {
-        #[serde(borrow)]
+        #[serde(borrow, alias = "logs", alias = "logins")]
         entries: Vec<&'a RawValue>,
     }
     let words = std::str::from_utf8(text).map_err(|_| Unread::NotUtf8)?;
@@ -89,7 +90,7 @@ fn entries(text: &Bytes) -> Result<Vec<Entry>, Unread> {
         .map(|(number, raw)| {
             let raw = text.slice_ref(raw.get().as_bytes());
             let never = UnixTime::from_seconds(0);
-            Entry::from_raw(Log::Audit, raw, never, 0).map_err(|_| Unread::NoEntry { number })
+            Entry::of_any_log(raw, never, 0).map_err(|_| Unread::NoEntry { number })
         })
         .collect()
 }
@@ -113,6 +114,21 @@ mod tests {
             ids(&format!(r#"{{"entries":[{a},{b}],"response_metadata":{{"next_cursor":""}}}}"#)),
             ["a", "b"]
         );
+    }
+
+    #[test]
+    fn takes_a_saved_answer_of_the_integration_log() {
+        let text = r#"{"ok":true,"logs":[{"change_type":"added","service_id":1}],"paging":{"pages":1}}"#;
+        let entries = entries(&Bytes::from_static(text.as_bytes())).unwrap();
+        let found: Vec<_> = entries.iter().map(|entry| entry.action().as_str()).collect();
+        assert_eq!(found, ["integration_added"]);
+    }
+
+    #[test]
+    fn takes_a_saved_answer_of_the_access_log() {
+        let text = r#"{"ok":true,"logins":[{"user_id":"U1","date_first":1,"date_last":2}],"paging":{}}"#;
+        let entries = entries(&Bytes::from_static(text.as_bytes())).unwrap();
+        assert_eq!(entries[0].action().as_str(), "access_first_seen");
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! **Invariant:** a command returns a [`Failure`] or nothing; it never ends the process itself.
 
 mod allowlist;
+mod auth;
 mod check;
 mod demo;
 mod entries;
 mod explained;
 mod map;
 mod mapping;
+mod prove;
 mod run;
 mod simulate;
 mod status;
@@ -55,6 +57,8 @@ enum Command {
     Mapping(mapping::Arguments),
     Status(status::Arguments),
     Allowlist(allowlist::Arguments),
+    Auth(auth::Arguments),
+    Prove(prove::Arguments),
     Simulate(simulate::Arguments),
 }
 
@@ -103,6 +107,8 @@ impl Cli {
             Command::Mapping(arguments) => mapping::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
             Command::Allowlist(arguments) => allowlist::run(arguments),
+            Command::Auth(arguments) => auth::run(&arguments),
+            Command::Prove(arguments) => prove::run(&arguments),
             Command::Simulate(arguments) => simulate::run(arguments),
         }
     }

@@ -90,6 +90,7 @@ async fn slack(arguments: SlackArguments) -> Result<(), Failure> {
         Failure::new(Exit::Unavailable, format!("cannot listen on {}", arguments.listen)).because(&error)
     })?;
     said(format!("a simulated Slack listens: base_url = \"{}\", token {}", slack.base_url(), slack.token()))?;
+    said(format!("messages to a channel: webhook {}", slack.webhook_url("B0SIMULATED")))?;
     ctrl_c().await?;
     let tally = slack.tally();
     said(format!(

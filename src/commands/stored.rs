@@ -46,7 +46,8 @@ pub(super) fn each(
     if any { Ok(()) } else { tell_of_nothing(config, source) }
 }
 
-fn failed(error: &StoreError) -> Failure {
+/// Why the store could not be read.
+pub(super) fn failed(error: &StoreError) -> Failure {
     Failure::of_error(Exit::Unavailable, error).help(error.help())
 }
 
@@ -56,12 +57,15 @@ fn tell_of_damage(archive: &Archive) -> Result<(), Failure> {
 
 fn tell_of_nothing(config: &Config, source: Option<&str>) -> Result<(), Failure> {
     match source {
-        Some(source) if !config.sources.contains_key(source) => {
-            let names: Vec<_> = config.sources.keys().map(String::as_str).collect();
-            Err(Failure::new(Exit::Usage, format!("neither store nor configuration know a source {source}"))
-                .help(format!("the configuration has {}", names.join(", "))))
-        }
+        Some(source) if !config.sources.contains_key(source) => Err(unknown(config, source)),
         Some(source) => report::notes().line(format!("the store holds no entry of {source}")),
         None => report::notes().line("the store holds no entry"),
     }
+}
+
+/// Why nothing is known of a source.
+pub(super) fn unknown(config: &Config, source: &str) -> Failure {
+    let names: Vec<_> = config.sources.keys().map(String::as_str).collect();
+    Failure::new(Exit::Usage, format!("neither store nor configuration know a source {source}"))
+        .help(format!("the configuration has {}", names.join(", ")))
 }

@@ -90,7 +90,7 @@ pub(super) fn read(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Desti
     Some(destination)
 }
 
-fn read_sources(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Vec<String>> {
+pub(super) fn read_sources(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Vec<String>> {
     let listed = section.texts("sources")?;
     if listed.is_empty() {
         let what = "`sources` names none: nothing would ever go here";
@@ -100,7 +100,11 @@ fn read_sources(section: &Section<'_, '_>, names: &Names<'_>) -> Option<Vec<Stri
     Some(listed.into_iter().filter_map(found).collect())
 }
 
-fn read_when(section: &Section<'_, '_>, sources: Option<&[String]>, names: &Names<'_>) -> Option<When> {
+pub(super) fn read_when(
+    section: &Section<'_, '_>,
+    sources: Option<&[String]>,
+    names: &Names<'_>,
+) -> Option<When> {
     let mut sources: Vec<&str> = match sources {
         Some(sources) => sources.iter().map(String::as_str).collect(),
         None => names.sources.keys().map(String::as_str).collect(),
@@ -164,7 +168,7 @@ fn printable(text: &str, limit: usize) -> Result<String, String> {
 }
 
 /// The word, where `names` defines it.
-fn defined<T>(
+pub(super) fn defined<T>(
     section: &Section<'_, '_>,
     word: Option<Word<'_>>,
     names: &BTreeMap<String, T>,

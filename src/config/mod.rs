@@ -6,14 +6,21 @@
 //! **Invariant:** a `Config` is whole: every name in it is defined in it, every destination has
 //! one transport, every rate is above nothing.
 
+mod access;
 mod destination;
+mod integration;
+mod login;
+mod notify;
+mod organization;
 mod quiet;
 mod rate;
+mod reach;
 mod reader;
 mod secret;
 mod source;
 mod telemetry;
 mod tls;
+mod trace;
 mod transport;
 mod units;
 
@@ -23,13 +30,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::problem::Problem;
+use crate::slack::TraceSettings;
 use crate::store::SourceId;
 use reader::{Reader, Section};
 
 pub use destination::Destination;
+pub use login::Login;
+pub use notify::Notify;
+pub use organization::Organization;
 pub use quiet::Quiet;
-pub use secret::{SecretError, SecretFrom};
-pub use source::Source;
+pub use reach::Reach;
+pub use secret::{CommandError, CommandLine, SecretError, SecretFrom};
+pub use source::{AccessReading, AuditReading, IntegrationReading, Reading, Source, TokenFrom};
 pub use telemetry::Telemetry;
 pub use transport::{Tls, Transport};
 pub use units::{duration, size};
@@ -39,14 +51,20 @@ pub use units::{duration, size};
 pub struct Config {
     /// Where entries are kept, and how many of them.
     pub state: State,
+    /// The logins that tokens come from, by name.
+    pub logins: BTreeMap<String, Arc<Login>>,
     /// What is read, by name.
     pub sources: BTreeMap<String, Source>,
     /// Where it goes, by name.
     pub destinations: BTreeMap<String, Destination>,
+    /// What is told in Slack channels, by name.
+    pub notices: BTreeMap<String, Notify>,
     /// Folders of mapping files that lie over the shipped ones, by name.
     pub mappings: BTreeMap<String, Mapping>,
     /// Where the forwarder shows how it is.
     pub telemetry: Telemetry,
+    /// Where requests to Slack are traced; `None`: nowhere.
+    pub trace: Option<TraceSettings>,
     /// What is to be known of these settings, in words: those that this version does not act on yet,
     /// and those that open something.
     pub remarks: Vec<String>,
@@ -124,18 +142,35 @@ fn read(top: &Section<'_, '_>) -> Config {
     let telemetry = top
         .section("telemetry")
         .map_or_else(Telemetry::default, |given| telemetry::read(&given, &mut remarks));
+    let reach = top.section("slack").map_or_else(Reach::default, |section| {
+        let reach = reach::read(&section, &Reach::default());
+        section.finish();
+        reach
+    });
+    let logins: BTreeMap<_, _> = top
+        .sections("oauth")
+        .into_iter()
+        .map(|(name, section)| {
+            let login = login::read(&section, name.text, &state.dir, &reach);
+            (name.text.to_owned(), checked_name(top, &name).and(login).map(Arc::new))
+        })
+        .collect();
     let given = top.sections("sources");
     let no_sources = given.is_empty();
-    let sources: BTreeMap<_, _> = given
+    let mut wishes = BTreeMap::new();
+    let mut sources: BTreeMap<_, _> = given
         .into_iter()
         .filter_map(|(name, section)| {
             if name.text == SourceId::OWN {
                 let what = format!("`{}` is the source of the forwarder's own events", name.text);
                 top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
             }
-            Some((checked_name(top, &name)?, source::read(&section, telemetry.quiet)?))
+            wishes.insert(name.text.to_owned(), organization::read(&section));
+            let given = source::Given { reach: &reach, logins: &logins, quiet: telemetry.quiet };
+            Some((checked_name(top, &name)?, source::read(&section, &given)?))
         })
         .collect();
+    organization::settle(top, &wishes, &mut sources);
     let given = top.sections("destinations");
     let no_destinations = given.is_empty();
     let mut files = BTreeMap::new();
@@ -154,9 +189,16 @@ fn read(top: &Section<'_, '_>) -> Config {
             Some((checked, destination))
         })
         .collect();
-    if top.skip("notify") {
-        remarks.push("[notify] is not acted on: this version has no notices into Slack yet".to_owned());
-    }
+    let notices = top
+        .sections("notify")
+        .into_iter()
+        .filter_map(|(name, section)| {
+            let names = destination::Names { sources: &sources, mappings: &mappings };
+            let notify = notify::read(&section, &names, &reach);
+            Some((checked_name(top, &name)?, notify?))
+        })
+        .collect();
+    let trace = top.section("trace").and_then(|section| trace::read(&section, &mut remarks));
     for (table, none, example) in [
         ("sources", no_sources, "[sources.acme-audit]"),
         ("destinations", no_destinations, "[destinations.siem]"),
@@ -167,7 +209,19 @@ fn read(top: &Section<'_, '_>) -> Config {
             top.problem(&top.place(table).unwrap_or(0..0), "missing", format!("there are no {table}"), help);
         }
     }
-    Config { state, sources, destinations, mappings, telemetry, remarks, text: Arc::default() }
+    let logins = logins.into_iter().filter_map(|(name, login)| Some((name, login?))).collect();
+    Config {
+        state,
+        logins,
+        sources,
+        destinations,
+        notices,
+        mappings,
+        telemetry,
+        trace,
+        remarks,
+        text: Arc::default(),
+    }
 }
 
 fn read_version(top: &Section<'_, '_>) {
@@ -245,7 +299,7 @@ fn read_mappings(top: &Section<'_, '_>) -> BTreeMap<String, Mapping> {
 }
 
 fn read_pseudonym_key(section: &Section<'_, '_>) -> Option<SecretFrom> {
-    const HELP: &str = "write `pseudonym_key = { credential = \"…\" }`, `{ file = \"…\" }` or `{ env = \"SLACKCEF_PSEUDONYM_KEY\" }`";
+    const HELP: &str = "write `pseudonym_key = { credential = \"…\" }`, `{ file = \"…\" }`, `{ command = [\"…\"] }` or `{ env = \"SLACKCEF_PSEUDONYM_KEY\" }`";
     let place = section.place("pseudonym_key")?;
     let given = section.section("pseudonym_key")?;
     secret::read(section, "pseudonym_key", &place, &given, HELP)

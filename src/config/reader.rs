@@ -107,6 +107,18 @@ impl<'r, 'i> Section<'r, 'i> {
         self.entry(key).is_some()
     }
 
+    /// Whether a text stands there.
+    pub(super) fn is_text(&self, key: &'static str) -> bool {
+        self.entry(key).is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::String(_)))
+    }
+
+    /// The value of `key` as it is written, on one line.
+    pub(super) fn written(&self, key: &'static str) -> Option<String> {
+        let (_, value) = self.entry(key)?;
+        let written = self.reader.text.get(value.span())?;
+        Some(written.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
     /// The text of `key`.
     pub(super) fn text(&self, key: &'static str) -> Option<Word<'i>> {
         let (_, value) = self.entry(key)?;

@@ -21,9 +21,11 @@ to = ["siem.example.com:6514"]
 fn the_smallest_file_takes_every_default() {
     let config = Config::parse("slackcef.toml", SMALLEST).unwrap();
     let source = &config.sources["acme"];
-    assert_eq!(source.token, SecretFrom::Env("TOKEN".into()));
+    assert_eq!(source.token, TokenFrom::Secret(SecretFrom::Env("TOKEN".into())));
     assert_eq!(source.poll_every, Duration::from_secs(60));
-    assert_eq!(source.verify_after, Some(Duration::from_secs(3600)));
+    assert!(
+        matches!(source.reading, Reading::Audit(AuditReading { verify_after: Some(after), .. }) if after == Duration::from_secs(3600))
+    );
     assert_eq!(source.requests_per_minute.get(), 30);
     assert_eq!(config.state.max_size, 10 << 30);
     let siem = &config.destinations["siem"];
@@ -105,11 +107,31 @@ fn names_must_be_defined_in_the_file() {
 fn what_this_version_does_not_do_is_refused_by_name() {
     let found = problems(&(SMALLEST.to_owned() + "[state]\nnats = \"nats://h\"\n"));
     assert!(found.iter().any(|(code, text)| *code == "not-yet" && text.contains("NATS")), "{found:?}");
+    let config = Config::parse("f", &(SMALLEST.to_owned() + "[telemetry]\nheartbeat = \"5m\"\n")).unwrap();
+    let [heartbeat] = config.remarks.as_slice() else { panic!("{:?}", config.remarks) };
+    assert!(heartbeat.contains("`heartbeat`"), "{heartbeat}");
+}
+
+#[test]
+fn a_notice_says_where_its_webhook_is_and_what_is_told() {
+    let notice = "[notify.security]\nwebhook = { env = \"W\" }\nwhen = { severity = { at_least = 8 },\n  log = \"audit\" }\n";
     let config =
-        Config::parse("f", &(SMALLEST.to_owned() + "[notify.security]\n[telemetry]\nheartbeat = \"5m\"\n"))
-            .unwrap();
-    let [heartbeat, notify] = config.remarks.as_slice() else { panic!("{:?}", config.remarks) };
-    assert!(heartbeat.contains("`heartbeat`") && notify.contains("[notify]"), "{:?}", config.remarks);
+        Config::parse("f", &format!("{SMALLEST}{notice}sources = [\"acme\"]\nwindow = \"30s\"\n")).unwrap();
+    let notice = &config.notices["security"];
+    assert_eq!(notice.webhook, SecretFrom::Env("W".to_owned()));
+    assert_eq!(notice.when_text, "{ severity = { at_least = 8 }, log = \"audit\" }");
+    assert_eq!(
+        (notice.window, notice.sources.as_deref()),
+        (Duration::from_secs(30), Some(&["acme".to_owned()][..]))
+    );
+}
+
+#[test]
+fn a_secret_that_stands_in_the_file_is_not_shown() {
+    let notice = "[notify.security]\nwebhook = \"https://hooks.slack.com/services/T0/B0/hush\"\nwhen = {}\n";
+    let problems = Config::parse("f", &(SMALLEST.to_owned() + notice)).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert!(!problems[0].render(false).contains("hush"), "{}", problems[0].render(false));
 }
 
 #[test]
@@ -256,4 +278,88 @@ fn a_fingerprint_decides_alone_or_beside_an_authority() {
         (named.server_name.as_deref(), named.sni.as_deref()),
         (Some("10.0.0.7"), Some("lb.example.com"))
     );
+}
+
+#[test]
+fn a_login_is_shared_by_its_sources() {
+    let login = "[oauth.acme]\nclient_id = \"1.2\"\nclient_secret = { env = \"S\" }\n";
+    let text = SMALLEST.replace("{ env = \"TOKEN\" }", "{ oauth = \"acme\" }");
+    let gov = format!("{text}{login}base_url = \"https://api.slack-gov.com\"\nscopes = [\"admin\"]\n");
+    let config = Config::parse("f", &gov).unwrap();
+    let source = &config.sources["acme"];
+    assert_eq!(source.token, TokenFrom::Login(config.logins["acme"].clone()));
+    assert_eq!(source.base_url.to_string(), "https://api.slack-gov.com/");
+    assert_eq!(config.logins["acme"].keep().path(), Path::new("/var/lib/slackcef/oauth/acme.json"));
+    assert_eq!(problems(&text)[0], ("undefined", "4: `acme` is not defined in this file".to_owned()));
+    let elsewhere = gov.replace("log = \"audit\"", "log = \"audit\"\nbase_url = \"https://api.slack.com\"");
+    assert_eq!(problems(&elsewhere)[0].0, "bad-value");
+}
+
+#[test]
+fn a_source_of_the_access_log_has_keys_of_its_own() {
+    let access = |more: &str| {
+        let log = format!("log = \"access\"\n{more}");
+        Config::parse("slackcef.toml", &SMALLEST.replace("log = \"audit\"", &log))
+    };
+    let usual = access("").unwrap();
+    assert_eq!(usual.sources["acme"].log(), crate::event::Log::Access);
+    assert_eq!(usual.sources["acme"].requests_per_minute.get(), 15);
+    let reading = |config: &Config| match &config.sources["acme"].reading {
+        Reading::Access(reading) => reading.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reading(&usual).full_walk_every, Duration::from_secs(6 * 3_600));
+    let given = access("full_walk_every = \"1h\"\nforget_after = \"30d\"\nteam_id = \"T0123ABCD\"").unwrap();
+    assert_eq!(reading(&given).team_id.as_deref(), Some("T0123ABCD"));
+    assert_eq!(reading(&given).forget_after, Duration::from_secs(30 * 86_400));
+    for (more, code) in [
+        ("settle = \"60s\"", "other-log"),
+        ("verify_after = \"1h\"", "other-log"),
+        ("only = { actor = \"U1\" }", "other-log"),
+        ("full_walk_every = \"8d\"", "bad-value"),
+        ("full_walk_every = \"0s\"", "bad-value"),
+        ("forget_after = \"1d\"", "bad-value"),
+        ("team_id = \"acme\"", "bad-value"),
+        ("team = \"T1\"", "unknown-key"),
+    ] {
+        let found: Vec<_> = access(more).unwrap_err().into_iter().map(|problem| problem.code).collect();
+        assert_eq!(found, [code], "{more}");
+    }
+    assert_eq!(problems(&SMALLEST.replace("token", "team_id = \"T1\"\ntoken"))[0].0, "other-log");
+}
+
+#[test]
+fn a_source_of_the_integration_log_has_keys_of_its_own() {
+    let integration = |more: &str| {
+        let log = format!("log = \"integration\"\n{more}");
+        Config::parse("slackcef.toml", &SMALLEST.replace("log = \"audit\"", &log))
+    };
+    let reading = |config: &Config| match &config.sources["acme"].reading {
+        Reading::Integration(reading) => reading.clone(),
+        other => panic!("{other:?}"),
+    };
+    let usual = integration("").unwrap();
+    assert_eq!(usual.sources["acme"].log(), crate::event::Log::Integration);
+    assert_eq!(usual.sources["acme"].requests_per_minute.get(), 15);
+    assert_eq!(reading(&usual).full_walk_every, Duration::from_secs(86_400));
+    assert_eq!(reading(&usual).only, crate::slack::integration::Only::default());
+    let only = "only = { app_id = \"A1\", service_id = \"12\", user = \"U1\", change_type = \"added\" }";
+    let given = integration(&format!("{only}\nteam_id = \"T0123ABCD\"")).unwrap();
+    assert_eq!(reading(&given).only.change_type.as_deref(), Some("added"));
+    assert_eq!(reading(&given).only.service_id.as_deref(), Some("12"));
+    for (more, code) in [
+        ("settle = \"60s\"", "other-log"),
+        ("verify_after = \"1h\"", "other-log"),
+        ("only = { actor = \"U1\" }", "other-log"),
+        ("only = { actions = [\"added\"] }", "other-log"),
+        ("only = { change_type = \"add\" }", "bad-value"),
+        ("only = { app_id = \"A1&count=1\" }", "bad-value"),
+        ("full_walk_every = \"8d\"", "bad-value"),
+        ("forget_after = \"1d\"", "bad-value"),
+    ] {
+        let found: Vec<_> = integration(more).unwrap_err().into_iter().map(|problem| problem.code).collect();
+        assert_eq!(found, [code], "{more}");
+    }
+    let audit = SMALLEST.replace("token", "only = { change_type = \"added\" }\ntoken");
+    assert_eq!(problems(&audit)[0].0, "unknown-key");
 }

@@ -14,17 +14,23 @@ pub enum Log {
     Audit,
     /// What the forwarder says of itself; nothing is polled for it.
     Forwarder,
+    /// The access log: `team.accessLogs`.
+    Access,
+    /// The integration log: `team.integrationLogs`.
+    Integration,
 }
 
 impl Log {
     /// Every log, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::Audit, Self::Forwarder];
+    pub const ALL: [Self; 4] = [Self::Audit, Self::Forwarder, Self::Access, Self::Integration];
 
     /// The name that configuration and mapping files use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Audit => "audit",
             Self::Forwarder => "forwarder",
+            Self::Access => "access",
+            Self::Integration => "integration",
         }
     }
 
@@ -149,9 +155,14 @@ impl EntryId {
     /// A window read again yields the same ids, and of two entries alike to the byte neither is
     /// taken for the other.
     pub fn derived(raw: &[u8], nth: u32) -> Self {
+        Self::of_digest(&Sha256::digest(raw), nth)
+    }
+
+    /// An id for an entry that is known by a hash of what it says, and its count among equals.
+    pub(super) fn of_digest(digest: &[u8], nth: u32) -> Self {
         use fmt::Write as _;
         let mut id = String::with_capacity(44);
-        for byte in Sha256::digest(raw).iter().take(16) {
+        for byte in digest.iter().take(16) {
             write!(id, "{byte:02x}").unwrap_or_default();
         }
         write!(id, "-{nth}").unwrap_or_default();

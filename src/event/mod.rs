@@ -9,16 +9,18 @@
 //! **Invariant:** an [`Entry`]'s text is valid UTF-8 and one JSON object, but may hold anything
 //! else, lone surrogates in escapes included: everything in it is hostile until it is encoded.
 
+mod access;
 mod id;
+mod integration;
+mod member;
 
 use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
 pub use id::{Action, EntryId, Log, Text, UnixTime};
+pub use integration::IntegrationRow;
+pub(crate) use member::members;
 
 /// One entry of one of the logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads the routing keys of an audit entry out of its JSON text.
+    /// Reads the routing keys of an entry out of its JSON text; of a row of the integration log by
+    /// [`IntegrationRow`], of the access log from what its poller added.
     ///
     /// `otherwise` is the time of an entry that bears none (`date_create` absent or unreadable);
     /// `nth` tells entries without id apart that are alike to the byte: 0 for the first of them
@@ -41,20 +44,43 @@ impl Entry {
     /// [`NotAnEntry`] when the text is not UTF-8 or not one JSON object. Wrong types inside the
     /// object are no error: an entry is never lost for its shape.
     pub fn from_raw(log: Log, raw: Bytes, otherwise: UnixTime, nth: u32) -> Result<Self, NotAnEntry> {
+        match log {
+            Log::Integration => return Ok(IntegrationRow::from_raw(raw)?.into_entry(otherwise, nth)),
+            Log::Access => return access::read(raw, otherwise, nth),
+            Log::Audit | Log::Forwarder => {}
+        }
         let text = std::str::from_utf8(&raw).map_err(|_| NotAnEntry::NotUtf8)?;
-        let keys: Keys<'_> = serde_json::from_str(text).map_err(|_| NotAnEntry::NotAnObject)?;
-        let id = keys
-            .id
+        let [id, action, date_create] =
+            members(text, ["id", "action", "date_create"]).ok_or(NotAnEntry::NotAnObject)?;
+        let id = id
             .and_then(|id| Text::of_json(&raw, id.get()))
             .filter(|id| !id.as_str().is_empty())
             .map_or_else(|| EntryId::derived(&raw, nth), EntryId::given);
-        let action = keys
-            .action
+        let action = action
             .and_then(|action| Text::of_json(&raw, action.get()))
             .filter(|action| !action.as_str().is_empty())
             .map_or_else(Action::unknown, Action::new);
-        let at = keys.date_create.and_then(|at| UnixTime::of_json(at.get())).unwrap_or(otherwise);
+        let at = date_create.and_then(|at| UnixTime::of_json(at.get())).unwrap_or(otherwise);
         Ok(Self { log, id, action, at, raw })
+    }
+
+    /// Reads an entry of whichever of Slack's logs its keys show: as people have it, who saved an
+    /// answer of the API.
+    ///
+    /// # Errors
+    /// As for [`Entry::from_raw`].
+    pub fn of_any_log(raw: Bytes, otherwise: UnixTime, nth: u32) -> Result<Self, NotAnEntry> {
+        let entry = Self::from_raw(Log::Audit, raw.clone(), otherwise, nth)?;
+        if entry.action != Action::unknown() {
+            return Ok(entry);
+        }
+        if access::is_row(&raw) {
+            return access::read(raw, otherwise, nth);
+        }
+        match IntegrationRow::from_raw(raw)? {
+            row if row.says_a_change() => Ok(row.into_entry(otherwise, nth)),
+            _ => Ok(entry),
+        }
     }
 
     /// Puts an entry together again from parts that [`Entry::from_raw`] read before.
@@ -97,76 +123,6 @@ pub enum NotAnEntry {
     /// The text is not one JSON object.
     #[error("the entry is not a JSON object")]
     NotAnObject,
-}
-
-/// The keys every stage needs, whatever their types turn out to be; of a key that stands twice the
-/// last one counts.
-#[derive(Default)]
-struct Keys<'a> {
-    id: Option<&'a RawValue>,
-    action: Option<&'a RawValue>,
-    date_create: Option<&'a RawValue>,
-}
-
-impl<'de> Deserialize<'de> for Keys<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(KeysVisitor)
-    }
-}
-
-/// By hand, for a derived one refuses a key that stands twice and takes an array for an object.
-struct KeysVisitor;
-
-impl<'de> Visitor<'de> for KeysVisitor {
-    type Value = Keys<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a log entry")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut keys = Keys::default();
-        while let Some(key) = map.next_key::<KeyName>()? {
-            match key {
-                KeyName::Id => keys.id = Some(map.next_value()?),
-                KeyName::Action => keys.action = Some(map.next_value()?),
-                KeyName::DateCreate => keys.date_create = Some(map.next_value()?),
-                KeyName::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(keys)
-    }
-}
-
-enum KeyName {
-    Id,
-    Action,
-    DateCreate,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for KeyName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As bytes: a key with a lone surrogate is no string, and no reason to lose the entry.
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = KeyName;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_bytes<E>(self, name: &[u8]) -> Result<KeyName, E> {
-                Ok(match name {
-                    b"id" => KeyName::Id,
-                    b"action" => KeyName::Action,
-                    b"date_create" => KeyName::DateCreate,
-                    _ => KeyName::Other,
-                })
-            }
-        }
-        deserializer.deserialize_bytes(Name)
-    }
 }
 
 impl fmt::Display for Entry {
@@ -230,6 +186,31 @@ mod tests {
         let e = entry(r#"{"id":"a","\ud800":1,"id":"b","action":"user_login"}"#);
         assert_eq!(e.id().as_str(), "b");
         assert_eq!(e.action().as_str(), "user_login");
+    }
+
+    #[test]
+    fn the_keys_show_which_log_an_entry_is_of() {
+        for (json, log, action) in [
+            (r#"{"id":"1","action":"user_login"}"#, Log::Audit, "user_login"),
+            (r#"{"action":"app_installed","change_type":"added"}"#, Log::Audit, "app_installed"),
+            (r#"{"change_type":"added","date":"1"}"#, Log::Integration, "integration_added"),
+            (
+                r#"{"rss_feed":true,"rss_feed_change_type":"removed"}"#,
+                Log::Integration,
+                "integration_removed",
+            ),
+            (r#"{"user_id":"U1","date_first":1,"date_last":2}"#, Log::Access, "access_first_seen"),
+            (
+                r#"{"count":1,"slackcef":{"action":"access_seen_again","id":"a"}}"#,
+                Log::Access,
+                "access_seen_again",
+            ),
+            (r#"{"x":1}"#, Log::Audit, "unknown"),
+        ] {
+            let raw = Bytes::from_static(json.as_bytes());
+            let entry = Entry::of_any_log(raw, UnixTime::from_seconds(0), 0).unwrap();
+            assert_eq!((entry.log(), entry.action().as_str()), (log, action));
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ macro_rules! embedded {
 }
 
 const EMBEDDED: &[(&str, &str)] = embedded![
+    "mappings/access/common.toml",
     "mappings/audit/ai.toml",
     "mappings/audit/anomaly.toml",
     "mappings/audit/app.toml",
@@ -34,6 +35,8 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "mappings/audit/user.toml",
     "mappings/audit/workflow.toml",
     "mappings/forwarder/common.toml",
+    "mappings/integration/change.toml",
+    "mappings/integration/common.toml",
 ];
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ pub use load::{LoadError, load};
 pub use plan::{Applied, Plan, Scratch, Unfit};
 pub use plans::{Mapped, Plans};
 pub use pseudonym::PseudonymKey;
-pub use samples::samples;
+pub use samples::{Sample, samples};
 pub use selection::When;
 pub use trusted::Trusted;
 

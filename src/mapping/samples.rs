@@ -8,11 +8,42 @@
 //!
 //! **Invariant:** nothing here is of a real organization.
 
-/// Every sample, by file and then in its order there: the file's name and one entry's JSON.
+use bytes::Bytes;
+
+use crate::event::{Entry, Log, UnixTime};
+
+/// One sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// The file that it stands in.
+    pub file: &'static str,
+    /// The log that it is of.
+    pub log: Log,
+    /// One entry's JSON.
+    pub json: &'static str,
+}
+
+impl Sample {
+    /// The sample as an entry; every sample is one.
+    pub fn entry(&self) -> Option<Entry> {
+        let never = UnixTime::from_seconds(0);
+        Entry::from_raw(self.log, Bytes::from_static(self.json.as_bytes()), never, 0).ok()
+    }
+}
+
+/// Every sample, by file and then in its order there.
 ///
 /// An action whose entries vary has several.
-pub fn samples() -> impl Iterator<Item = (&'static str, &'static str)> {
-    EMBEDDED.iter().flat_map(|&(name, text)| text.lines().map(move |entry| (name, entry)))
+pub fn samples() -> impl Iterator<Item = Sample> {
+    EMBEDDED
+        .iter()
+        .flat_map(|&(file, text)| text.lines().map(move |json| Sample { file, log: log_of(file), json }))
+}
+
+/// Each log but the audit log has one file, of its name.
+fn log_of(file: &str) -> Log {
+    let name = file.rsplit('/').next().and_then(|name| name.strip_suffix(".ndjson"));
+    name.and_then(Log::from_name).unwrap_or(Log::Audit)
 }
 
 /// Names the files of `mappings/samples/` once, for their names and their texts.
@@ -23,6 +54,7 @@ macro_rules! embedded {
 }
 
 const EMBEDDED: &[(&str, &str)] = embedded![
+    "mappings/samples/access.ndjson",
     "mappings/samples/ai.ndjson",
     "mappings/samples/anomaly.ndjson",
     "mappings/samples/app.ndjson",
@@ -32,6 +64,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "mappings/samples/export.ndjson",
     "mappings/samples/file.ndjson",
     "mappings/samples/huddle.ndjson",
+    "mappings/samples/integration.ndjson",
     "mappings/samples/list.ndjson",
     "mappings/samples/message.ndjson",
     "mappings/samples/organization.ndjson",
@@ -47,16 +80,7 @@ mod tests {
     use std::collections::{BTreeSet, HashSet};
     use std::path::Path;
 
-    use bytes::Bytes;
-
     use super::*;
-    use crate::event::{Entry, Log, UnixTime};
-
-    fn entry(json: &'static str) -> Entry {
-        let raw = Bytes::from_static(json.as_bytes());
-        Entry::from_raw(Log::Audit, raw, UnixTime::from_seconds(0), 0)
-            .unwrap_or_else(|error| panic!("{error}: {json}"))
-    }
 
     #[test]
     fn every_file_of_the_folder_is_embedded() {
@@ -73,9 +97,10 @@ mod tests {
     #[test]
     fn every_sample_is_an_entry_with_an_id_of_its_own_and_a_time() {
         let mut ids = HashSet::new();
-        for (file, json) in samples() {
-            let entry = entry(json);
-            assert!(!entry.id().has_derived_form(), "no id in {file}: {json}");
+        for sample @ Sample { file, log, json } in samples() {
+            let entry = sample.entry().unwrap_or_else(|| panic!("no entry in {file}: {json}"));
+            let has_id = log != Log::Integration;
+            assert_eq!(entry.id().has_derived_form(), !has_id, "in {file}: {json}");
             assert!(ids.insert(entry.id().clone()), "an id twice, in {file}: {json}");
             assert_ne!(entry.at(), UnixTime::from_seconds(0), "no time in {file}: {json}");
         }
@@ -85,7 +110,8 @@ mod tests {
     fn every_action_of_slacks_has_a_sample_and_no_other_has() {
         let list = include_str!("../../mappings/actions.tsv");
         let named: BTreeSet<_> = list.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
-        let entries: Vec<_> = samples().map(|(_, json)| entry(json)).collect();
+        let of_audit = samples().filter(|sample| sample.log == Log::Audit);
+        let entries: Vec<_> = of_audit.filter_map(|sample| sample.entry()).collect();
         let sampled: BTreeSet<_> = entries.iter().map(|entry| entry.action().as_str()).collect();
         assert!(named.len() >= 772, "only {} actions", named.len());
         assert_eq!(named.difference(&sampled).collect::<Vec<_>>(), [&""; 0], "without a sample");

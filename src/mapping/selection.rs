@@ -300,7 +300,10 @@ mod tests {
                 "did you mean `acme-audit`? `source` is one of `acme-audit` and `emea-audit`",
             ),
             ("{ source = { glob = 'bank-*' } }", "`source` is one of `acme-audit` and `emea-audit`"),
-            ("{ log = { any = ['integration'] } }", "`log` is one of `audit` and `forwarder`"),
+            (
+                "{ log = { any = ['billing'] } }",
+                "`log` is one of `audit`, `forwarder`, `access` and `integration`",
+            ),
             ("{ severity = 'high' }", "`severity` is a whole number from 0 to 10"),
             ("{ severity = { at_least = 11 } }", "`severity` is a whole number from 0 to 10"),
             ("{ severity = { at_least = 0 } }", "`severity` is a whole number from 0 to 10"),

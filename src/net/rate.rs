@@ -189,14 +189,6 @@ impl Rate {
         Ok(())
     }
 
-    /// Waits until a batch may be sent, and takes what it costs; dropped, it loses nothing that was
-    /// paid.
-    pub async fn ready(&mut self, load: &Load) {
-        while let Err(hold) = self.take(load, Moment::now()) {
-            tokio::time::sleep(hold.wait).await;
-        }
-    }
-
     /// What was spent of the day's budget, to be kept across a restart; none without such a budget.
     pub fn spent(&self) -> Option<Spent> {
         self.day.as_ref().map(Day::spent)

@@ -11,6 +11,8 @@
 
 mod error;
 mod files;
+mod followed;
+mod system;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +30,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 pub use self::error::{Instead, TlsError};
 use self::files::{Contents, Files, Pair, Stamp};
+use self::followed::Followed;
 use super::address::Address;
 use super::certificate::Certificate;
 use super::fingerprint::Fingerprint;
@@ -45,6 +48,8 @@ pub enum Roots {
     System,
     /// The authorities in this PEM file, and no others.
     File(PathBuf),
+    /// The system's authorities, where there are any, and those in this PEM file.
+    SystemAnd(PathBuf),
 }
 
 /// What makes a receiver's certificate the right one (RFC 5425 §5.1, §5.2). Whatever it is, the
@@ -283,10 +288,21 @@ impl Material {
         let provider = provider();
         let (roots, warnings) = match trust {
             Trust::Pinned(_) => (None, Vec::new()),
-            Trust::Chain { roots: Roots::File(_), .. } => (files.roots(contents)?, Vec::new()),
+            Trust::Chain { roots: Roots::File(_), .. } => (files.roots(contents)?.map(Arc::new), Vec::new()),
             Trust::Chain { roots: Roots::System, .. } => {
-                let (roots, warnings) = system_roots()?;
+                let (roots, warnings) = system::roots()?;
                 (Some(roots), warnings)
+            }
+            Trust::Chain { roots: Roots::SystemAnd(_), .. } => {
+                let mut roots = files.roots(contents)?.unwrap_or_else(RootCertStore::empty);
+                let warnings = match system::roots() {
+                    Ok((system, warnings)) => {
+                        roots.extend(system.roots.iter().cloned());
+                        warnings
+                    }
+                    Err(none) => vec![none.to_string()],
+                };
+                (Some(Arc::new(roots)), warnings)
             }
         };
         let chain = roots.map(|roots| verifier(roots, &provider)).transpose()?;
@@ -311,24 +327,24 @@ impl Material {
 }
 
 /// A client for HTTP (`reqwest`'s `tls_backend_preconfigured`): the chain verified for the name of
-/// each URL, HTTP's protocols to choose from, and no certificate of our own.
+/// each URL, HTTP's protocols to choose from, and no certificate of our own. A file of authorities
+/// is looked at again while connections come and go.
+///
+/// # Errors
+/// [`TlsError`]: there is no root, or the file cannot be used.
 pub fn http_tls(roots: &Roots) -> Result<ClientConfig, TlsError> {
-    let trust = Trust::from(roots);
-    let files = Files::new(&trust, None);
-    let material = Material::new(&trust, &files, &files.read()?)?;
-    let mut config = material.config;
-    if let Some(chain) = material.chain {
-        config.dangerous().set_certificate_verifier(chain);
-    }
+    let tls = ClientTls::new(roots, None)?;
+    let mut config = tls.material().config.clone();
+    config.dangerous().set_certificate_verifier(Arc::new(Followed::new(tls)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
 fn verifier(
-    roots: RootCertStore,
+    roots: Arc<RootCertStore>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
         .build()
         .map_err(|fault| TlsError::Setup { source: rustls::Error::General(fault.to_string()) })
 }
@@ -337,17 +353,4 @@ fn certified(pair: Pair, provider: &CryptoProvider) -> Result<Arc<dyn ResolvesCl
     let Pair { chain, key, files } = pair;
     let certified = CertifiedKey::from_der(chain, key, provider).map_err(|source| files.refused(source))?;
     Ok(Arc::new(SingleCertAndKey::from(certified)))
-}
-
-fn system_roots() -> Result<(RootCertStore, Vec<String>), TlsError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut warnings: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-    let mut roots = RootCertStore::empty();
-    for certificate in found.certs {
-        let about = Certificate::describe(&certificate);
-        if let Err(fault) = roots.add(certificate) {
-            warnings.push(format!("{about}: {fault}"));
-        }
-    }
-    if roots.is_empty() { Err(TlsError::NoSystemRoots { warnings }) } else { Ok((roots, warnings)) }
 }

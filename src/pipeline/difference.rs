@@ -51,6 +51,7 @@ impl Difference {
 pub(super) struct Changes {
     pub(super) sources: Difference,
     pub(super) destinations: Difference,
+    pub(super) notices: Difference,
     pub(super) mappings: Difference,
 }
 
@@ -59,12 +60,17 @@ impl Changes {
     pub(super) fn between(before: &Config, now: &Config) -> Self {
         let (before, now) = (before.tables(), now.tables());
         let of = |kind: &str| Difference::between(parts(&before, kind), parts(&now, kind));
-        Self { sources: of("sources"), destinations: of("destinations"), mappings: of("mappings") }
+        Self {
+            sources: of("sources"),
+            destinations: of("destinations"),
+            notices: of("notify"),
+            mappings: of("mappings"),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let Self { sources, destinations, mappings } = self;
-        sources.is_empty() && destinations.is_empty() && mappings.is_empty()
+        let Self { sources, destinations, notices, mappings } = self;
+        [sources, destinations, notices, mappings].into_iter().all(Difference::is_empty)
     }
 }
 

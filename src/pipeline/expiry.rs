@@ -16,7 +16,7 @@ use super::own::OwnEvent;
 use super::standing::{Seen, Standing};
 use super::status::Outgoing;
 use super::voice::Voice;
-use crate::net::ClientTls;
+use crate::net::TlsClient;
 use crate::net::expiry::{self, Expiry};
 
 /// A certificate that is about to expire, or has.
@@ -39,13 +39,13 @@ pub(super) enum Whose {
     Receiver(String),
 }
 
-/// Files that change are seen after so long at the latest, and a stage is told so late at most.
+/// A certificate that was renewed is seen after so long at the latest, and a stage is told so late at most.
 const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 /// So many are kept in mind: a receiver has a handful, also when it renews them often.
 const REMEMBERED: usize = 256;
 
 /// Watches over the certificates of one destination; over when that is.
-pub(super) async fn watch(destination: Outgoing, own: Option<ClientTls>, voice: Voice) {
+pub(super) async fn watch(destination: Outgoing, own: Option<TlsClient>, voice: Voice) {
     let Outgoing { name, mut standing, .. } = destination;
     let mut told = Told::default();
     loop {
@@ -66,11 +66,10 @@ pub(super) async fn watch(destination: Outgoing, own: Option<ClientTls>, voice: 
     }
 }
 
-fn ours(own: Option<&ClientTls>) -> Vec<(Whose, Seen)> {
-    let Some(own) = own else { return Vec::new() };
-    // What is wrong with new files is told by whoever connects with them.
-    drop(own.refresh());
-    own.own_certificates().iter().map(|certificate| (Whose::Ours, Seen::from(certificate))).collect()
+/// Those in use: the sink looks after their files, and is the one who is told when they change.
+fn ours(own: Option<&TlsClient>) -> Vec<(Whose, Seen)> {
+    let certificates = own.map(TlsClient::own_certificates).unwrap_or_default();
+    certificates.iter().map(|certificate| (Whose::Ours, Seen::from(certificate))).collect()
 }
 
 fn shown(standing: &Standing) -> Vec<(Whose, Seen)> {

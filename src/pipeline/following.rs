@@ -16,14 +16,15 @@ use tracing::{debug, error, info, warn};
 
 use super::difference::{Changes, waiting_for_restart};
 use super::own::OwnEvent;
-use super::prepared::{Mappings, Prepared, ReadyDestination, ReadySource};
+use super::prepared::{Mappings, Prepared, ReadyDestination, ReadyNotice, ReadySource, notice_reader};
 use super::settling::{Settling, Step};
 use super::setup::{self, SetupError};
+use super::shared::Shared;
 use super::tasks::{Abandoned, Change};
 use super::voice::Voice;
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::slack;
+use crate::slack::{self, Webhook};
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -36,6 +37,9 @@ pub(super) struct Following {
     at_start: Config,
     in_force: Config,
     polling: BTreeMap<SourceId, slack::Settings>,
+    /// The webhook of each notice.
+    webhooks: BTreeMap<String, Webhook>,
+    shared: Shared,
     store: Store,
     changes: mpsc::Sender<Change>,
     /// What was refused last, and when.
@@ -60,6 +64,8 @@ struct Refusal {
 struct Taken {
     changes: Changes,
     abandoned: Vec<Abandoned>,
+    /// Requests are traced elsewhere than before, or no more.
+    trace: bool,
 }
 
 /// What was refused for a reason outside the file may be right after a while.
@@ -69,7 +75,8 @@ impl Following {
     pub(super) fn new(
         file: PathBuf,
         config: Config,
-        ready: Vec<ReadySource>,
+        (ready, shared): (Vec<ReadySource>, Shared),
+        webhooks: BTreeMap<String, Webhook>,
         store: Store,
         changes: mpsc::Sender<Change>,
     ) -> Self {
@@ -82,6 +89,8 @@ impl Following {
             at_start,
             in_force: config,
             polling,
+            webhooks,
+            shared,
             store,
             changes,
             refused: None,
@@ -91,6 +100,9 @@ impl Following {
 
     /// Reads the file and does what is to be done.
     pub(super) async fn look(&mut self, asked: bool, mappings: &mut Mappings, voice: &Voice) {
+        if let Some((dir, fault)) = self.shared.trace_fault() {
+            warn!(dir = %dir.display(), "the trace cannot be written any more and has ended: {fault}");
+        }
         let sight = tokio::fs::read_to_string(&self.file)
             .await
             .map_err(|error| format!("cannot read the configuration {}: {error}", self.file.display()));
@@ -129,8 +141,8 @@ impl Following {
     async fn take(&mut self, text: &str, mappings: &mut Mappings) -> Result<Option<Taken>, Refusal> {
         let config = Config::parse(&self.file.display().to_string(), text).map_err(Refusal::of_mistakes)?;
         let prepared = spawn_blocking({
-            let config = config.clone();
-            move || Prepared::of(&config)
+            let (config, shared) = (config.clone(), self.shared.clone());
+            move || Prepared::of(&config, &shared)
         });
         // It fails only when the runtime is going down, or by a mistake of the program.
         let mut prepared = match prepared.await {
@@ -138,8 +150,7 @@ impl Following {
             Err(broken) => return Err(Refusal::outside(broken.to_string(), None)),
         };
         let changes = self.changes(&config, &prepared);
-        for ready in &mut prepared.sources {
-            self.hand_on_budget(ready, &config);
+        for ready in &prepared.sources {
             if changes.sources.begins(ready.id.as_str()) {
                 // Tried before anything is given up for it.
                 ready.poller(&self.store).await?;
@@ -148,9 +159,12 @@ impl Following {
         for remark in config.remarks.iter().filter(|remark| !self.in_force.remarks.contains(remark)) {
             warn!("{remark}");
         }
+        self.shared = prepared.shared.clone();
+        self.shared.take_effect();
+        let trace = self.in_force.trace != config.trace;
         if changes.is_empty() {
             self.in_force = config;
-            return Ok(Some(Taken { changes, abandoned: Vec::new() }));
+            return Ok(Some(Taken { changes, abandoned: Vec::new(), trace }));
         }
         if !changes.sources.added.is_empty() {
             setup::tell_of_renamed(&config, &self.store.sources().await.map_err(SetupError::Store)?);
@@ -158,38 +172,37 @@ impl Following {
         prepared.take_over(std::mem::take(mappings), &changes.mappings);
         let polling = prepared.sources.iter().map(|ready| (ready.id.clone(), ready.polling.clone()));
         self.polling = polling.collect();
+        self.webhooks = webhooks(&prepared.notices);
         let (done, answer) = oneshot::channel();
-        let change = change(&changes, prepared.sources, prepared.destinations, done);
+        let change = change(&changes, prepared.sources, prepared.destinations, prepared.notices, done);
         *mappings = prepared.mappings;
         if self.changes.send(change).await.is_err() {
             return Ok(None);
         }
         let Ok(abandoned) = answer.await else { return Ok(None) };
         self.in_force = config;
-        Ok(Some(Taken { changes, abandoned }))
+        Ok(Some(Taken { changes, abandoned, trace }))
     }
 
-    /// What is other than what is in force; a source with another token too.
+    /// What is other than what is in force; a source with another token or another way to Slack too, and
+    /// a notice with another webhook.
     fn changes(&self, config: &Config, prepared: &Prepared) -> Changes {
         let mut changes = Changes::between(&self.in_force, config);
         for ReadySource { id, polling, .. } in &prepared.sources {
-            let token = &polling.account().token;
-            if self.polling.get(id).is_some_and(|before| before.account().token != *token) {
+            let from = |config: &Config| config.sources.get(id.as_str()).map(|source| source.token.clone());
+            let is_other =
+                self.polling.get(id).is_some_and(|before| !polling.account().is_like(before.account()));
+            let was = from(&self.in_force);
+            if is_other || (was.is_some() && was != from(config)) {
                 changes.sources.changed.insert(id.as_str().to_owned());
             }
         }
-        changes
-    }
-
-    /// Slack goes on counting where it was: so does a source whose share is the same.
-    fn hand_on_budget(&self, ready: &mut ReadySource, config: &Config) {
-        let share =
-            |config: &Config| config.sources.get(ready.id.as_str()).map(|source| source.requests_per_minute);
-        if share(&self.in_force) == share(config)
-            && let Some(before) = self.polling.get(&ready.id)
-        {
-            ready.polling.account_mut().budget = before.account().budget.clone();
+        for ReadyNotice { name, webhook, .. } in &prepared.notices {
+            if self.webhooks.get(name).is_some_and(|before| !before.is_like(webhook)) {
+                changes.notices.changed.insert(name.clone());
+            }
         }
+        changes
     }
 
     /// Says what is in force now.
@@ -205,10 +218,19 @@ impl Following {
         for table in &waiting {
             warn!(%file, "[{table}] has changed since the start: it is in force as it was until a restart");
         }
+        match &self.in_force.trace {
+            Some(trace) if taken.trace => {
+                info!(%file, dir = %trace.dir.display(), "requests to Slack are traced from now on");
+            }
+            None if taken.trace => info!(%file, "requests to Slack are traced no more"),
+            _ => {}
+        }
         let was_refused = self.refused.take().is_some();
         let waits_for_other = std::mem::replace(&mut self.waiting, waiting.clone()) != waiting;
         if taken.changes.is_empty() && !waits_for_other && !was_refused {
-            info!(%file, "nothing in the configuration has changed");
+            if !taken.trace {
+                info!(%file, "nothing in the configuration has changed");
+            }
             return;
         }
         let event = OwnEvent::configuration_reloaded(&self.file, &taken.changes, &waiting, &taken.abandoned);
@@ -253,17 +275,25 @@ impl Refusal {
     }
 }
 
+/// The address of each notice's webhook.
+pub(super) fn webhooks(notices: &[ReadyNotice]) -> BTreeMap<String, Webhook> {
+    notices.iter().map(|ready| (ready.name.clone(), ready.webhook.clone())).collect()
+}
+
 /// The part of what is ready that takes the place of something, and what goes.
 fn change(
     changes: &Changes,
     sources: Vec<ReadySource>,
     destinations: Vec<ReadyDestination>,
+    notices: Vec<ReadyNotice>,
     done: oneshot::Sender<Vec<Abandoned>>,
 ) -> Change {
     let reader = |name: &String| ReaderName::new(name.as_str());
     Change {
         ending: changes.sources.ends().map(|name| SourceId::new(name.as_str())).collect(),
         closing: changes.destinations.ends().map(reader).collect(),
+        leaving: changes.notices.ends().map(|name| notice_reader(name)).collect(),
+        notices: notices.into_iter().filter(|ready| changes.notices.begins(&ready.name)).collect(),
         removed: changes.destinations.removed.iter().map(reader).collect(),
         sources: sources.into_iter().filter(|ready| changes.sources.begins(ready.id.as_str())).collect(),
         destinations: destinations

@@ -17,18 +17,18 @@ use tokio::time::sleep_until;
 use tracing::{debug, error, info, warn};
 
 use super::book::{Book, Key};
+use super::condition::{Condition, Flow};
 use super::convert::Converter;
 use super::dead::DeadLetters;
 use super::own::OwnEvent;
-use super::standing::{LastFault, Link, Seen, Standing, State};
+use super::standing::Standing;
 use super::tally::{Counts, Tally};
 use super::trust::{Known, Lists};
 use super::voice::Voice;
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
 use crate::mapping::{Plans, Trusted};
-use crate::net::{Hold, Load, Moment, Rate, Spent, Why};
-use crate::slack::Clock;
+use crate::net::{Hold, Load, Moment, Rate, Spent, TlsClient, Why};
 use crate::store::{self, Lease, Reader, ReaderName, SourceId, StoreError};
 use crate::syslog::{Event, Frames, Framing, SendError, Sink};
 use crate::telemetry::chain;
@@ -59,12 +59,7 @@ pub(super) struct Outlet {
     dead: DeadLetters,
     tally: Tally,
     voice: Voice,
-    down: Option<Down>,
-    last_fault: Option<LastFault>,
-    standing: watch::Sender<Standing>,
-    shown_at: Option<Instant>,
-    /// Since when something is on its way of which nothing was confirmed.
-    unconfirmed_since: Option<Instant>,
+    condition: Condition,
     /// Why the last delivery is not noted in the store.
     unnoted: Option<StoreError>,
     /// Why a dead letter is not kept.
@@ -101,15 +96,6 @@ enum Payment {
     Paid,
 }
 
-/// A destination that takes nothing.
-#[derive(Debug)]
-struct Down {
-    since: Instant,
-    failures: u32,
-    said: String,
-    said_at: Instant,
-}
-
 /// What a destination was given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Forwarded {
@@ -125,16 +111,10 @@ const BATCH: usize = 500;
 const BUFFERS: usize = 4;
 /// Batches under way, of which only the places are kept.
 const MOST_UNDER_WAY: u64 = 4096;
-/// A failure that goes on is said again so often.
-const SAY_EVERY: Duration = Duration::from_secs(300);
 /// So many failures in a row end a run that is to end.
 const PATIENCE: u32 = 5;
 /// While it is looked for the one event that the receiver hangs up on: halving a batch takes nine.
 const PATIENCE_TO_ISOLATE: u32 = 16;
-/// A receiver that takes events and confirms none for so long does not confirm.
-const UNCONFIRMED: Duration = Duration::from_secs(60);
-/// How often the standing is shown anew while things move.
-const SHOW_EVERY: Duration = Duration::from_millis(250);
 
 impl Outlet {
     #[expect(clippy::too_many_arguments, reason = "its parts, each made elsewhere")]
@@ -155,6 +135,7 @@ impl Outlet {
         }
         let batch = NonZeroUsize::new(rate.most_events().min(BATCH)).unwrap_or(NonZeroUsize::MIN);
         Self {
+            condition: Condition::new(reader.name().clone()),
             reader,
             plans,
             trusted,
@@ -172,11 +153,6 @@ impl Outlet {
             dead,
             tally: Tally::new(voice.clone()),
             voice,
-            down: None,
-            last_fault: None,
-            standing: watch::Sender::default(),
-            shown_at: None,
-            unconfirmed_since: None,
             unnoted: None,
             unburied: None,
             gave_up: false,
@@ -189,12 +165,17 @@ impl Outlet {
 
     /// How it stands, as that changes.
     pub(super) fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.subscribe()
+        self.condition.standing()
     }
 
     /// How long its receiver may keep in memory what it has read.
     pub(super) fn age(&self) -> Duration {
         self.age
+    }
+
+    /// By whose certificate its receivers know us.
+    pub(super) fn identity(&self) -> Option<TlsClient> {
+        self.sink.identity()
     }
 
     /// Delivers until no poller is left, the store is empty and all of it is safe, or until it has to give
@@ -218,12 +199,7 @@ impl Outlet {
         }
         let farewell = self.sink.close().await;
         debug!(destination = %self.name(), ?farewell, "the connections were closed");
-        let (unconfirmed, counts) = (self.book.unconfirmed(), self.tally.counts);
-        self.standing.send_modify(|standing| {
-            (standing.unconfirmed, standing.counts) = (unconfirmed, counts);
-            standing.state = State::Ended;
-            standing.connections.clear();
-        });
+        self.condition.ended(self.book.unconfirmed(), self.tally.counts);
         if let Some(error) = self.unnoted {
             return Err(RunError::Store(error));
         }
@@ -301,15 +277,14 @@ impl Outlet {
                 continue;
             }
             let Some(mut frames) = self.spare.pop() else { return Ok(()) };
-            let late = self.frame(key, entries, again, &mut frames);
-            let (events, bytes) = (count(frames.len()), count(frames.bytes().len()));
+            let load = self.frame(key, entries, again, &mut frames);
             if again {
-                self.tally.counts.repeated += events;
+                self.tally.counts.repeated += count(load.events);
             }
             if let Some(flight) = self.book.batch(key) {
                 flight.lease.release();
                 if !again {
-                    (flight.events, flight.bytes) = (events, bytes);
+                    (flight.events, flight.bytes) = (count(load.events), count(load.bytes));
                 }
             }
             if frames.is_empty() {
@@ -318,7 +293,6 @@ impl Outlet {
                 self.settle(whole.into_iter().collect()).await?;
                 continue;
             }
-            let load = Load { events: frames.len(), bytes: frames.bytes().len(), late };
             self.ready = Some(Ready { key, frames, load, payment: Payment::Due });
         }
         Ok(())
@@ -366,11 +340,10 @@ impl Outlet {
         Ok(())
     }
 
-    /// Frames some entries of a batch: all of it under the plans that it began under. How many of
-    /// the frames are of events that happened long ago.
-    fn frame(&mut self, key: Key, entries: Range<usize>, again: bool, frames: &mut Frames) -> usize {
+    /// Frames some entries of a batch: all of it under the plans that it began under. What they cost.
+    fn frame(&mut self, key: Key, entries: Range<usize>, again: bool, frames: &mut Frames) -> Load {
         frames.clear();
-        let Some(flight) = self.book.batch(key) else { return 0 };
+        let Some(flight) = self.book.batch(key) else { return Load::default() };
         let (now, mut late) = (Moment::now(), 0_usize);
         self.converter.adopt(Arc::clone(&flight.plans));
         let mut nth = 0_usize;
@@ -385,7 +358,7 @@ impl Outlet {
                 nth = nth.saturating_add(1);
             }
         }
-        late
+        Load { events: frames.len(), bytes: frames.bytes().len(), late }
     }
 
     /// Pays for what is ready, where the limits allow; otherwise when to ask again.
@@ -422,7 +395,7 @@ impl Outlet {
         let Some(ready) = self.ready.take_if(|ready| ready.payment == Payment::Paid) else { return };
         let number = self.sink.send(line, ready.frames);
         self.book.sent(ready.key, line, number);
-        self.unconfirmed_since.get_or_insert_with(Instant::now);
+        self.condition.sent();
     }
 
     fn note(&mut self, event: Event, mode: Mode) -> Result<(), RunError> {
@@ -431,11 +404,11 @@ impl Outlet {
             Event::Written(frames) => self.spare.push(frames),
             Event::Read { line, lane, through } => {
                 self.book.read(line, lane, through, now);
-                self.confirmed();
+                self.condition.confirmed(!self.book.is_still());
             }
             Event::Ended { line, lane } => {
                 if self.book.ended(line, lane, now) {
-                    self.confirmed();
+                    self.condition.confirmed(!self.book.is_still());
                 }
             }
             Event::Failed { line, lane, at_once, unwritten, error } => {
@@ -450,7 +423,7 @@ impl Outlet {
                 }
             }
             Event::Unreachable(error) => self.failed(error, mode)?,
-            Event::Changed => self.shown_at = None,
+            Event::Changed => self.condition.changed(),
             Event::Refreshed => {
                 info!(destination = %self.name(), "the files of certificates have changed and are in use");
             }
@@ -513,8 +486,8 @@ impl Outlet {
             let mut frames = Frames::new(Framing::Newline);
             self.frame(key, nth..nth.saturating_add(1), true, &mut frames);
             let cause =
-                self.last_fault.as_ref().map_or("it closes the connection", |fault| fault.what.as_str());
-            let kept = self.dead.keep(frames.bytes(), cause).await;
+                self.condition.last_fault().map_or("it closes the connection", |fault| fault.what.as_str());
+            let kept = self.dead.keep(&id, frames.bytes(), cause).await;
             if let Some(flight) = self.book.batch(key) {
                 flight.lease.release();
                 flight.events = flight.events.saturating_sub(u64::from(kept.is_ok()));
@@ -543,118 +516,30 @@ impl Outlet {
 
     /// The one place that decides what follows a failure: going on, or that it is over.
     fn failed(&mut self, error: SendError, mode: Mode) -> Result<(), RunError> {
-        let now = Instant::now();
-        let text = chain(&error);
-        let down = self.down.get_or_insert_with(|| Down {
-            since: now,
-            failures: 0,
-            said: String::new(),
-            said_at: now,
-        });
-        down.failures += 1;
         self.tally.counts.failures += 1;
-        self.last_fault = Some(LastFault {
-            at: Clock::system().now(),
-            failures: down.failures,
-            what: text.clone(),
-            help: error.help(),
-        });
-        if down.said != text || down.said_at.elapsed() >= SAY_EVERY {
-            let help = error.help().unwrap_or_default();
-            warn!(
-                destination = %self.reader.name(), failures = down.failures, help,
-                "the destination takes nothing, everything is kept: {text}"
-            );
-            down.said = text;
-            down.said_at = now;
-        }
-        self.shown_at = None;
+        let failures = self.condition.failed(&error);
         let patience = if self.book.is_isolating() { PATIENCE_TO_ISOLATE } else { PATIENCE };
-        if !error.again() || (mode == Mode::Once && down.failures >= patience) {
+        if !error.again() || (mode == Mode::Once && failures >= patience) {
             return Err(RunError::Undelivered { destination: self.reader.name().clone(), source: error });
         }
         Ok(())
     }
 
-    /// The receiver has confirmed something.
-    fn confirmed(&mut self) {
-        self.unconfirmed_since = (!self.book.is_still()).then(Instant::now);
-        self.standing.send_if_modified(|standing| {
-            standing.confirmed_at = Some(Clock::system().now());
-            false
-        });
-        if let Some(down) = self.down.take() {
-            info!(
-                destination = %self.name(), down_for_s = down.since.elapsed().as_secs(), failures = down.failures,
-                "the destination takes events again"
-            );
-            self.shown_at = None;
-        }
-    }
-
-    /// Shows how it stands, not too often; when to look again at the latest.
+    /// Shows how it stands; when to look again at the latest.
     fn show(&mut self, now: Instant) -> Instant {
-        let due = self.book.due(self.age);
-        let shown = self.shown_at.and_then(|at| at.checked_add(SHOW_EVERY)).filter(|next| *next > now);
-        if let Some(next) = shown {
-            return due.map_or(next, |due| due.min(next));
-        }
-        let standing = self.stands();
-        let changed = self.standing.send_if_modified(|known| {
-            let standing = Standing {
-                since: if known.state == standing.state { known.since } else { standing.since },
-                confirmed_at: known.confirmed_at,
-                ..standing
-            };
-            let changed = *known != standing;
-            *known = standing;
-            changed
-        });
-        self.shown_at = changed.then_some(now);
-        let look = if self.book.is_still() { IDLE } else { SHOW_EVERY };
-        let next = now.checked_add(look).unwrap_or(now);
-        due.map_or(next, |due| due.min(next))
-    }
-
-    fn stands(&self) -> Standing {
-        let unconfirmed = self.unconfirmed_since.is_some_and(|since| since.elapsed() >= UNCONFIRMED);
         let held_by = self.ready.as_ref().and_then(|ready| match ready.payment {
-            Payment::Held(_, why) => Some(why.to_string()),
+            Payment::Held(_, why) => Some(why),
             Payment::Due | Payment::Paid => None,
         });
-        let state = if self.down.is_some() {
-            State::Down
-        } else if self.sink.is_stalled() {
-            State::Stalled
-        } else if unconfirmed {
-            State::Unconfirmed
-        } else if held_by.is_some() {
-            State::Held
-        } else if self.ready.is_some() || !self.book.is_empty() {
-            State::Delivering
-        } else {
-            State::Idle
-        };
-        let link = |link: &crate::syslog::Link| Link {
-            endpoint: link.endpoint.clone(),
-            assurance: link.assurance,
-            because: link.because.map(str::to_owned),
-            tls: link
-                .tls
-                .as_ref()
-                .map(|tls| format!("{}, {}, {}", tls.version, tls.cipher, tls.verification)),
-            certificates: link.tls.iter().flat_map(|tls| tls.chain.iter().map(Seen::from)).collect(),
-        };
-        Standing {
-            state,
-            since: Some(Clock::system().now()),
-            connections: self.sink.links().into_iter().map(link).collect(),
-            fault: self.last_fault.clone(),
+        let flow = Flow {
+            sink: &self.sink,
             held_by,
+            is_delivering: self.ready.is_some() || !self.book.is_empty(),
             unconfirmed: self.book.unconfirmed(),
-            confirmed_at: None,
             counts: self.tally.counts,
-        }
+        };
+        let next = self.condition.show(&flow, now);
+        self.book.due(self.age).map_or(next, |due| due.min(next))
     }
 }
 
@@ -690,9 +575,6 @@ fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-/// With nothing under way there is nothing to look after.
-const IDLE: Duration = Duration::from_secs(60);
-
 impl std::fmt::Debug for Outlet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outlet").field("name", self.name()).finish_non_exhaustive()
@@ -709,7 +591,7 @@ mod tests {
     use crate::event::{Log, UnixTime};
     use crate::mapping::{Layer, MappingFile, builtin, compile};
     use crate::store::{Batch, Bookmark, Settings, Store};
-    use crate::syslog::{Facility, Format, Header};
+    use crate::syslog::{Endpoint, Facility, Format, Header};
 
     /// The shipped mapping and a key that says which edition it is.
     fn edition(name: &str) -> Arc<Plans> {
@@ -731,7 +613,7 @@ mod tests {
                 Entry::from_raw(Log::Audit, raw.into(), UnixTime::from_seconds(0), 0).unwrap()
             })
             .collect();
-        let stored = Batch { source: SourceId::new("acme"), entries, bookmark: Bookmark::default() };
+        let stored = Batch::new(SourceId::new("acme"), entries, Bookmark::default());
         store.append(stored).await.unwrap();
         let reader = store.reader(ReaderName::new("siem"), None).await.unwrap();
         let editions = [edition("one"), edition("two")];
@@ -746,7 +628,7 @@ mod tests {
             super::super::trust::Trust::default().known(),
             converter,
             Framing::Newline,
-            Sink::stdout(),
+            Endpoint::Stdout.into(),
             rate,
             Duration::ZERO,
             dead,

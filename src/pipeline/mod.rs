@@ -15,6 +15,8 @@
 //! **Invariant:** a reader's position moves only past what the receiver has, as far as that can be
 //! known (`book`).
 //!
+//! Beside the destinations, `notify` reads the store too, and tells chosen events in Slack.
+//!
 //! Beside these tasks, `reload` looks at the configuration and the mapping folders, `outage` and
 //! `expiry` at the destinations, `silence` listens whether a source still has entries, `own` stores what the forwarder has to say of itself as entries like
 //! Slack's, and `status` shows how it is to those who ask. What changes in the configuration
@@ -23,21 +25,28 @@
 //! **Invariant:** this is the one place where facts of the lower modules become log lines.
 
 mod book;
+mod condition;
 mod convert;
 mod dead;
 mod difference;
 mod expiry;
 mod following;
 mod forward;
+mod late;
+mod lateness;
 mod news;
+mod notify;
 mod outage;
 mod own;
 mod poll;
 mod prepared;
+mod refused;
 mod reload;
 mod settling;
 mod setup;
+mod shared;
 mod silence;
+mod spread;
 mod standing;
 mod status;
 mod tally;
@@ -45,6 +54,7 @@ mod tasks;
 mod trust;
 mod voice;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,18 +65,27 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::slack::Clock;
+use crate::slack::allowlist::Api;
+use crate::slack::{Clock, Webhook};
 use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 use crate::telemetry::chain;
 use following::Following;
+use notify::Notice;
 use own::OwnEvent;
-use prepared::{Mappings, Prepared, ReadySource};
+use prepared::{Mappings, Prepared, ReadyNotice, ReadySource};
+use shared::Shared;
 use tasks::{Change, Tasks};
 
 pub use convert::Converter;
+pub use dead::dead_letters;
 pub use forward::Forwarded;
+pub use lateness::{Found, Lateness};
+pub use notify::{NoticeStanding, NoticeState, NoticeStatus};
 pub use poll::{Phase, Polled, Reading, Way};
-pub use setup::{SetupError, allowlist, keyed, line_budget, plans, plans_of, poller, sink};
+pub use setup::{
+    SetupError, account, allowlist, app, converter, keyed, line_budget, plans, plans_of, poller, polling,
+    rotation, sink, webhook,
+};
 pub use silence::{Because, Quiet};
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};
@@ -76,12 +95,15 @@ pub use tally::Counts;
 #[derive(Debug)]
 pub struct App {
     store: Store,
-    sources: Vec<poll::Source>,
-    destinations: Vec<(forward::Outlet, prepared::Beside)>,
+    /// Each with the allow list that mappings ask for, where they do.
+    sources: Vec<(poll::Source, Option<Arc<Api>>)>,
+    destinations: Vec<(forward::Outlet, Route)>,
+    notices: Vec<Notice>,
+    webhooks: BTreeMap<String, Webhook>,
     mappings: Mappings,
     /// What is in force, and the polling that it came to.
     config: Config,
-    ready: Vec<ReadySource>,
+    ready: (Vec<ReadySource>, Shared),
     /// The configuration's file, where it is to be followed.
     follows: Option<PathBuf>,
     voice: voice::Voice,
@@ -197,8 +219,19 @@ impl App {
     /// [`SetupError`]: the first thing that is not as it must be. Nothing was asked of Slack or of
     /// a receiver.
     pub async fn build(config: &Config) -> Result<Self, SetupError> {
+        Self::build_by(config, &Clock::system()).await
+    }
+
+    /// The same, with another clock to poll by. What a reload begins goes by this machine's.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn build_by(config: &Config, clock: &Clock) -> Result<Self, SetupError> {
         // What is refused without touching anything comes first.
-        let prepared = Prepared::of(config)?;
+        let mut prepared = Prepared::of(config, &Shared::default())?;
+        for source in &mut prepared.sources {
+            source.polling.account_mut().clock = clock.clone();
+        }
         let (voice, recorder) = voice::voice();
         let trust = trust::Trust::default();
         let (store, repairs) = setup::open(config)?;
@@ -210,21 +243,35 @@ impl App {
         for ready in &prepared.sources {
             sources.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
-        let names: Vec<_> = prepared.destinations.iter().map(|ready| ready.name.clone()).collect();
+        let names = prepared.destinations.iter().map(|ready| ready.name.clone());
+        let names: Vec<_> = names.chain(prepared.notices.iter().map(ReadyNotice::reader)).collect();
         store.retain_readers(&names).await.map_err(SetupError::Store)?;
         let mut destinations = Vec::new();
-        let Prepared { sources: ready, destinations: ready_destinations, mappings } = prepared;
+        let Prepared {
+            sources: ready,
+            destinations: ready_destinations,
+            notices: ready_notices,
+            mappings,
+            shared,
+        } = prepared;
         for ready in ready_destinations {
             destinations.push(ready.open(&store, &config.state.dir, &voice, &trust).await?);
         }
-        let config = config.clone();
+        shared.take_effect();
+        let webhooks = following::webhooks(&ready_notices);
+        let mut notices = Vec::new();
+        for ready in ready_notices {
+            notices.push(ready.open(&store).await?);
+        }
         Ok(Self {
             store,
             sources,
             destinations,
+            notices,
+            webhooks,
             mappings,
-            config,
-            ready,
+            config: config.clone(),
+            ready: (ready, shared),
             follows: None,
             voice,
             recorder,
@@ -241,11 +288,23 @@ impl App {
 
     /// Starts all tasks.
     pub fn start(self, mode: Mode) -> Running {
-        let Self { store, sources, destinations, mappings, config, ready, follows, voice, recorder, trust } =
-            self;
+        let Self {
+            store,
+            sources,
+            destinations,
+            notices,
+            webhooks,
+            mappings,
+            config,
+            ready,
+            follows,
+            voice,
+            recorder,
+            trust,
+        } = self;
         // A single pass is no news, and by cron it would be the same two events again and again.
         if mode == Mode::Forever {
-            let sources = sources.iter().map(|source| source.name().as_str());
+            let sources = sources.iter().map(|(source, _)| source.name().as_str());
             let destinations = destinations.iter().map(|(outlet, _)| outlet.name().as_str());
             voice.say(OwnEvent::started(sources, destinations));
         }
@@ -256,14 +315,15 @@ impl App {
         let (to, changes) = mpsc::channel(1);
         let following = follows
             .filter(|_| mode == Mode::Forever)
-            .map(|file| Following::new(file, config, ready, store.clone(), to));
+            .map(|file| Following::new(file, config, ready, webhooks, store.clone(), to));
         reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
         let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone(), trust);
-        for source in sources {
-            tasks.poll(source);
+        tasks.poll(sources);
+        for (outlet, route) in destinations {
+            tasks.forward(outlet, route);
         }
-        for (outlet, beside) in destinations {
-            tasks.forward(outlet, beside);
+        for notice in notices {
+            tasks.notify(notice);
         }
         let board = status::Board {
             started_at: Clock::system().now(),
@@ -271,6 +331,7 @@ impl App {
             dir: state,
             sources: tasks.readings(),
             destinations: tasks.standings(),
+            notices: tasks.tellings(),
             stop: tasks.ends.stop.clone(),
         };
         let mut showing = JoinSet::new();
@@ -358,6 +419,10 @@ impl Running {
                     Ok((name, forwarded)) => tasks.left(&name, forwarded),
                     Err(broken) => fail(&mut failure, RunError::Bug(broken.to_string()), &ends),
                 },
+                Some(ended) = tasks.telling.join_next(), if tasks.is_changing() => match ended {
+                    Ok((name, pending)) => tasks.told(name, pending),
+                    Err(broken) => fail(&mut failure, RunError::Bug(broken.to_string()), &ends),
+                },
                 Some(change) = changes.recv(), if !tasks.is_changing() && !ends.stop.is_cancelled() => {
                     tasks.change(change);
                 }
@@ -380,6 +445,7 @@ impl Running {
             let ends = ends.clone();
             ending.spawn(async move { (name, outlet.finish(mode, &ends).await) });
         }
+        tasks.tell_the_rest().await;
         while let Some(ended) = ending.join_next().await {
             match of_task(ended) {
                 Ok(ended) => finished.destinations.push(ended),

@@ -15,9 +15,13 @@ use tokio::sync::watch;
 use super::dead::DeadLetters;
 use super::difference::Difference;
 use super::forward::Outlet;
+use super::late::Late;
+use super::lateness::Rereading;
+use super::notify::{Notice, Selection};
 use super::poll::Source;
 use super::reload::Folder;
 use super::setup::{self, SetupError};
+use super::shared::{Shared, Sharing};
 use super::silence::{Silence, Standpoint};
 use super::status::Route;
 use super::trust::Trust;
@@ -25,9 +29,9 @@ use super::voice::Voice;
 use crate::config::{self, Config};
 use crate::event::UnixTime;
 use crate::mapping::{MappingFile, Plans};
-use crate::net::{ClientTls, Rate};
+use crate::net::Rate;
 use crate::slack::allowlist::Api;
-use crate::slack::{self, Poller};
+use crate::slack::{self, Poller, Webhook};
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
 
@@ -36,7 +40,9 @@ use crate::syslog::{Framing, Sink};
 pub(super) struct Prepared {
     pub(super) sources: Vec<ReadySource>,
     pub(super) destinations: Vec<ReadyDestination>,
+    pub(super) notices: Vec<ReadyNotice>,
     pub(super) mappings: Mappings,
+    pub(super) shared: Shared,
 }
 
 /// A source that can begin as soon as its bookmark is known.
@@ -44,6 +50,7 @@ pub(super) struct Prepared {
 pub(super) struct ReadySource {
     pub(super) id: SourceId,
     pub(super) polling: slack::Settings,
+    poll_every: Duration,
     /// When its silence is told.
     quiet: config::Quiet,
     /// What it is asked for.
@@ -61,56 +68,78 @@ pub(super) struct ReadyDestination {
     plans: watch::Receiver<Arc<Plans>>,
     sink: Sink,
     framing: Framing,
-    beside: Beside,
 }
 
-/// What is to be known of a destination beside what it delivers by.
+/// A notice that can begin as soon as it has its reader.
 #[derive(Debug)]
-pub(super) struct Beside {
-    /// How it is reached.
-    pub(super) route: Route,
-    /// The certificate that we show, as its files have it.
-    pub(super) own_certificate: Option<ClientTls>,
+pub(super) struct ReadyNotice {
+    /// What the configuration calls it.
+    pub(super) name: String,
+    pub(super) webhook: Webhook,
+    settings: config::Notify,
+    /// What is older when it comes is counted alone.
+    fresh: Duration,
+    /// The plans to follow, as they change.
+    plans: watch::Receiver<Arc<Plans>>,
 }
 
 impl Prepared {
-    /// Makes all of it ready. Blocks: it reads files.
+    /// Makes all of it ready, with what the sources of another configuration share already. Blocks: it
+    /// reads files.
     ///
     /// # Errors
     /// The first thing that is not as it must be.
-    pub(super) fn of(config: &Config) -> Result<Self, SetupError> {
+    pub(super) fn of(config: &Config, shared: &Shared) -> Result<Self, SetupError> {
         let mut mappings = Mappings::default();
         let mut destinations = Vec::new();
         for (name, settings) in &config.destinations {
             let plans = mappings.open(settings.mapping.as_deref(), config)?;
             tell_of_untrusted(name, settings, config, &plans.borrow());
             let (sink, framing) = setup::sink(name, settings)?;
-            let beside = Beside {
-                route: Route::of(&settings.transport),
-                own_certificate: setup::own_certificate(name, settings)?,
-            };
             let (name, settings) = (ReaderName::new(name.as_str()), settings.clone());
-            destinations.push(ReadyDestination { name, settings, plans, sink, framing, beside });
+            destinations.push(ReadyDestination { name, settings, plans, sink, framing });
         }
+        let mut sharing = Sharing::after(shared);
+        sharing.trace(config.trace.as_ref())?;
         let ready = |(name, source): (&String, &config::Source)| {
-            let (id, polling) = (SourceId::new(name.as_str()), setup::polling(name, source)?);
-            let allowlist =
-                source.trusted.then(|| setup::allowlist_of(name, source, &polling)).transpose()?;
-            let (quiet, reads) = (source.quiet, source.reads());
-            Ok(ReadySource { id, polling, quiet, reads, allowlist: allowlist.map(Arc::new) })
+            let polling = setup::polling_sharing(name, source, &mut sharing)?;
+            let allowlist = source
+                .trusted
+                .then(|| setup::allowlist_sharing(name, source, polling.account(), &mut sharing))
+                .transpose()?;
+            Ok(ReadySource {
+                id: SourceId::new(name.as_str()),
+                polling,
+                poll_every: source.poll_every,
+                quiet: source.quiet,
+                reads: source.reads(),
+                allowlist: allowlist.map(Arc::new),
+            })
         };
         let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;
-        Ok(Self { sources, destinations, mappings })
+        let mut notices = Vec::new();
+        for (name, settings) in &config.notices {
+            let plans = mappings.open(settings.mapping.as_deref(), config)?;
+            let webhook = setup::shared_webhook(name, settings, &mut sharing)?;
+            let (name, settings, fresh) = (name.clone(), settings.clone(), fresh(settings, config));
+            notices.push(ReadyNotice { name, webhook, settings, fresh, plans });
+        }
+        Ok(Self { sources, destinations, notices, mappings, shared: sharing.done() })
     }
 
     /// Has the mappings that run go on, with those that changed in place of what they were.
     ///
-    /// Destinations that follow one of them get the new plans at once.
+    /// Destinations and notices that follow one of them get the new plans at once.
     pub(super) fn take_over(&mut self, running: Mappings, changed: &Difference) {
         self.mappings.take_over(running, changed);
         for destination in &mut self.destinations {
             if let Some(plans) = self.mappings.plans(destination.settings.mapping.as_deref()) {
                 destination.plans = plans;
+            }
+        }
+        for notice in &mut self.notices {
+            if let Some(plans) = self.mappings.plans(notice.settings.mapping.as_deref()) {
+                notice.plans = plans;
             }
         }
     }
@@ -129,21 +158,36 @@ fn tell_of_untrusted(name: &str, destination: &config::Destination, config: &Con
 }
 
 impl ReadySource {
-    /// The source at its bookmark; what is usual for it is remembered in the folder `state`.
+    /// The source at its bookmark, and the way to the allow list that mappings ask for; what is usual
+    /// for it is remembered in the folder `state`.
     pub(super) async fn open(
         &self,
         store: &Store,
         state: &Path,
         voice: &Voice,
-    ) -> Result<Source, SetupError> {
+    ) -> Result<(Source, Option<Arc<Api>>), SetupError> {
         let (poller, read_up_to) = self.poller(store).await?;
+        let late = match &self.polling {
+            slack::Settings::Audit(slack::audit::Settings { settle, verify_after, .. }) => {
+                let rereading = Rereading { settle: *settle, verify_after: *verify_after };
+                let late = Late::recall(store, &self.id, rereading, voice.clone()).await;
+                Some(late.map_err(SetupError::Store)?)
+            }
+            // A list has no seconds that could be read too early.
+            slack::Settings::Access(_) | slack::Settings::Integration(_) => None,
+        };
         let newest = store.newest(&self.id).await.map_err(SetupError::Store)?;
-        let (id, at) = (self.id.clone(), Standpoint { newest, read_up_to });
+        let at = Standpoint { newest, read_up_to };
         let silence = match self.quiet.after {
-            Some(_) => Some(Silence::open(id, self.quiet, &self.reads, at, state, voice.clone()).await),
+            Some(_) => {
+                let (id, voice) = (self.id.clone(), voice.clone());
+                Some(Silence::open(id, self.quiet, &self.reads, at, state, voice).await)
+            }
             None => None,
         };
-        Ok(Source::new(self.id.clone(), poller, at, silence, self.allowlist.clone()))
+        let (id, polling) = (self.id.clone(), self.polling.clone());
+        let source = Source::new(id, polling, poller, self.poll_every, at, late, silence);
+        Ok((source, self.allowlist.clone()))
     }
 
     /// Its poller at its bookmark, and the last second that was read.
@@ -151,26 +195,23 @@ impl ReadySource {
         let bookmark = store.bookmark(&self.id).await.map_err(SetupError::Store)?;
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
         let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
-        Ok((poller, bookmark.and_then(|bookmark| slack::audit::read_up_to(bookmark).ok())))
+        let read_up_to = bookmark.and_then(|bookmark| slack::read_up_to(self.polling.log(), bookmark).ok());
+        Ok((poller, read_up_to.flatten()))
     }
 }
 
 impl ReadyDestination {
-    /// The destination at its position; its dead letters lie in the folder `state`.
+    /// The destination at its position, and how it is reached; its dead letters lie in the folder `state`.
     pub(super) async fn open(
         self,
         store: &Store,
         state: &Path,
         voice: &Voice,
         trust: &Trust,
-    ) -> Result<(Outlet, Beside), SetupError> {
-        let Self { name, settings, plans, sink, framing, beside } = self;
-        // The forwarder's own events go everywhere.
-        let only = settings.sources.as_ref().map(|sources| {
-            let named = sources.iter().map(|source| SourceId::new(source.as_str()));
-            named.chain([SourceId::own()]).collect()
-        });
-        let reader = store.reader(name, only).await.map_err(SetupError::Store)?;
+    ) -> Result<(Outlet, Route), SetupError> {
+        let Self { name, settings, plans, sink, framing } = self;
+        let reader =
+            store.reader(name, only(settings.sources.as_deref())).await.map_err(SetupError::Store)?;
         let converter = setup::converter(&settings, plans.borrow().clone());
         let rate = Rate::new(&settings.limits);
         let dead = DeadLetters::of(state, reader.name().as_str());
@@ -178,11 +219,50 @@ impl ReadyDestination {
         let age = if settings.transport.has_receipts() { settings.age } else { Duration::ZERO };
         let (trusted, voice) = (trust.known(), voice.clone());
         let outlet = Outlet::new(reader, plans, trusted, converter, framing, sink, rate, age, dead, voice);
-        Ok((outlet, beside))
+        Ok((outlet, Route::of(&settings.transport)))
     }
 }
 
-/// The plans of each mapping that a destination names, made once.
+impl ReadyNotice {
+    /// The name of its reader: no destination can have it.
+    pub(super) fn reader(&self) -> ReaderName {
+        notice_reader(&self.name)
+    }
+
+    /// The notice at its position.
+    pub(super) async fn open(self, store: &Store) -> Result<Notice, SetupError> {
+        let reader = self.reader();
+        let Self { name, webhook, settings, fresh, plans } = self;
+        let reader =
+            store.reader(reader, only(settings.sources.as_deref())).await.map_err(SetupError::Store)?;
+        let selection = Selection::new(plans, settings.when);
+        Ok(Notice::new(name, store.clone(), reader, selection, webhook, settings.window, fresh))
+    }
+}
+
+/// How old an event may be that is told by itself: not much older than its source's pace makes it.
+fn fresh(notify: &config::Notify, config: &Config) -> Duration {
+    let is_told = |name: &String| notify.sources.as_ref().is_none_or(|sources| sources.contains(name));
+    let sources = config.sources.iter().filter(|(name, _)| is_told(name));
+    let slowest = sources.map(|(_, source)| source.poll_every.saturating_add(source.settle())).max();
+    FRESH.saturating_add(slowest.unwrap_or_default().saturating_mul(2))
+}
+
+/// Beyond what a source takes by itself, for what Slack shows late and for a quick restart.
+const FRESH: Duration = Duration::from_secs(15 * 60);
+
+/// The name of the reader of the notice of that name.
+pub(super) fn notice_reader(name: &str) -> ReaderName {
+    ReaderName::new(format!("notify/{name}"))
+}
+
+/// The sources to read: those that are named, and the forwarder's own, whose events go everywhere.
+fn only(sources: Option<&[String]>) -> Option<Vec<SourceId>> {
+    let named = sources?.iter().map(|source| SourceId::new(source.as_str()));
+    Some(named.chain([SourceId::own()]).collect())
+}
+
+/// The plans of each mapping that a destination or a notice names, made once.
 #[derive(Debug, Default)]
 pub(super) struct Mappings {
     /// Those of the shipped mapping alone, which never change.

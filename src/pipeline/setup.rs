@@ -2,19 +2,28 @@
 //!
 //! `run` needs all of them, `check` looks at each by itself; both do it here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
 use super::convert::Converter;
-use crate::config::{Config, Destination, SecretError, SecretFrom, Source, Tls, Transport};
+use super::shared::{Shared, Sharing};
+use crate::config::{
+    AccessReading, AuditReading, Config, Destination, IntegrationReading, Login, Notify, Reading,
+    SecretError, SecretFrom, Source, Tls, TokenFrom, Transport,
+};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
-use crate::net::{Address, ClientTls, Roots, TlsError, Trust, http_tls};
+use crate::net::{Address, TlsError};
 use crate::problem::Problem;
-use crate::slack::{self, Account, Budget, CannotPoll, Clock, Poller, Token, allowlist};
+use crate::slack::oauth::{App, Rotation};
+use crate::slack::{
+    self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Fetch, HttpClient, Poller, Token, Unfetched,
+    Webhook, WebhookAddress, allowlist,
+};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
+use crate::telemetry::chain;
 
 /// What is not as it must be.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +36,14 @@ pub enum SetupError {
         /// Where it was looked for, and why it is not there.
         source: SecretError,
     },
+    /// The secret of a login's app cannot be had.
+    #[error("the `client_secret` of [oauth.{login}] cannot be had")]
+    ClientSecret {
+        /// The login.
+        login: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
     /// A source cannot be polled with these settings.
     #[error("source {source_name} cannot be polled")]
     Source {
@@ -34,6 +51,46 @@ pub enum SetupError {
         source_name: String,
         /// Why not.
         source: CannotPoll,
+    },
+    /// The password for a proxy cannot be had.
+    #[error("the proxy password of {whose} cannot be had")]
+    ProxyPassword {
+        /// The first source or notice that goes through the proxy: `source acme`.
+        whose: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// The HTTP client cannot be set up.
+    #[error("{whose} cannot reach Slack")]
+    Client {
+        /// The first source or notice that goes that way: `source acme`.
+        whose: String,
+        /// Why not.
+        source: BadSettings,
+    },
+    /// The address of a notice's webhook cannot be had.
+    #[error("the webhook of notice {notice} cannot be had")]
+    Webhook {
+        /// The notice.
+        notice: String,
+        /// Where it was looked for, and why it is not there.
+        source: SecretError,
+    },
+    /// What a notice's secret holds is no address of a webhook.
+    #[error("the webhook of notice {notice} cannot be used")]
+    WebhookAddress {
+        /// The notice.
+        notice: String,
+        /// Why not; it does not say what was there.
+        source: BadWebhook,
+    },
+    /// Requests to Slack cannot be traced.
+    #[error("the trace cannot be written to {}", dir.display())]
+    Trace {
+        /// The folder.
+        dir: PathBuf,
+        /// Why not.
+        source: std::io::Error,
     },
     /// Roots, certificate or key cannot be used.
     #[error("TLS for {whose} cannot be set up")]
@@ -83,8 +140,19 @@ impl SetupError {
     /// What to do about it, where that is known.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Token { source, .. } | Self::PseudonymKey { source, .. } => Some(source.help()),
-            Self::Source { .. } | Self::Mapping(_) => None,
+            Self::Token { source, .. }
+            | Self::ProxyPassword { source, .. }
+            | Self::ClientSecret { source, .. }
+            | Self::Webhook { source, .. }
+            | Self::PseudonymKey { source, .. } => Some(source.help()),
+            Self::Source { .. } | Self::Client { .. } | Self::Mapping(_) => None,
+            Self::WebhookAddress { .. } => Some(
+                "copy the whole Webhook URL from the app's settings under Incoming Webhooks, alone, into the place of the secret"
+                    .to_owned(),
+            ),
+            Self::Trace { .. } => {
+                Some("check `dir` in [trace], and that the service's user may write there".to_owned())
+            }
             Self::NoPseudonymKey { .. } => Some(
                 "add `pseudonym_key = { credential = \"…\" }` (or file, or env) to its [mappings.…]; `openssl rand -hex 32` makes a key: keep it, under another one everybody bears another pseudonym".to_owned(),
             ),
@@ -173,7 +241,7 @@ fn called(name: Option<&str>) -> String {
     name.map_or_else(|| "the shipped mapping".to_owned(), |name| format!("mapping {name}"))
 }
 
-/// The poller of a source, at its bookmark.
+/// The poller of a source, at its bookmark, with a budget of its own.
 ///
 /// # Errors
 /// Its token cannot be had, or its settings do not go together.
@@ -196,52 +264,170 @@ pub(super) fn poller_of(
 /// # Errors
 /// The token cannot be had, or the settings do not go together.
 pub fn allowlist(name: &str, source: &Source) -> Result<allowlist::Api, SetupError> {
-    allowlist_of(name, source, &polling(name, source)?)
+    let alone = Shared::default();
+    let mut sharing = Sharing::after(&alone);
+    let account = account_sharing(name, source, &mut sharing)?;
+    allowlist_sharing(name, source, &account, &mut sharing)
 }
 
-pub(super) fn allowlist_of(
+pub(super) fn allowlist_sharing(
     name: &str,
     source: &Source,
-    polling: &slack::Settings,
+    account: &Account,
+    sharing: &mut Sharing<'_>,
 ) -> Result<allowlist::Api, SetupError> {
-    let mut account = polling.account().clone();
+    let mut account = account.clone();
     if let Some(admin_token) = &source.admin_token {
-        account.token = token(name, admin_token)?;
+        account.token = token(name, admin_token, sharing)?;
     }
-    allowlist::Api::new(&account)
-        .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })
-}
-
-fn token(name: &str, from: &SecretFrom) -> Result<Token, SetupError> {
-    let secret = from.fetch().map_err(|source| SetupError::Token { source_name: name.to_owned(), source })?;
-    Token::fixed(&secret)
-        .map_err(|error| SetupError::Source { source_name: name.to_owned(), source: error.into() })
+    Ok(allowlist::Api::new(&account))
 }
 
 /// What the poller of a source is told, its token fetched.
-pub(super) fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
-    let token = token(name, &source.token)?;
-    // Without any root only a Slack on this very machine can be asked.
-    let tls = if source.base_url.is_loopback() { None } else { Some(slack_tls()?) };
-    let account = Account {
-        base_url: source.base_url.clone(),
-        token,
-        tls,
-        budget: Arc::new(Budget::per_minute(source.requests_per_minute)),
-        clock: Clock::system(),
-    };
-    Ok(slack::Settings::Audit(slack::audit::Settings {
-        account,
-        start: source.start,
-        settle: source.settle,
-        verify_after: source.verify_after,
-        poll_every: source.poll_every,
-        only: source.only.clone(),
-    }))
+///
+/// # Errors
+/// Its token cannot be had, or how Slack is reached.
+pub fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
+    let alone = Shared::default();
+    polling_sharing(name, source, &mut Sharing::after(&alone))
 }
 
-fn slack_tls() -> Result<rustls::ClientConfig, SetupError> {
-    http_tls(&Roots::System).map_err(|source| SetupError::Tls { whose: "Slack".to_owned(), source })
+pub(super) fn polling_sharing(
+    name: &str,
+    source: &Source,
+    sharing: &mut Sharing<'_>,
+) -> Result<slack::Settings, SetupError> {
+    let account = account_sharing(name, source, sharing)?;
+    let (start, poll_every) = (source.start, source.poll_every);
+    Ok(match &source.reading {
+        Reading::Audit(AuditReading { settle, verify_after, only }) => {
+            slack::Settings::Audit(slack::audit::Settings {
+                account,
+                start,
+                settle: *settle,
+                verify_after: *verify_after,
+                poll_every,
+                only: only.clone(),
+            })
+        }
+        Reading::Access(AccessReading { full_walk_every, forget_after, team_id }) => {
+            slack::Settings::Access(slack::access::Settings {
+                account,
+                start,
+                poll_every,
+                full_walk_every: *full_walk_every,
+                forget_after: *forget_after,
+                team_id: team_id.clone(),
+            })
+        }
+        Reading::Integration(IntegrationReading { full_walk_every, forget_after, only, team_id }) => {
+            slack::Settings::Integration(slack::integration::Settings {
+                account,
+                start,
+                poll_every,
+                full_walk_every: *full_walk_every,
+                forget_after: *forget_after,
+                only: only.clone(),
+                team_id: team_id.clone(),
+            })
+        }
+    })
+}
+
+/// Whose log a source is, its token fetched, with a budget of its own.
+///
+/// # Errors
+/// The token cannot be had, or is none; or its settings do not go together.
+pub fn account(name: &str, source: &Source) -> Result<Account, SetupError> {
+    let alone = Shared::default();
+    account_sharing(name, source, &mut Sharing::after(&alone))
+}
+
+fn account_sharing(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Result<Account, SetupError> {
+    Ok(Account {
+        base_url: source.base_url.clone(),
+        token: token(name, &source.token, sharing)?,
+        client: sharing.source_client(name, source)?,
+        budget: sharing.budget(source),
+        clock: Clock::system(),
+    })
+}
+
+fn token(source_name: &str, from: &TokenFrom, sharing: &mut Sharing<'_>) -> Result<Token, SetupError> {
+    let name = || source_name.to_owned();
+    match from {
+        TokenFrom::Secret(from) => {
+            let token = from.fetch().map_err(|source| SetupError::Token { source_name: name(), source })?;
+            Token::fetched(&token, fetch(from))
+                .map_err(|error| SetupError::Source { source_name: name(), source: error.into() })
+        }
+        TokenFrom::Login(login) => {
+            let client = sharing.login_client(login)?;
+            Ok(Token::rotating(Rotation::new(app_by(login, client)?, login.keep())))
+        }
+    }
+}
+
+/// The rotation of a login. Whether anybody has logged in shows with the first request.
+///
+/// # Errors
+/// The app's secret cannot be had, or its settings do not go together.
+pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
+    Ok(Rotation::new(app(login)?, login.keep()))
+}
+
+/// The app of a login.
+///
+/// # Errors
+/// The app's secret cannot be had, or its settings do not go together.
+pub fn app(login: &Login) -> Result<App, SetupError> {
+    let alone = Shared::default();
+    app_by(login, Sharing::after(&alone).login_client(login)?)
+}
+
+fn app_by(login: &Login, client: HttpClient) -> Result<App, SetupError> {
+    // It is wanted in hours: better now than then.
+    login
+        .client_secret
+        .fetch()
+        .map_err(|source| SetupError::ClientSecret { login: login.name.clone(), source })?;
+    Ok(App {
+        name: login.name.clone(),
+        client_id: login.client_id.clone(),
+        client_secret: fetch(&login.client_secret),
+        base_url: login.base_url.clone(),
+        client,
+        clock: Clock::system(),
+    })
+}
+
+fn fetch(from: &SecretFrom) -> Fetch {
+    let is_cheap = from.is_cheap();
+    let from = from.clone();
+    Fetch::new(is_cheap, move || {
+        from.fetch().map_err(|error| Unfetched { what: chain(&error), help: error.help() })
+    })
+}
+
+/// The way to the webhook of a notice, its secret fetched.
+///
+/// # Errors
+/// Its address cannot be had, or cannot be used.
+pub fn webhook(name: &str, notify: &Notify) -> Result<Webhook, SetupError> {
+    shared_webhook(name, notify, &mut Sharing::after(&Shared::default()))
+}
+
+pub(super) fn shared_webhook(
+    name: &str,
+    notify: &Notify,
+    sharing: &mut Sharing<'_>,
+) -> Result<Webhook, SetupError> {
+    let secret =
+        notify.webhook.fetch().map_err(|source| SetupError::Webhook { notice: name.to_owned(), source })?;
+    let address = WebhookAddress::new(&secret)
+        .map_err(|source| SetupError::WebhookAddress { notice: name.to_owned(), source })?;
+    let client = sharing.client(&format!("notice {name}"), &notify.reach, address.is_loopback())?;
+    Ok(Webhook::new(address, client))
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.
@@ -294,28 +480,8 @@ fn endpoints(tls: &Tls) -> Result<Vec<Endpoint>, TlsError> {
     Ok(tls.to.iter().zip(clients).map(endpoint).collect())
 }
 
-/// The certificate that we show to the receivers of a destination, to look at how long it holds.
-pub(super) fn own_certificate(
-    name: &str,
-    destination: &Destination,
-) -> Result<Option<ClientTls>, SetupError> {
-    let (Transport::Tls(Tls { settings, .. }) | Transport::Relp { tls: Some(settings), .. }) =
-        &destination.transport
-    else {
-        return Ok(None);
-    };
-    // It trusts nobody, and connects nowhere.
-    let look = |client| ClientTls::new(Trust::Pinned(Vec::new()), Some(client));
-    settings
-        .client
-        .as_ref()
-        .map(look)
-        .transpose()
-        .map_err(|source| SetupError::Tls { whose: format!("destination {name}"), source })
-}
-
 /// The converter of a destination.
-pub(super) fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
+pub fn converter(destination: &Destination, plans: Arc<Plans>) -> Converter {
     Converter::new(plans, destination.encoder, format(destination), destination.max_message)
         .only(destination.when.clone())
 }

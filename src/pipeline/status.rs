@@ -15,9 +15,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::notify::{NoticeStanding, NoticeState, NoticeStatus};
 use super::poll::{Phase, Reading};
 use super::standing::{LastFault, Standing, State};
-use super::tasks::{Readings, Standings};
+use super::tasks::{Readings, Standings, Tellings};
 use crate::config::Transport;
 use crate::event::UnixTime;
 use crate::slack::Clock;
@@ -41,6 +42,9 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
     /// Each destination.
     pub destinations: Vec<DestinationStatus>,
+    /// Each notice.
+    #[serde(default)]
+    pub notices: Vec<NoticeStatus>,
     /// The store.
     pub store: StoreStatus,
 }
@@ -132,6 +136,7 @@ pub(super) struct Board {
     pub(super) dir: PathBuf,
     pub(super) sources: watch::Receiver<Readings>,
     pub(super) destinations: watch::Receiver<Standings>,
+    pub(super) notices: watch::Receiver<Tellings>,
     /// The end was asked for.
     pub(super) stop: CancellationToken,
 }
@@ -147,6 +152,30 @@ pub struct Outgoing {
     pub age: Duration,
     /// How it stands, as that changes.
     pub standing: watch::Receiver<Standing>,
+}
+
+/// A notice at work.
+#[derive(Debug, Clone)]
+pub(super) struct Telling {
+    /// Its name.
+    pub(super) name: String,
+    /// The machine of its webhook.
+    pub(super) host: String,
+    /// How it stands, as that changes.
+    pub(super) standing: watch::Receiver<NoticeStanding>,
+}
+
+impl Telling {
+    /// How it stands; one whose task is over has ended, whatever it showed last.
+    fn status(&self) -> NoticeStatus {
+        let Self { name, host, standing } = self;
+        let ended = standing.has_changed().is_err();
+        let mut standing = standing.borrow().clone();
+        if ended {
+            standing.state = NoticeState::Ended;
+        }
+        NoticeStatus { name: name.clone(), host: host.clone(), standing }
+    }
 }
 
 /// How a destination stands; one whose task is over has ended, whatever it showed last.
@@ -195,6 +224,7 @@ impl Board {
             not_ready: self.not_ready(),
             sources: sources.collect(),
             destinations,
+            notices: self.notices.borrow().iter().map(Telling::status).collect(),
             store: StoreStatus::new(self.dir.clone(), &self.store.usage()),
         }
     }

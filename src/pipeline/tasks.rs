@@ -10,20 +10,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use super::forward::{Forwarded, Outlet};
+use super::notify::{Notice, NoticeEnds};
 use super::poll::{Polled, Reading, Source};
-use super::prepared::{Beside, ReadyDestination, ReadySource};
+use super::prepared::{ReadyDestination, ReadyNotice, ReadySource};
 use super::setup::SetupError;
-use super::status::Outgoing;
+use super::status::{Outgoing, Route, Telling};
 use super::trust::Trust;
 use super::voice::Voice;
-use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage};
+use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage, spread};
+use crate::notice::Pending;
+use crate::slack::allowlist::Api;
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -32,6 +37,9 @@ pub(super) type Readings = Vec<(SourceId, watch::Receiver<Reading>)>;
 
 /// How each destination stands, as it changes.
 pub(super) type Standings = Vec<Outgoing>;
+
+/// How each notice stands, as it changes.
+pub(super) type Tellings = Vec<Telling>;
 
 /// All of them.
 #[derive(Debug)]
@@ -46,6 +54,13 @@ pub(super) struct Tasks {
     pub(super) forwarders: JoinSet<(ReaderName, Result<Outlet, RunError>)>,
     /// Destinations that are wanted no more, or not as they were, say farewell.
     pub(super) leaving: JoinSet<(ReaderName, Result<Forwarded, RunError>)>,
+    /// Notices at work, which give back what they could not tell.
+    pub(super) telling: JoinSet<(ReaderName, Pending)>,
+    notices: BTreeMap<ReaderName, AtWork>,
+    /// What notices that ended for a change leave to those after them.
+    untold: BTreeMap<ReaderName, Pending>,
+    /// All is stored that ever will be: notices tell it and end.
+    stored: CancellationToken,
     /// The folder of the store.
     state: PathBuf,
     /// What is at work, each with ends of its own.
@@ -53,6 +68,7 @@ pub(super) struct Tasks {
     destinations: BTreeMap<ReaderName, Destination>,
     readings: watch::Sender<Readings>,
     standings: watch::Sender<Standings>,
+    tellings: watch::Sender<Tellings>,
     last_receipts: watch::Sender<Duration>,
     change: Option<Change>,
 }
@@ -66,6 +82,13 @@ struct Destination {
     shown: Outgoing,
 }
 
+/// A notice at work.
+#[derive(Debug)]
+struct AtWork {
+    leave: CancellationToken,
+    shown: Telling,
+}
+
 /// What shall be other than it is.
 #[derive(Debug)]
 pub(super) struct Change {
@@ -75,6 +98,9 @@ pub(super) struct Change {
     pub(super) closing: BTreeSet<ReaderName>,
     pub(super) sources: Vec<ReadySource>,
     pub(super) destinations: Vec<ReadyDestination>,
+    /// Notices that end; those that begin again tell what these could not.
+    pub(super) leaving: BTreeSet<ReaderName>,
+    pub(super) notices: Vec<ReadyNotice>,
     /// Those of `closing` that do not begin again: their positions are forgotten.
     pub(super) removed: BTreeSet<ReaderName>,
     /// Told when all of it is done; dropped when the path came to its end before that.
@@ -101,10 +127,15 @@ impl Tasks {
             pollers: JoinSet::new(),
             forwarders: JoinSet::new(),
             leaving: JoinSet::new(),
+            telling: JoinSet::new(),
+            notices: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            stored: CancellationToken::new(),
             sources: BTreeMap::new(),
             destinations: BTreeMap::new(),
             readings: watch::Sender::default(),
             standings: watch::Sender::default(),
+            tellings: watch::Sender::default(),
             last_receipts: watch::Sender::default(),
             change: None,
         }
@@ -120,34 +151,45 @@ impl Tasks {
         self.standings.subscribe()
     }
 
+    /// How each notice stands, of those that there are.
+    pub(super) fn tellings(&self) -> watch::Receiver<Tellings> {
+        self.tellings.subscribe()
+    }
+
     /// How long the last receipts may take, of all destinations that there are.
     pub(super) fn last_receipts(&self) -> watch::Receiver<Duration> {
         self.last_receipts.subscribe()
     }
 
-    pub(super) fn poll(&mut self, source: Source) {
-        let (name, ends) = (source.name().clone(), self.ends.of_a_part());
-        self.sources.insert(name.clone(), (ends.clone(), source.reading()));
-        let keeping = self.trust.keep(&name, source.allowlist());
-        let (tried, stop) = (self.trust.tried(Some(name.clone())), ends.stop.clone());
-        let task = source.run(self.store.clone(), self.mode, ends.stop);
-        self.pollers.spawn(async move {
-            stop.run_until_cancelled(tried).await;
-            let polled = task.await;
-            drop(keeping);
-            (name, polled)
-        });
+    /// Begins with sources, one after the other, and with the allow lists that mappings ask for.
+    pub(super) fn poll(&mut self, sources: Vec<(Source, Option<Arc<Api>>)>) {
+        let delays = match self.mode {
+            Mode::Forever => spread::starts(sources.iter().map(|(source, _)| source.poll_every())),
+            Mode::Once => vec![Duration::ZERO; sources.len()],
+        };
+        for ((source, allowlist), delay) in sources.into_iter().zip(delays) {
+            let (name, ends) = (source.name().clone(), self.ends.of_a_part());
+            self.sources.insert(name.clone(), (ends.clone(), source.reading()));
+            let keeping = self.trust.keep(&name, allowlist);
+            let (tried, stop) = (self.trust.tried(Some(name.clone())), ends.stop.clone());
+            let task = source.run(self.store.clone(), self.mode, delay, ends.stop, self.voice.clone());
+            self.pollers.spawn(async move {
+                stop.run_until_cancelled(tried).await;
+                let polled = task.await;
+                drop(keeping);
+                (name, polled)
+            });
+        }
         self.show();
     }
 
-    pub(super) fn forward(&mut self, outlet: Outlet, beside: Beside) {
+    pub(super) fn forward(&mut self, outlet: Outlet, route: Route) {
         let (name, ends, mode) = (outlet.name().clone(), self.ends.of_a_part(), self.mode);
-        let Beside { route, own_certificate } = beside;
         let shown = Outgoing { name: name.clone(), route, age: outlet.age(), standing: outlet.standing() };
         // By cron it would be the same events again and again. They end with what they look at.
         if mode == Mode::Forever {
             tokio::spawn(outage::watch(shown.clone(), self.voice.clone()));
-            tokio::spawn(expiry::watch(shown.clone(), own_certificate, self.voice.clone()));
+            tokio::spawn(expiry::watch(shown.clone(), outlet.identity(), self.voice.clone()));
         }
         let destination = Destination {
             ends: ends.clone(),
@@ -163,8 +205,50 @@ impl Tasks {
         self.show();
     }
 
+    pub(super) fn notify(&mut self, notice: Notice) {
+        let reader = notice.reader().clone();
+        let ends = NoticeEnds {
+            leave: CancellationToken::new(),
+            last: self.stored.clone(),
+            give_up: self.ends.give_up.clone(),
+        };
+        let shown = Telling {
+            name: notice.name().to_owned(),
+            host: notice.host().to_owned(),
+            standing: notice.standing(),
+        };
+        self.notices.insert(reader.clone(), AtWork { leave: ends.leave.clone(), shown });
+        // By cron it would tell the same troubles again and again.
+        let voice = (self.mode == Mode::Forever).then(|| self.voice.clone());
+        let untold = self.untold.remove(&reader);
+        self.telling.spawn(async move { (reader, notice.run(untold, voice, ends).await) });
+        self.show();
+    }
+
+    /// A notice has ended, with that untold.
+    pub(super) fn told(&mut self, reader: ReaderName, pending: Pending) {
+        self.notices.remove(&reader);
+        if let Some(change) = &mut self.change {
+            change.leaving.remove(&reader);
+            self.untold.insert(reader, pending);
+        }
+        self.show();
+    }
+
+    /// All is stored that ever will be: waits until the notices have told it, or as much as they can in
+    /// some seconds.
+    pub(super) async fn tell_the_rest(&mut self) {
+        self.stored.cancel();
+        while let Some(ended) = self.telling.join_next().await {
+            if let Err(broken) = ended {
+                error!("a notice broke off: {broken}");
+            }
+        }
+    }
+
     /// Shows what there is.
     fn show(&self) {
+        self.tellings.send_replace(self.notices.values().map(|notice| notice.shown.clone()).collect());
         let readings = self.sources.iter().map(|(name, (_, reading))| (name.clone(), reading.clone()));
         self.readings.send_replace(readings.collect());
         let destinations = self.destinations.iter();
@@ -194,6 +278,10 @@ impl Tasks {
                 tokio::time::sleep(last_receipts).await;
                 ends.give_up.cancel();
             });
+        }
+        change.leaving.retain(|name| self.notices.contains_key(name));
+        for at_work in change.leaving.iter().filter_map(|name| self.notices.get(name)) {
+            at_work.leave.cancel();
         }
         self.show();
         self.change = Some(change);
@@ -241,7 +329,9 @@ impl Tasks {
 
     /// Once all that goes is gone, begins what is new.
     pub(super) async fn follow(&mut self) -> Result<(), RunError> {
-        let is_gone = |change: &mut Change| change.ending.is_empty() && change.closing.is_empty();
+        let is_gone = |change: &mut Change| {
+            change.ending.is_empty() && change.closing.is_empty() && change.leaving.is_empty()
+        };
         let Some(change) = self.change.take_if(is_gone) else { return Ok(()) };
         let mut abandoned = Vec::new();
         for destination in change.removed {
@@ -251,18 +341,25 @@ impl Tasks {
             }
         }
         let stay = self.destinations.keys().cloned();
-        let names: Vec<_> = stay.chain(change.destinations.iter().map(|ready| ready.name.clone())).collect();
+        let stay = stay.chain(self.notices.keys().cloned());
+        let names = stay.chain(change.destinations.iter().map(|ready| ready.name.clone()));
+        let names: Vec<_> = names.chain(change.notices.iter().map(ReadyNotice::reader)).collect();
         self.store.retain_readers(&names).await.map_err(RunError::Store)?;
         for ready in change.destinations {
-            let (outlet, beside) =
+            let (outlet, route) =
                 ready.open(&self.store, &self.state, &self.voice, &self.trust).await.map_err(unopened)?;
-            self.forward(outlet, beside);
+            self.forward(outlet, route);
         }
+        for ready in change.notices {
+            let notice = ready.open(&self.store).await.map_err(unopened)?;
+            self.notify(notice);
+        }
+        self.untold.clear();
+        let mut sources = Vec::new();
         for ready in change.sources {
-            let source = ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
-            self.poll(source);
+            sources.push(ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?);
         }
-        self.show();
+        self.poll(sources);
         // Whoever asked may have gone.
         drop(change.done.send(abandoned));
         Ok(())

@@ -113,7 +113,7 @@ impl Recorder {
                 return;
             }
             let entries = said.into_iter().map(|event| event.into_entry(&host)).collect();
-            let batch = Batch { source: SourceId::own(), entries, bookmark: Bookmark::default() };
+            let batch = Batch::new(SourceId::own(), entries, Bookmark::default());
             if let Err(error) = store.append(batch).await {
                 warn!("events of the forwarder's own cannot be stored: {}", chain(&error));
             }

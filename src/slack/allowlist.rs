@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::error::SlackError;
 use super::refusal::{Code, Refusal};
-use super::settings::{Account, BadSettings};
+use super::settings::Account;
 use super::web::Web;
 
 const GET: &str = "admin.audit.anomaly.allow.getItem";
@@ -301,11 +301,8 @@ pub struct Api {
 
 impl Api {
     /// The list of the organization that this account's token belongs to.
-    ///
-    /// # Errors
-    /// The account's settings do not go together.
-    pub fn new(account: &Account) -> Result<Self, BadSettings> {
-        Web::new(account).map(|web| Self { web })
+    pub fn new(account: &Account) -> Self {
+        Self { web: Web::new(account) }
     }
 
     /// The list as it is.

@@ -1,7 +1,11 @@
-//! How many requests may be made: so many a minute, and none while Slack asks for silence.
+//! How many requests may be made: so many a minute, in turns, and none while Slack asks for silence.
 //!
 //! Slack counts the requests to the audit log for the whole organization (50 and more a minute, all
-//! its apps together). Sources of one organization therefore share one [`Budget`].
+//! its apps together), and those to a list of the Web API by method (20 and more). Sources of one
+//! organization that read the same log therefore share one [`Budget`].
+//!
+//! **Invariant:** who asks first is served first; a source that asks again stands behind all others
+//! that wait. Nobody waits for an answer that another one is given.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -13,11 +17,21 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
-/// One organization's budget of requests.
+type Limiter = RateLimiter<NotKeyed, InMemoryState, Runtime, governor::middleware::NoOpMiddleware<Duration>>;
+
+/// One organization's budget of requests of one kind.
 pub struct Budget {
-    limiter: RateLimiter<NotKeyed, InMemoryState, Runtime, governor::middleware::NoOpMiddleware<Duration>>,
+    /// Held by the one whose turn it is, which the runtime gives in the order of asking.
+    turn: tokio::sync::Mutex<()>,
+    share: Mutex<Share>,
     clock: Runtime,
     silence: Mutex<Option<Instant>>,
+}
+
+/// What is granted.
+struct Share {
+    per_minute: NonZeroU32,
+    limiter: Limiter,
 }
 
 impl Budget {
@@ -26,32 +40,47 @@ impl Budget {
 
     /// So many requests a minute, with a small burst.
     pub fn per_minute(requests: NonZeroU32) -> Self {
-        let every = Duration::from_secs(60) / requests.get();
-        let quota = Quota::with_period(every.max(Duration::from_nanos(1)))
-            .unwrap_or_else(|| Quota::per_minute(requests))
-            .allow_burst(Self::BURST.min(requests));
         let clock = Runtime { start: Instant::now() };
         Self {
-            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
+            turn: tokio::sync::Mutex::default(),
+            share: Mutex::new(Share::new(requests, &clock)),
             clock,
             silence: Mutex::new(None),
         }
     }
 
+    /// Grants so many requests a minute from now on, to those too that share it already.
+    pub fn grant(&self, requests: NonZeroU32) {
+        let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        if share.per_minute != requests {
+            let next = Share::new(requests, &self.clock);
+            // No second burst on top of the one before.
+            while next.limiter.check().is_ok() {}
+            *share = next;
+        }
+    }
+
     /// Waits until one more request may be made, and counts it.
     ///
-    /// Dropped while it waits, it has counted nothing.
+    /// Dropped while it waits, it has counted nothing, and stands in nobody's way.
     pub async fn request(&self) {
+        let _turn = self.turn.lock().await;
         loop {
             if let Some(until) = self.silent_until() {
                 tokio::time::sleep_until(until).await;
                 continue;
             }
-            match self.limiter.check() {
+            match self.take() {
                 Ok(()) => return,
-                Err(not_yet) => tokio::time::sleep(not_yet.wait_time_from(self.clock.now())).await,
+                Err(wait) => tokio::time::sleep(wait).await,
             }
         }
+    }
+
+    /// Counts a request, or says when there may be one.
+    fn take(&self) -> Result<(), Duration> {
+        let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        share.limiter.check().map_err(|not_yet| not_yet.wait_time_from(self.clock.now()))
     }
 
     /// Makes no request for so long; a longer silence asked for before stays.
@@ -64,6 +93,16 @@ impl Budget {
     fn silent_until(&self) -> Option<Instant> {
         let silence = *self.silence.lock().unwrap_or_else(PoisonError::into_inner);
         silence.filter(|until| *until > Instant::now())
+    }
+}
+
+impl Share {
+    fn new(per_minute: NonZeroU32, clock: &Runtime) -> Self {
+        let every = Duration::from_secs(60) / per_minute.get();
+        let quota = Quota::with_period(every.max(Duration::from_nanos(1)))
+            .unwrap_or_else(|| Quota::per_minute(per_minute))
+            .allow_burst(Budget::BURST.min(per_minute));
+        Self { per_minute, limiter: RateLimiter::direct_with_clock(quota, clock.clone()) }
     }
 }
 
@@ -113,6 +152,45 @@ mod tests {
         budget.pause(Duration::from_millis(1));
         tokio::join!(budget.request(), budget.request());
         assert!(begun.elapsed() >= Duration::from_millis(60));
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_served_in_turns() {
+        let budget = a_minute(60 * 100);
+        for _ in 0..Budget::BURST.get() {
+            budget.request().await;
+        }
+        let served = Mutex::new(Vec::new());
+        let greedy = async |name: char| {
+            for _ in 0..5 {
+                budget.request().await;
+                served.lock().unwrap().push(name);
+            }
+        };
+        tokio::join!(greedy('a'), greedy('b'), greedy('c'));
+        assert_eq!(String::from_iter(served.into_inner().unwrap()), "abcabcabcabcabc");
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_holds_nobody_up() {
+        let budget = a_minute(60 * 100);
+        budget.pause(Duration::from_millis(500));
+        let gone = tokio::time::timeout(Duration::from_millis(5), budget.request()).await;
+        assert!(gone.is_err());
+        budget.request().await;
+    }
+
+    #[tokio::test]
+    async fn another_grant_is_for_all_who_share_it() {
+        let budget = a_minute(1);
+        budget.request().await;
+        budget.grant(NonZeroU32::new(6_000).unwrap());
+        assert!(budget.take().is_err(), "no second burst");
+        budget.request().await;
+        budget.request().await;
+        budget.pause(Duration::from_secs(60));
+        budget.grant(NonZeroU32::new(600).unwrap());
+        assert!(budget.silent_until().is_some(), "what Slack asked for stands");
     }
 
     #[tokio::test]

@@ -9,7 +9,10 @@
 
 use std::time::Duration;
 
+use super::oauth::LoginError;
+use super::proxy::{self, ProxyTrouble};
 use super::refusal::{Code, Refusal, Refused, Said};
+use super::token::{Token, Unfetched};
 use crate::event::UnixTime;
 
 /// Why a request brought no page.
@@ -18,6 +21,17 @@ pub enum SlackError {
     /// No connection came about: name not found, port closed, TLS refused.
     #[error("no connection to Slack")]
     Connect(#[source] reqwest::Error),
+    /// Somebody else answers for Slack, with a certificate of an authority unknown here.
+    #[error("nobody trusted here has issued the certificate that was shown for Slack")]
+    Untrusted(#[source] reqwest::Error),
+    /// The proxy did not let us through.
+    #[error("{trouble}")]
+    Proxy {
+        /// What it did.
+        trouble: ProxyTrouble,
+        /// What the HTTP client says of it.
+        source: reqwest::Error,
+    },
     /// The answer, or a part of it, took too long.
     #[error("Slack did not answer in time")]
     Timeout(#[source] reqwest::Error),
@@ -66,6 +80,15 @@ pub enum SlackError {
     /// Slack refused the request.
     #[error("{0}")]
     Refused(Refused),
+    /// There is no token to ask with: it cannot be fetched from where it is kept.
+    #[error("the token cannot be had")]
+    Unfetched(#[source] Unfetched),
+    /// There is no token to ask with: the login that it comes from has none to give.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The answer to a request for a token holds none.
+    #[error("the answer holds no user token{0}")]
+    NoGrant(&'static str),
     /// A window's pages never came to an end, or a cursor led back to itself.
     #[error("the pages from {oldest} to {latest} did not come to an end")]
     Endless {
@@ -99,7 +122,12 @@ impl SlackError {
         match self {
             Self::TooLarge { .. } => Class::Narrow,
             Self::Refused(refused) => refused.refusal.class(),
+            Self::Unfetched(_) => Class::Token,
+            Self::Login(login) => login.class(),
+            Self::NoGrant(_) => Class::Install,
             Self::Connect(_)
+            | Self::Untrusted(_)
+            | Self::Proxy { .. }
             | Self::Timeout(_)
             | Self::CutOff(_)
             | Self::NotAPage { .. }
@@ -123,9 +151,14 @@ impl SlackError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Connect(_) => {
-                "check that this machine may reach Slack (name, port 443, proxy) and that a proxy which \
-                 opens TLS is trusted here; it is tried again by itself"
+                "check that this machine may reach Slack (name, port 443), or name the proxy in `proxy` or \
+                 HTTPS_PROXY; it is tried again by itself"
             }
+            Self::Untrusted(_) => {
+                "if a proxy here opens TLS, name the file of its authority in `ca`; else update \
+                 ca-certificates, and find out who it is that answers"
+            }
+            Self::Proxy { trouble, .. } => trouble.help(),
             Self::Timeout(_) | Self::CutOff(_) => {
                 "it is tried again by itself; if it goes on, look for a proxy that breaks long answers"
             }
@@ -143,13 +176,62 @@ impl SlackError {
                 "it is tried again by itself; if it goes on, report it to Slack with the times given"
             }
             Self::Refused(refused) => refused.refusal.help(),
+            Self::Unfetched(_) => "see that the token can be had again; it is looked for by itself",
+            Self::Login(login) => login.help(),
+            Self::NoGrant(_) => {
+                "give the app user scopes, not only bot scopes (`slackcef auth login NAME --print-manifest`), and log in \
+                 again"
+            }
+        }
+    }
+
+    /// The same for the source whose token this is.
+    pub fn cure(&self, token: &Token) -> String {
+        let help = match self {
+            Self::Unfetched(why) if !why.help.is_empty() => why.help.clone(),
+            _ => self.help().to_owned(),
+        };
+        let wants_login = match self {
+            Self::Refused(refused) => refused.refusal.wants_login(),
+            Self::Login(login) => login.class() == Class::Token,
+            _ => false,
+        };
+        match token.login().filter(|_| wants_login) {
+            Some(name) => format!("{help}; `slackcef auth login {name}` logs in again"),
+            None => help,
+        }
+    }
+
+    /// The cause in a word, for programs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(refused) => refused.refusal.name(),
+            Self::Unfetched(_) => "no-token",
+            Self::Login(_) => "login",
+            Self::NoGrant(_) => "install",
+            Self::TooLarge { .. } => "too-large",
+            Self::RateLimited { .. } => "rate",
+            Self::Untrusted(_) => "untrusted",
+            Self::Proxy { .. } => "proxy",
+            Self::Connect(_)
+            | Self::Timeout(_)
+            | Self::CutOff(_)
+            | Self::NotAPage { .. }
+            | Self::NotAList { .. }
+            | Self::NoEntries
+            | Self::Server { .. }
+            | Self::Endless { .. } => "trouble",
         }
     }
 
     /// Sorts an error of the HTTP client; the address is taken off, for it holds the cursor.
     pub(super) fn of_transport(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        if error.is_timeout() {
+        if let Some(trouble) = ProxyTrouble::of(&error) {
+            Self::Proxy { trouble, source: error }
+        } else if proxy::is_unknown_issuer(&error) {
+            Self::Untrusted(error)
+        } else if error.is_timeout() {
             Self::Timeout(error)
         } else if error.is_connect() {
             Self::Connect(error)

@@ -12,21 +12,18 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, Url};
 
-use super::error::SlackError;
+use super::error::{Class, SlackError};
 use super::refusal::Said;
-use super::settings::{Account, BadSettings};
-use super::{Budget, Clock, Token, reply};
+use super::settings::Account;
+use super::trace::Exchange;
+use super::{Budget, Clock, HttpClient, Token, reply};
 use crate::event::UnixTime;
 
 /// The most bytes of one body, after decompression.
 pub(super) const MOST: usize = 64 << 20;
 
 /// The most bytes of a body that only explains a refusal.
-const MOST_OF_A_REFUSAL: usize = 64 << 10;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-const WHOLE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const MOST_OF_A_REFUSAL: usize = 64 << 10;
 
 /// The shortest and the longest time that Slack can make us wait.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
@@ -66,39 +63,27 @@ pub(super) struct Received {
     pub(super) status: u16,
     pub(super) body: Bytes,
     pub(super) retry_after: Option<Duration>,
+    /// The scopes of the token that was shown, where Slack tells them.
+    pub(super) scopes: Option<String>,
 }
 
 /// The way to one Slack.
 #[derive(Debug)]
 pub(super) struct Http {
-    client: reqwest::Client,
+    client: HttpClient,
     token: Token,
     budget: Arc<Budget>,
     clock: Clock,
 }
 
 impl Http {
-    pub(super) fn new(account: &Account) -> Result<Self, BadSettings> {
-        let mut client = reqwest::Client::builder()
-            .user_agent(concat!("slackcef/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .timeout(WHOLE_TIMEOUT)
-            .gzip(true);
-        if let Some(tls) = &account.tls {
-            client = client.tls_backend_preconfigured(tls.clone());
-        }
-        if account.base_url.is_loopback() {
-            client = client.no_proxy();
-        }
-        Ok(Self {
-            client: client.build().map_err(BadSettings::Client)?,
+    pub(super) fn new(account: &Account) -> Self {
+        Self {
+            client: account.client.clone(),
             token: account.token.clone(),
             budget: Arc::clone(&account.budget),
             clock: account.clock.clone(),
-        })
+        }
     }
 
     /// Asks for that address with these parameters, once the budget allows it.
@@ -113,24 +98,43 @@ impl Http {
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer<Received> {
+        let bearer = match self.token.bearer().await {
+            Ok(bearer) => bearer,
+            Err(error) => return Answer { reply: Err(error), clocks: None },
+        };
         self.budget.request().await;
         let request = request
-            .header(AUTHORIZATION, self.token.header())
+            .header(AUTHORIZATION, bearer)
             .header(ACCEPT, HeaderValue::from_static("application/json"));
-        let response = match request.send().await {
-            Ok(response) => response,
+        let request = match request.build() {
+            Ok(request) => request,
             Err(error) => return Answer { reply: Err(SlackError::of_transport(error)), clocks: None },
         };
-        let clocks = date(response.headers()).map(|slack| Clocks { slack, ours: self.clock.now() });
-        let reply = read(response).await;
+        let (response, mut exchange) = self.client.send(request).await;
+        let (reply, clocks) = match response {
+            Ok(response) => {
+                let slack = date(response.headers());
+                let clocks = slack.map(|slack| Clocks { slack, ours: self.clock.now() });
+                (read(response, &mut exchange).await, clocks)
+            }
+            Err(error) => (Err(SlackError::of_transport(error)), None),
+        };
+        if let Err(error) = &reply {
+            exchange.failed(error);
+        }
         self.heed(&reply);
         Answer { reply, clocks }
     }
 
-    /// Where Slack asks for silence, it is silence for all who share the budget.
+    /// Where Slack asks for silence, it is silence for all who share the budget; a token that Slack
+    /// refuses is not to be taken for a good one.
     fn heed<T>(&self, reply: &Result<T, SlackError>) {
-        if let Err(SlackError::RateLimited { retry_after: Some(wait) }) = reply {
-            self.budget.pause(*wait);
+        match reply {
+            Err(SlackError::RateLimited { retry_after: Some(wait) }) => self.budget.pause(*wait),
+            Err(SlackError::Refused(refused)) if refused.refusal.class() == Class::Token => {
+                self.token.refused(refused.refusal);
+            }
+            _ => {}
         }
     }
 
@@ -146,23 +150,29 @@ impl Http {
     }
 }
 
-async fn read(response: Response) -> Result<Received, SlackError> {
+/// Reads an answer, whatever it is, with a bound.
+pub(super) async fn read(response: Response, exchange: &mut Exchange) -> Result<Received, SlackError> {
     let status = response.status();
     let retry_after = retry_after(response.headers());
     if status.is_success() {
+        let scopes = scopes(response.headers());
         let body = body(response, MOST).await?;
-        return Ok(Received { status: status.as_u16(), body, retry_after });
+        exchange.body(&body);
+        return Ok(Received { status: status.as_u16(), body, retry_after, scopes });
     }
     // The status alone says enough where the body does not come.
     let said = match body(response, MOST_OF_A_REFUSAL).await {
-        Ok(body) => reply::said(&body),
+        Ok(body) => {
+            exchange.body(&body);
+            reply::said(&body)
+        }
         Err(_) => Said::default(),
     };
     Err(SlackError::of_answer(status.as_u16(), said, retry_after))
 }
 
 /// The whole body in one buffer, by chunk, so that a small one that unpacks to gigabytes is noticed.
-async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> {
+pub(super) async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut body = BytesMut::with_capacity(announced.min(1 << 20));
     while let Some(chunk) = response.chunk().await.map_err(SlackError::of_transport)? {
@@ -175,10 +185,15 @@ async fn body(mut response: Response, most: usize) -> Result<Bytes, SlackError> 
 }
 
 /// `Retry-After` in seconds, within bounds: a nonsense value must neither hurry nor silence us.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     let (least, most) = RETRY_AFTER_BOUNDS;
     Some(Duration::from_secs(seconds).clamp(least, most))
+}
+
+/// The scopes of the token, as the methods of the Web API tell them.
+fn scopes(headers: &HeaderMap) -> Option<String> {
+    headers.get("x-oauth-scopes")?.to_str().ok().map(str::to_owned)
 }
 
 /// Slack's clock, as the `Date` of the answer shows it.

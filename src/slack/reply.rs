@@ -37,12 +37,14 @@ pub(super) struct Paging {
     pub(super) page: u64,
     /// The last page.
     pub(super) pages: u64,
+    /// How many rows there are on all pages, where it says so.
+    pub(super) total: Option<u64>,
 }
 
 impl Reply {
     /// Reads the body of an answer with a status of success, whose list bears that name.
     pub(super) fn read(list: &str, received: Received) -> Result<Self, SlackError> {
-        let Received { status, body, retry_after } = received;
+        let Received { status, body, retry_after, .. } = received;
         let body = repaired(body);
         let top = Top::accepted(list, status, &body, retry_after)?;
         let elements = top.list.ok_or(SlackError::NoEntries)?;
@@ -62,13 +64,13 @@ impl Paging {
             let value = paging.get(key)?;
             value.as_u64().or_else(|| value.as_str()?.parse().ok())
         };
-        Some(Self { page: number("page")?, pages: number("pages")? })
+        Some(Self { page: number("page")?, pages: number("pages")?, total: number("total") })
     }
 }
 
 /// The body of an answer with a status of success, where it does not say that the request is refused.
 pub(super) fn accepted(received: Received) -> Result<Bytes, SlackError> {
-    let Received { status, body, retry_after } = received;
+    let Received { status, body, retry_after, .. } = received;
     let body = repaired(body);
     Top::accepted("", status, &body, retry_after)?;
     Ok(body)
@@ -294,7 +296,7 @@ mod tests {
     use super::*;
 
     fn received(body: Bytes) -> Received {
-        Received { status: 200, body, retry_after: None }
+        Received { status: 200, body, retry_after: None, scopes: None }
     }
 
     fn read(body: &[u8]) -> Result<Reply, SlackError> {
@@ -336,7 +338,7 @@ mod tests {
         let body = br#"{"ok":true,"logins":[{"a":1}],"entries":[2],"paging":{"count":1,"total":7,"page":"2","pages":7}}"#;
         let reply = Reply::read("logins", received(Bytes::from_static(body))).unwrap();
         assert_eq!(elements(&reply), [r#"{"a":1}"#]);
-        assert_eq!(reply.paging, Some(Paging { page: 2, pages: 7 }));
+        assert_eq!(reply.paging, Some(Paging { page: 2, pages: 7, total: Some(7) }));
         assert_eq!(read(body).unwrap().elements, ["2"]);
         for paging in ["null", "[]", "{}", r#"{"page":1}"#, r#"{"page":1,"pages":-1}"#] {
             let body = format!(r#"{{"entries":[],"paging":{paging}}}"#);

@@ -4,11 +4,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 
 use super::audit::Only;
-use super::{Budget, Clock, Token};
+use super::{Budget, Clock, HttpClient, Token};
+use crate::event::UnixTime;
 
 /// One organization's Slack, and how it is reached.
 #[derive(Debug, Clone)]
@@ -17,12 +19,30 @@ pub struct Account {
     pub base_url: BaseUrl,
     /// The token that requests bear.
     pub token: Token,
-    /// Roots and provider of TLS; the HTTP client's own when `None`.
-    pub tls: Option<rustls::ClientConfig>,
-    /// The organization's budget of requests, shared by its sources.
+    /// What requests are made with, shared by all sources that go the same way.
+    pub client: HttpClient,
+    /// The organization's budget of requests of this kind, shared by its sources.
     pub budget: Arc<Budget>,
     /// The time of day.
     pub clock: Clock,
+}
+
+impl Account {
+    /// Whether requests go by the same token, the same way and within the same budget.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.token == other.token && self.client.is(&other.client) && Arc::ptr_eq(&self.budget, &other.budget)
+    }
+}
+
+/// How far the first run reaches back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// From the present second on.
+    Now,
+    /// From so long ago on.
+    Ago(Duration),
+    /// From that second on.
+    At(UnixTime),
 }
 
 /// The root of Slack's API: https, or http to this very machine.
@@ -41,7 +61,12 @@ impl BaseUrl {
     /// The address of that method of the Web API: `api.slack.com` serves the audit log, `slack.com`
     /// the Web API, and GovSlack's pair differs in the same way.
     pub(super) fn method(&self, name: &str) -> Url {
-        let mut url = self.join(&format!("api/{name}"));
+        self.site(&format!("api/{name}"))
+    }
+
+    /// The address of that path where Slack's pages for people are, and the Web API.
+    pub(super) fn site(&self, path: &str) -> Url {
+        let mut url = self.join(path);
         if let Some(host) = self.0.host_str().and_then(|host| host.strip_prefix("api.")) {
             // A host less its first label is a host.
             url.set_host(Some(host)).unwrap_or_default();
@@ -133,7 +158,7 @@ pub enum BadSettings {
     Client(#[source] reqwest::Error),
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let address: Result<IpAddr, _> = host.trim_start_matches('[').trim_end_matches(']').parse();
     address.map_or(host == "localhost", |address| address.is_loopback())

@@ -1,10 +1,8 @@
-//! Storing one batch: ids, entries, bookmark and extent in one transaction that is on the disk when
+//! Storing one batch: ids, entries, memos, bookmark and extent in one transaction that is on the disk when
 //! it returns.
 //!
 //! **Invariant:** an entry is dropped as seen only when its id leads to a batch that stands, or
 //! that was delivered and deleted.
-
-use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
@@ -12,9 +10,10 @@ use sha2::{Digest, Sha256};
 use super::batch::{Header, Packer};
 use super::error::StoreError;
 use super::ledger::{Extent, IdSpan, Source};
+use super::reference::{Reference, Standing};
 use super::schema::PAGE;
 use super::writer::{Answer, Durability, Writer, begin, is_disk_full};
-use super::{Appended, Batch, Bookmark, Full, SourceId};
+use super::{Appended, Batch, Bookmark, Full, SourceId, late, memo};
 use crate::event::{Entry, UnixTime};
 
 /// Text of entries in one batch: what a reader has in memory at least. A larger append becomes
@@ -28,11 +27,12 @@ impl Writer {
     /// Stores a batch, or says that there is no room for it now.
     pub(super) fn append(&mut self, batch: Batch) -> Result<Answer, StoreError> {
         self.refuse_if_stopped()?;
-        if batch.entries.is_empty() {
+        if batch.entries.is_empty() && batch.memos.is_empty() {
             return self.store_bookmark(batch);
         }
         // A guess by what such text shrinks to; what it really takes is known once it is written.
         let text: usize = batch.entries.iter().map(|entry| entry.raw().len().saturating_add(128)).sum();
+        // Memos mostly take the place of others.
         let mut needed = text as u64 / 4;
         for _ in 0..2 {
             if let Some(full) = self.make_room(needed)? {
@@ -77,7 +77,7 @@ impl Writer {
         if self.full == Some(Full::Disk) && !self.disk_is_short() {
             self.full = None;
         }
-        Ok(Answer::Stored(Appended { fresh: 0, seen: 0 }))
+        Ok(Answer::Stored(Appended::default()))
     }
 
     fn try_append(&mut self, batch: &Batch) -> Result<Attempt, StoreError> {
@@ -96,7 +96,7 @@ impl Writer {
         }
     }
 
-    /// The transaction: ids, batches, bookmark, extent, all or nothing.
+    /// The transaction: ids, batches, memos, bookmark, extent, all or nothing.
     fn transact(&mut self, batch: &Batch) -> Result<(Attempt, Option<(Extent, Source)>), Trouble> {
         let now = self.clock.now();
         let mut extent = self.ledger.extent;
@@ -111,15 +111,22 @@ impl Writer {
             }
         });
         let used = self.bytes_in_use()?;
+        // A bookmark alone that a power cut undoes costs a second reading of the same. The first of a
+        // source says where it begins: what lies before a later one would be read by nobody.
+        let is_first = !self.ledger.sources.contains_key(&batch.source);
+        let is_bookmark = batch.entries.is_empty() && batch.memos.is_empty();
+        let durability = if is_bookmark && !is_first { Durability::Eventual } else { Durability::Now };
 
-        let transaction = begin(&self.db, Durability::Now)?;
-        let fresh = store_entries(&transaction, batch, &mut self.packer, &mut extent, &mut source, now)?;
+        let transaction = begin(&self.db, durability)?;
+        let (fresh, late) =
+            store_entries(&transaction, batch, &mut self.packer, &mut extent, &mut source, now)?;
+        memo::save(&transaction, batch, source.number, &extent)?;
         source.bookmark = batch.bookmark.clone();
         source.last_batch = extent.last;
         source.save(&transaction, &batch.source)?;
         extent.save(&transaction)?;
 
-        if fresh > 0 {
+        if fresh > 0 || !batch.memos.is_empty() {
             let after = self.bytes_in_use()?;
             if after > self.limits.bytes {
                 return Ok((Attempt::TooMuch(after.saturating_sub(used)), None));
@@ -127,11 +134,12 @@ impl Writer {
         }
         transaction.commit()?;
         let seen = batch.entries.len().saturating_sub(fresh);
-        Ok((Attempt::Stored(Appended { fresh, seen }), Some((extent, source))))
+        Ok((Attempt::Stored(Appended { fresh, seen, late }), Some((extent, source))))
     }
 }
 
-/// Stores the entries that are new, in as many batches as it takes; says how many they were.
+/// Stores the entries that are new, in as many batches as it takes; says how many they were, and when
+/// those of them happened that came late.
 fn store_entries(
     db: &Connection,
     batch: &Batch,
@@ -139,16 +147,23 @@ fn store_entries(
     extent: &mut Extent,
     source: &mut Source,
     now: UnixTime,
-) -> Result<usize, Trouble> {
+) -> Result<(usize, Vec<UnixTime>), Trouble> {
     let mut ids = Ids::new(db, &batch.source, source.number, extent)?;
     let mut open = ids.open(extent, now);
-    let mut fresh = 0_usize;
+    let (mut fresh, mut late) = (0_usize, Vec::new());
     for entry in &batch.entries {
         source.ids.read(entry.at());
+        let is_late = batch.is_late(entry);
+        // The mark is for a whole batch.
+        if open.times.is_some() && open.late != is_late {
+            open.finish(db, &batch.source, packer, extent)?;
+            open = ids.open(extent, now);
+        }
         if ids.is_new(entry, open.reference())? {
             fresh = fresh.saturating_add(1);
+            late.extend(is_late.then_some(entry.at()));
             packer.push(entry);
-            open.add(entry);
+            open.add(entry, is_late);
             if packer.len() >= BATCH_BYTES {
                 open.finish(db, &batch.source, packer, extent)?;
                 open = ids.open(extent, now);
@@ -156,7 +171,7 @@ fn store_entries(
         }
     }
     open.finish(db, &batch.source, packer, extent)?;
-    Ok(fresh)
+    Ok((fresh, late))
 }
 
 /// What became of one try to append.
@@ -185,6 +200,7 @@ struct Open {
     tag: u16,
     count: u32,
     times: Option<(UnixTime, UnixTime)>,
+    late: bool,
     stored: UnixTime,
 }
 
@@ -196,6 +212,7 @@ impl Open {
             tag: fastrand::u16(..),
             count: 0,
             times: None,
+            late: false,
             stored: now,
         }
     }
@@ -204,7 +221,8 @@ impl Open {
         Reference { number: self.number, tag: self.tag }
     }
 
-    fn add(&mut self, entry: &Entry) {
+    fn add(&mut self, entry: &Entry, late: bool) {
+        self.late = late;
         let at = entry.at();
         let (first, last) = self.times.unwrap_or((at, at));
         self.times = Some((first.min(at), last.max(at)));
@@ -234,27 +252,12 @@ impl Open {
             seal,
         };
         header.insert(db, &body)?;
+        if self.late {
+            late::mark(db, &header)?;
+        }
         extent.last = header.number;
         extent.entries = header.end();
         Ok(())
-    }
-}
-
-/// How an id names the batch that holds its entry: number and tag in one integer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Reference {
-    number: u64,
-    tag: u16,
-}
-
-impl Reference {
-    fn to_row(self) -> u64 {
-        self.number << 16 | u64::from(self.tag)
-    }
-
-    fn of_row(row: u64) -> Self {
-        let [low, high, ..] = row.to_le_bytes();
-        Self { number: row >> 16, tag: u16::from_le_bytes([low, high]) }
     }
 }
 
@@ -264,11 +267,8 @@ struct Ids<'a> {
     insert: CachedStatement<'a>,
     /// What all hashes begin with.
     hash: Sha256,
-    /// As it was before the transaction.
-    extent: Extent,
     source: u64,
-    /// Batches that ids led to, and whether they stand.
-    known: BTreeMap<Reference, bool>,
+    standing: Standing<'a>,
 }
 
 impl<'a> Ids<'a> {
@@ -277,13 +277,13 @@ impl<'a> Ids<'a> {
             db.prepare_cached("INSERT OR IGNORE INTO id (source, at, hash, batch) VALUES (?1, ?2, ?3, ?4)")?;
         // The name is part of every hash: a damaged row cannot stand for another source's entry.
         let hash = Sha256::new_with_prefix(source.as_str()).chain_update([0]);
-        Ok(Self { db, insert, hash, extent: *extent, source: number, known: BTreeMap::new() })
+        Ok(Self { db, insert, hash, source: number, standing: Standing::new(db, extent) })
     }
 
     /// Opens the next batch; ids that lead to it are known from here on.
     fn open(&mut self, extent: &Extent, now: UnixTime) -> Open {
         let open = Open::new(extent, now);
-        self.known.insert(open.reference(), true);
+        self.standing.note(open.reference());
         open
     }
 
@@ -309,7 +309,7 @@ impl<'a> Ids<'a> {
             .query_row(key, |row| Ok(row.get::<_, i64>(0).ok()))
             .optional()?;
         if let Some(known) = known.flatten()
-            && self.stands(Reference::of_row(known.cast_unsigned()))?
+            && self.standing.holds(Reference::of_row(known.cast_unsigned()))?
         {
             return Ok(false);
         }
@@ -317,21 +317,5 @@ impl<'a> Ids<'a> {
             .prepare_cached("INSERT OR REPLACE INTO id (source, at, hash, batch) VALUES (?1, ?2, ?3, ?4)")?
             .execute((key.0, key.1, key.2, within.to_row()))?;
         Ok(true)
-    }
-
-    /// Whether a batch is kept, or was until it was delivered everywhere.
-    fn stands(&mut self, batch: Reference) -> rusqlite::Result<bool> {
-        if let Some(stands) = self.known.get(&batch) {
-            return Ok(*stands);
-        }
-        let stands = if batch.number < self.extent.first {
-            true
-        } else if batch.number > self.extent.last {
-            false
-        } else {
-            Header::find(self.db, batch.number)?.is_some_and(|header| header.tag == batch.tag)
-        };
-        self.known.insert(batch, stands);
-        Ok(stands)
     }
 }

@@ -13,6 +13,8 @@
 //! | a source's bookmark | its seal, and the number of sources in the `extent` row | the store refuses to open: reading Slack from a guessed place could lose entries |
 //! | the `extent` row | its seal | the same |
 //! | an id | it names the batch that holds its entry, and that batch must stand | the entry is new: a repeat at worst |
+//! | a memo | its seal; it names the newest batch of its time, and that batch must stand | it was never there: what it was kept for is met anew, and repeated |
+//! | that a batch came late | its seal, over the batch's number and tag | the batch counts as an ordinary one |
 //! | the file's frame (header, tables) | compared with what this version writes | the store refuses to open |
 //!
 //! **Invariant:** an entry is handed out only when every check over it held.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
-use super::{ReaderName, SourceId};
+use super::{Memo, ReaderName, SourceId};
 use crate::event::UnixTime;
 
 /// Why a store is refused.
@@ -265,6 +265,12 @@ pub enum StoreError {
         /// Bytes the store may take.
         limit: u64,
     },
+    /// A memo is longer than it may be.
+    #[error("a memo of {length} bytes is longer than {}", Memo::LONGEST)]
+    LongMemo {
+        /// Bytes of its value.
+        length: usize,
+    },
     /// The disk is full. What was asked was not done; the store itself goes on once there is room.
     #[error("cannot {doing}: the disk of {} is full", path.display())]
     DiskFull {
@@ -331,7 +337,7 @@ impl StoreError {
         match self {
             Self::Closed => "start slackcef again",
             Self::Lost(lost) => lost.help(),
-            Self::ReaderTaken(_) | Self::ReaderDismissed(_) | Self::Recalled => {
+            Self::ReaderTaken(_) | Self::ReaderDismissed(_) | Self::Recalled | Self::LongMemo { .. } => {
                 "this is a bug in slackcef: please report it"
             }
             Self::TooLarge { .. } => "raise `[state] max_size`",

@@ -14,7 +14,7 @@ use super::error::{Lost, StoreError};
 use super::lease::Piece;
 use super::ledger::{Extent, Position};
 use super::{SourceId, schema};
-use crate::event::Entry;
+use crate::event::{Entry, UnixTime};
 
 /// A lease gathers batches until it has so much text.
 const LEASE_BYTES: usize = 1 << 20;
@@ -24,7 +24,7 @@ const LEASE_BYTES: usize = 1 << 20;
 pub(super) struct Loaded {
     pub(super) begin: Position,
     pub(super) end: Position,
-    pub(super) source: SourceId,
+    pub(super) header: Header,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -42,13 +42,28 @@ pub(super) struct Eye {
     path: PathBuf,
     db: Connection,
     unpacker: Unpacker,
-    /// The sources to be read; all when not given.
-    sources: Option<BTreeSet<SourceId>>,
+    choice: Choice,
+}
+
+/// Which batches are read; of the others the headers alone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Choice {
+    /// Those of these sources; of all when not given.
+    pub(super) sources: Option<BTreeSet<SourceId>>,
+    /// Those that hold an entry of the first second or a later one, before the second; all when not given.
+    pub(super) times: Option<(UnixTime, UnixTime)>,
+}
+
+impl Choice {
+    fn has(&self, header: &Header) -> bool {
+        self.sources.as_ref().is_none_or(|sources| sources.contains(&header.source))
+            && self.times.is_none_or(|(from, to)| from <= header.last && header.first < to)
+    }
 }
 
 impl std::fmt::Debug for Eye {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Eye").field("sources", &self.sources).finish_non_exhaustive()
+        f.debug_struct("Eye").field("choice", &self.choice).finish_non_exhaustive()
     }
 }
 
@@ -56,21 +71,18 @@ impl Eye {
     pub(super) fn open(path: PathBuf, sources: Option<BTreeSet<SourceId>>) -> Result<Self, StoreError> {
         let db =
             schema::open_reader(&path).map_err(|source| StoreError::of("read the store", &path, source))?;
-        Self::over(db, path, sources).map_err(|source| StoreError::Compress { source })
+        let choice = Choice { sources, times: None };
+        Self::over(db, path, choice).map_err(|source| StoreError::Compress { source })
     }
 
     /// An eye that looks over a connection of its own.
-    pub(super) fn over(
-        db: Connection,
-        path: PathBuf,
-        sources: Option<BTreeSet<SourceId>>,
-    ) -> io::Result<Self> {
-        Ok(Self { path, db, unpacker: Unpacker::new()?, sources })
+    pub(super) fn over(db: Connection, path: PathBuf, choice: Choice) -> io::Result<Self> {
+        Ok(Self { path, db, unpacker: Unpacker::new()?, choice })
     }
 
-    /// Chooses anew which sources are read.
-    pub(super) fn only(&mut self, sources: Option<BTreeSet<SourceId>>) {
-        self.sources = sources;
+    /// Chooses anew which batches are read.
+    pub(super) fn only(&mut self, choice: Choice) {
+        self.choice = choice;
     }
 
     pub(super) fn db(&self) -> &Connection {
@@ -95,7 +107,7 @@ impl Eye {
             let header = Header::find(&self.db, at.batch)?;
             if let Some(header) = &header {
                 let end = behind(header);
-                if self.sources.as_ref().is_some_and(|sources| !sources.contains(&header.source)) {
+                if !self.choice.has(header) {
                     at = end;
                     continue;
                 }
@@ -105,8 +117,7 @@ impl Eye {
                     count = count.saturating_add(entries.len());
                     bytes = bytes.saturating_add(header.seal.size as usize);
                     if !entries.is_empty() {
-                        let source = header.source.clone();
-                        found.push(Loaded { begin: at, end, source, entries });
+                        found.push(Loaded { begin: at, end, header: header.clone(), entries });
                     }
                     at = end;
                     continue;

@@ -1,7 +1,7 @@
 //! Entries kept between Slack and the SIEM, so that neither a crash nor an outage loses one.
 //!
-//! One log of entries; a bookmark for each source that writes; a position for each destination that
-//! reads. The implementation is one SQLite file (`schema.rs` draws it), written by one thread
+//! One log of entries; a bookmark for each source that writes, and memos beside it; a position for each
+//! destination that reads. The implementation is one SQLite file (`schema.rs` draws it), written by one thread
 //! (`writer.rs`) and read over other connections (`reader.rs`). What follows is the contract, in
 //! words that a store of another kind could keep as well.
 //!
@@ -13,8 +13,23 @@
 //! counted from the last time that anything as old was read (`IdSpan` in `ledger.rs`); near its size
 //! limit a store keeps them for a day, and less only when it holds nothing else. While the store is at its
 //! size limit, or the disk nearly full, `append` waits; it goes on as soon as delivered entries can
-//! be deleted or the disk has room again. A batch without entries moves the bookmark, and waits only
-//! where the disk has not a byte left.
+//! be deleted or the disk has room again. A batch without entries and memos moves the bookmark, and
+//! waits only where the disk has not a byte left; but for the first of a source it is not synced by
+//! itself: a power cut may undo it, which costs a second reading of the same.
+//!
+//! **Remembering.** A batch may bring memos ([`Batch::memos`]): small facts that its source keeps by
+//! key, such as the count that a row had when it was last seen. They are stored with entries and
+//! bookmark, in the same moment or not at all; a later one replaces the one before of its key, and one
+//! that says what is there already costs nothing. [`Store::recall`] finds what was stored before it was
+//! called. They take room as entries do: a batch with memos waits for it, entries or none. A memo
+//! goes when its source forgets it ([`Store::forget_memos`]), and of itself only where a store at its limit
+//! holds nothing but memos: then the oldest go. One that is damaged was never there, of which
+//! nobody is told: what it was kept for is met as new, which repeats at worst.
+//!
+//! **Marking.** A batch may say up to when its source had been read before it ([`Batch::late_before`]):
+//! entries that are new and happened before that came late. They are marked so, and told of
+//! ([`Appended::late`]). The mark is kept as long as the entries, and only shown by an [`Archive`]; what
+//! is handed out does not depend on it, and damage may take it.
 //!
 //! **Reading.** A [`Reader`] hands out entries in the order in which they were stored, as a
 //! [`Lease`]. Thousands of leases may be open; each continues where the one before it ends. Only
@@ -56,10 +71,13 @@ mod error;
 mod eye;
 mod folder;
 mod forget;
+mod late;
 mod lease;
 mod ledger;
+mod memo;
 mod opening;
 mod reader;
+mod reference;
 mod schema;
 mod spent;
 mod upkeep;
@@ -76,10 +94,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::event::{Entry, UnixTime};
-pub use archive::{Archive, Survey};
+pub use archive::{Archive, Begins, Stored, Survey};
 pub use error::{Lost, OpenError, Repair, StoreError};
 pub use lease::Lease;
 use ledger::Extent;
+pub use memo::{Memo, MemoKey};
 pub use reader::Reader;
 pub use spent::Spent;
 use writer::{Answer, Clock, Command};
@@ -175,15 +194,33 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// Stored with the entries, or not at all.
     pub bookmark: Bookmark,
+    /// Stored with the entries, or not at all; of two with the same key, the last stays.
+    pub memos: Vec<Memo>,
+    /// Those that happened before that and are new came late: their seconds had been read before.
+    pub late_before: Option<UnixTime>,
+}
+
+impl Batch {
+    /// What a first reading found, with nothing to remember beside the bookmark.
+    pub fn new(source: SourceId, entries: Vec<Entry>, bookmark: Bookmark) -> Self {
+        Self { source, entries, bookmark, memos: Vec::new(), late_before: None }
+    }
+
+    /// Whether an entry comes late, should it be new.
+    fn is_late(&self, entry: &Entry) -> bool {
+        self.late_before.is_some_and(|before| entry.at() < before)
+    }
 }
 
 /// What became of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Appended {
     /// Entries stored.
     pub fresh: usize,
     /// Entries dropped, because their ids were stored before.
     pub seen: usize,
+    /// When those of the stored ones happened that came late (see [`Batch::late_before`]).
+    pub late: Vec<UnixTime>,
 }
 
 /// What a store holds.
@@ -293,12 +330,16 @@ impl Store {
 
     /// Stores a batch; returns when it is on the disk. Waits while there is no room.
     ///
+    /// A bookmark alone, of a source that has one, is on the disk with the next batch: a power cut
+    /// before that has the same read once more.
+    ///
     /// # Errors
     /// [`StoreError::DiskFull`] for a bookmark alone, which does not wait, when not even the reserve
     /// has room for it.
-    /// [`StoreError::TooLarge`] when it will never fit; final ones (see [`StoreError::is_final`])
+    /// [`StoreError::TooLarge`] when it will never fit; [`StoreError::LongMemo`]; final ones (see [`StoreError::is_final`])
     /// when the store has failed. Whatever the error, nothing of the batch was stored, or all of it.
     pub async fn append(&self, batch: Batch) -> Result<Appended, StoreError> {
+        Memo::refuse_long(&batch.memos)?;
         let mut room = self.shared.room.clone();
         let mut batch = batch;
         loop {
@@ -310,6 +351,42 @@ impl Store {
             // Whether room was made or time has passed: look again.
             drop(timeout(LOOK_AGAIN, room.changed()).await);
         }
+    }
+
+    /// The memos that a source has stored under those keys, in the order of the keys; thousands at
+    /// once are no burden.
+    ///
+    /// # Errors
+    /// The store is closed, or cannot be read.
+    pub async fn recall(
+        &self,
+        source: &SourceId,
+        keys: Vec<MemoKey>,
+    ) -> Result<Vec<Option<Memo>>, StoreError> {
+        if self.commands.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        let (shared, source) = (Arc::clone(&self.shared), source.clone());
+        reader::blocking(move || memo::recall(&shared.path, &source, &keys)).await
+    }
+
+    /// Forgets the memos of a source whose time is before that one; says how many they were.
+    ///
+    /// It is done in slices, each for itself: an error, or a call that is cancelled, leaves some of
+    /// them.
+    ///
+    /// # Errors
+    /// The store is closed or has failed, or the disk is full.
+    pub async fn forget_memos(&self, source: &SourceId, before: UnixTime) -> Result<u64, StoreError> {
+        let (mut count, mut from) = (0_u64, Some(Vec::new()));
+        while let Some(key) = from {
+            let source = source.clone();
+            let forgotten =
+                self.ask(|reply| Command::ForgetMemos { source, before, from: key, reply }).await??;
+            count = count.saturating_add(forgotten.count);
+            from = forgotten.rest;
+        }
+        Ok(count)
     }
 
     /// What the store holds now.

@@ -254,7 +254,7 @@ impl Reader {
                 break;
             }
             entries.extend(batch.entries.drain(..count));
-            pieces.push(Piece { begin: batch.begin, count, source: batch.source.clone() });
+            pieces.push(Piece { begin: batch.begin, count, source: batch.header.source.clone() });
             if batch.entries.is_empty() {
                 end = batch.end;
             } else {
@@ -325,7 +325,7 @@ impl Drop for Claim {
 }
 
 /// Runs what blocks where it may.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     // It fails only when the runtime is going down.

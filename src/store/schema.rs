@@ -7,6 +7,8 @@
 //! spent    one row a destination with a daily budget: the day and its bytes (since format 2)
 //! batch    one row a batch, numbered without gaps: source, count, times, checks, body
 //! id       one row an entry: source, event time, ten bytes of a hash of its id → the batch that holds it
+//! late     one row a batch whose entries came late (since format 3)
+//! memo     one row a key of a source: its time and value, and the newest batch when it was stored (since format 3)
 //!
 //!          first               position of a reader              last
 //!   batch  │ 41 │ 42 │ 43 │ 44 │ 45 ▏46 │ 47 │ 48 │ 49 │ 50 │ 51 │
@@ -37,7 +39,10 @@ use super::error::OpenError;
 const APPLICATION: i32 = 0x7343_4546;
 
 /// The version of what stands below.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
+
+/// The first version that says which batches came late.
+pub(super) const SINCE_LATE: i32 = 3;
 
 /// Older ones can lose committed data when a write meets a checkpoint (the WAL-reset bug).
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -52,7 +57,7 @@ pub(super) const PAGE: u64 = 4096;
 const LARGEST_VALUE: i32 = 256 << 20;
 
 /// Name, the first version that has it, and the words that make it: in the order of their making.
-const TABLES: [(&str, i32, &str); 6] = [
+const TABLES: [(&str, i32, &str); 8] = [
     (
         "extent",
         1,
@@ -91,6 +96,13 @@ const TABLES: [(&str, i32, &str); 6] = [
         2,
         "CREATE TABLE spent (reader INTEGER PRIMARY KEY, day INTEGER NOT NULL, bytes INTEGER NOT NULL, \
          seal BLOB NOT NULL) STRICT",
+    ),
+    ("late", SINCE_LATE, "CREATE TABLE late (batch INTEGER PRIMARY KEY, seal BLOB NOT NULL) STRICT"),
+    (
+        "memo",
+        3,
+        "CREATE TABLE memo (source INTEGER NOT NULL, key BLOB NOT NULL, at INTEGER NOT NULL, \
+         value BLOB NOT NULL, batch INTEGER NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (source, key)) STRICT, WITHOUT ROWID",
     ),
 ];
 
@@ -310,6 +322,11 @@ fn refuse_changed_tables(db: &Connection, path: &Path) -> Result<(), OpenError> 
         }
         Err(source) => Err(OpenError::of("read the tables of", path, source)),
     }
+}
+
+/// The format of the store, at this moment.
+pub(super) fn version(db: &Connection) -> rusqlite::Result<i32> {
+    db.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))
 }
 
 /// The value of a pragma that answers with one.

@@ -39,7 +39,7 @@ impl Clocked {
     async fn append(&self, times: impl IntoIterator<Item = i64>) -> Appended {
         let entries = times.into_iter().map(entry).collect();
         let bookmark = Bookmark::new(fastrand::u64(..).to_le_bytes());
-        self.store.append(Batch { source: SourceId::new("acme"), entries, bookmark }).await.unwrap()
+        self.store.append(Batch::new(SourceId::new("acme"), entries, bookmark)).await.unwrap()
     }
 
     fn ids(&self) -> u64 {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::batch::Header;
 use super::error::StoreError;
 use super::writer::{Durability, Writer, is_disk_full};
-use super::{Full, schema};
+use super::{Full, late, schema};
 
 /// Batches deleted in one transaction.
 const BATCHES: usize = 64;
@@ -81,7 +81,11 @@ impl Writer {
 
     fn try_to_make_room(&mut self, bytes: u64) -> rusqlite::Result<Option<Full>> {
         while self.bytes_in_use()?.saturating_add(bytes) > self.limits.bytes {
-            if !self.delete(Which::Delivered)? && !self.forget_ids()? && !self.forget_oldest_ids()? {
+            let worked = self.delete(Which::Delivered)?
+                || self.forget_ids()?
+                || self.forget_oldest_ids()?
+                || self.forget_oldest_memos()?;
+            if !worked {
                 // What it takes was guessed: as long as there is any room, trying will tell.
                 let full = self.bytes_in_use()? >= self.limits.bytes;
                 return Ok(full.then_some(Full::Limit));
@@ -146,6 +150,7 @@ impl Writer {
         if extent.first > extent.last {
             extent.gone = extent.entries;
         }
+        late::forget(&transaction, extent.first)?;
         extent.save(&transaction)?;
         transaction.commit()?;
         self.ledger.extent = extent;

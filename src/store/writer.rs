@@ -19,6 +19,7 @@ use super::batch::{Header, Packer};
 use super::error::StoreError;
 use super::folder::Folder;
 use super::ledger::{Extent, Ledger, Position, ReaderRow};
+use super::memo::Forgotten;
 use super::opening::Limits;
 use super::schema::PAGE;
 use super::{Appended, Backlog, Batch, Bookmark, Full, ReaderName, SourceId, Spent, Usage, spent};
@@ -41,6 +42,13 @@ pub(super) enum Command {
     },
     Sources {
         reply: oneshot::Sender<Vec<SourceId>>,
+    },
+    ForgetMemos {
+        source: SourceId,
+        before: UnixTime,
+        /// The key where the slice begins.
+        from: Vec<u8>,
+        reply: oneshot::Sender<Result<Forgotten, StoreError>>,
     },
     Register {
         name: ReaderName,
@@ -177,6 +185,10 @@ impl Writer {
                 let sources = self.ledger.sources.keys().cloned().collect();
                 self.answer(reply, sources);
             }
+            Command::ForgetMemos { source, before, from, reply } => {
+                let forgotten = self.forget_memos(&source, before, &from);
+                self.answer(reply, forgotten);
+            }
             Command::Register { name, reply } => {
                 let reader = self.register(name);
                 self.answer(reply, reader);
@@ -285,16 +297,17 @@ impl Writer {
     }
 
     /// Writes, and tries once more with the reserve given back when the disk is full.
-    fn write(
+    pub(super) fn write<T>(
         &mut self,
         doing: &'static str,
-        work: impl Fn(&Connection) -> rusqlite::Result<()>,
-    ) -> Result<(), StoreError> {
+        work: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         self.refuse_if_stopped()?;
         let attempt = |writer: &Self| {
             let transaction = writer.begin(Durability::Eventual)?;
-            work(&transaction)?;
-            transaction.commit()
+            let worked = work(&transaction)?;
+            transaction.commit()?;
+            Ok(worked)
         };
         let mut done = attempt(self);
         if done.as_ref().is_err_and(is_disk_full) && self.folder.give_reserve_back() {

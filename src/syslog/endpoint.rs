@@ -9,7 +9,7 @@ use tokio_rustls::client::TlsStream;
 use super::assurance::Assurance;
 use super::failure::Failure;
 use super::line::{
-    Datagram, End, File, Io, Kind, Patience, Proof, Records, Relp, Stdout, Stream, Wire, can_be_opened, shown,
+    Datagram, End, File, Io, Kind, Proof, Records, Relp, Stdout, Stream, Wire, can_be_opened, shown,
 };
 use super::probe::{Probe, ProbedTls};
 use super::sink::Timeouts;
@@ -166,7 +166,7 @@ impl Endpoint {
     }
 
     fn stream(&self, wire: Wire, proof: Proof, wanted: &Wanted) -> Kind {
-        Kind::Stream(Box::new(Stream::new(wire, self.speech(), proof, Patience::of(&wanted.timeouts))))
+        Kind::Stream(Box::new(Stream::new(wire, self.speech(), proof, wanted.timeouts)))
     }
 
     /// A RELP session that is open.
@@ -177,8 +177,7 @@ impl Endpoint {
         timeouts: &Timeouts,
     ) -> Result<(Relp, Option<ProbedTls>), Failure> {
         let (wire, tls) = connect(address, client, timeouts).await?;
-        let patience = Patience::of(timeouts);
-        Ok((Relp::open(wire, self.speech(), patience, timeouts.handshake).await?, tls))
+        Ok((Relp::open(wire, self.speech(), *timeouts).await?, tls))
     }
 
     fn speech(&self) -> Speech {
@@ -291,12 +290,6 @@ async fn unix(path: &std::path::Path, kind: UnixKind) -> Result<Socket, Failure>
 const PROTOTYPE: i32 = rustix::io::Errno::PROTOTYPE.raw_os_error();
 /// A socket of this machine answers at once, or its owner is stuck.
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);
-
-impl Patience {
-    fn of(timeouts: &Timeouts) -> Self {
-        Self { stall: timeouts.stall, dead: timeouts.dead, close: timeouts.close }
-    }
-}
 
 impl Speech {
     /// TLS is what the receiver first said, most likely an alert, and plaintext what it was spoken to.

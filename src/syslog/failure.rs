@@ -134,6 +134,9 @@ pub enum Failure {
     /// It ended in order while another connection to the same receiver broke.
     #[error("the connection ended while another to the same receiver broke")]
     Doubtful,
+    /// The line's task broke off.
+    #[error("a bug of slackcef broke the connection off")]
+    Bug,
     /// The kernel refuses a datagram.
     #[error("cannot send a datagram of {bytes} bytes")]
     Datagram {
@@ -180,9 +183,11 @@ impl Failure {
             | Self::Doubtful
             | Self::Relp(_)
             | Self::Refused(_) => Fault::Receiver,
-            Self::Stdout { .. } | Self::File { .. } | Self::Datagram { .. } | Self::Socket { .. } => {
-                Fault::Machine
-            }
+            Self::Bug
+            | Self::Stdout { .. }
+            | Self::File { .. }
+            | Self::Datagram { .. }
+            | Self::Socket { .. } => Fault::Machine,
         }
     }
 
@@ -238,6 +243,7 @@ impl Failure {
                 io::ErrorKind::ConnectionRefused => Some("start the relay that listens there".to_owned()),
                 _ => None,
             },
+            Self::Bug => Some("please report it, with what stands before this in the log".to_owned()),
             Self::Datagram { .. } => Some("lower `max_message`, or use `tls`".to_owned()),
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {

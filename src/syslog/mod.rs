@@ -30,6 +30,7 @@ pub use endpoint::{Endpoint, Link, UnixKind};
 pub use failure::{Failure, Fault, SendError};
 pub use format::{EventTime, Format, Header};
 pub use frames::{Frames, Framing};
+pub(crate) use line::File;
 pub use line::LineId;
 pub use message::{BadFacility, Facility, Severity};
 pub use probe::{Probe, ProbedTls};

@@ -1,9 +1,13 @@
 //! Every test that needs more than one module: one binary, so that it links once.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod allowlist;
 #[cfg(test)]
 mod arcsight_categorizer;
+#[cfg(test)]
+mod auth;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
@@ -26,6 +30,12 @@ mod forward;
 mod fuzz_corpus;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod http_proxy;
+#[cfg(test)]
+mod integration;
+#[cfg(test)]
+mod many_sources;
 #[cfg(test)]
 mod map_last;
 #[cfg(test)]
@@ -53,7 +63,11 @@ mod message_size;
 #[cfg(test)]
 mod misbehaving;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod prove;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
@@ -93,6 +107,8 @@ mod store_full;
 #[cfg(test)]
 mod store_kill;
 #[cfg(test)]
+mod store_memos;
+#[cfg(test)]
 mod store_model;
 #[cfg(test)]
 mod store_refusal;
@@ -108,3 +124,5 @@ mod syslog_sink;
 mod tidy;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod trace;

@@ -3,9 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use serde_json::Value;
-use slackcef::event::{Entry, Log, UnixTime};
+use slackcef::event::{Entry, Log};
 use slackcef::mapping::cases::{self, Verdict};
 use slackcef::mapping::{self, Outcome, Plans, PseudonymKey};
 use slackcef::problem::Problem;
@@ -29,11 +28,10 @@ fn plans(example: Option<&str>) -> Plans {
 }
 
 fn samples() -> Vec<Entry> {
-    let entry = |(_, json): (_, &'static str)| {
-        let raw = Bytes::from_static(json.as_bytes());
-        Entry::from_raw(Log::Audit, raw, UnixTime::from_seconds(0), 0).unwrap()
-    };
-    let samples: Vec<_> = mapping::samples().map(entry).collect();
+    let samples: Vec<_> = mapping::samples()
+        .filter(|sample| sample.log == Log::Audit)
+        .map(|sample| sample.entry().unwrap())
+        .collect();
     assert!(samples.len() > 300);
     samples
 }

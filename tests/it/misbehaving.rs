@@ -171,7 +171,7 @@ impl Path {
     /// Waits for a standing.
     async fn until(&mut self, what: &str, is_so: impl FnMut(&Standing) -> bool) -> Standing {
         let found =
-            timeout(3 * PATIENCE, self.standing.wait_for(is_so)).await.map(|found| found.unwrap().clone());
+            timeout(5 * PATIENCE, self.standing.wait_for(is_so)).await.map(|found| found.unwrap().clone());
         found.unwrap_or_else(|_| panic!("never {what}: {:?}", *self.standing.borrow()))
     }
 
@@ -375,7 +375,10 @@ async fn one_that_is_gone_and_back_misses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poison_event_is_found_and_put_aside_while_the_others_arrive() {
     over_all(|over| async move {
-        for resets in [false, true] {
+        // Where what was read shows at a connection's end alone, an end in order may come when it is
+        // asked for: then it says that the event was read, and nobody can tell it from a receipt.
+        let ends: &[bool] = if matches!(over, Over::Tls) { &[false, true] } else { &[true] };
+        for &resets in ends {
             let certificates = Certificates::new();
             let poison = Generated::default().id_of(1_234);
             let errs = Settings {

@@ -60,8 +60,7 @@ async fn what_a_day_has_cost_outlives_the_process() {
         assert!(spent == Some(Spent { day, bytes: length() }) || today() != day, "{spent:?}");
         let raw = format!(r#"{{"id":"{n}","action":"user_login"}}"#);
         let entry = Entry::from_raw(Log::Audit, raw.into(), UnixTime::from_seconds(0), 0).unwrap();
-        let batch =
-            Batch { source: SourceId::new("another"), entries: vec![entry], bookmark: Bookmark::default() };
+        let batch = Batch::new(SourceId::new("another"), vec![entry], Bookmark::default());
         let store = store(&forwarder);
         store.append(batch).await.unwrap();
         store.close().await.unwrap();

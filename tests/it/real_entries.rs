@@ -31,7 +31,7 @@ fn real_entries_are_mapped_whole() {
         for misfit in applied.misfits {
             say(format!("{} gets no value of its type, says {}", misfit.key, misfit.origin));
         }
-        for what in lost(&plans, json) {
+        for what in lost(&plans, Log::Audit, json) {
             say(format!("the event does not show {what}"));
         }
         let mut line = Vec::new();

@@ -2,19 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Instant;
 
-use slackcef::cef::{self, Decoded};
+use slackcef::cef::Decoded;
 use slackcef::simulate::slack::{Generated, Pace, Plan, Slack};
 use tempfile::TempDir;
 
-use crate::support::daemon::{PATIENCE, tick};
 use crate::support::forwarder::{Forwarder, Running, is_of_slack};
-
-const HERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
-const SOURCE: &str = "start = \"1d\"\npoll_every = \"1s\"\nsettle = \"1s\"\nrequests_per_minute = 1000000";
+use crate::support::reload::{SOURCE, edition, login, of_slack, own, slack, until};
 
 /// The program with a mapping folder, and a file that takes its events.
 struct Stage {
@@ -26,7 +21,7 @@ struct Stage {
 impl Stage {
     async fn set(plan: Plan, destination: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let slack = Slack::start(SocketAddr::from(HERE), plan).await.unwrap();
+        let slack = slack(plan).await;
         let tables = format!(
             "[destinations.siem]\nmapping = \"acme\"\n{destination}\n[destinations.siem.file]\npath = {:?}\n\
              [mappings.acme]\ndir = {:?}\n",
@@ -42,49 +37,31 @@ impl Stage {
         self.folder.path().join("acme/acme.toml")
     }
 
-    fn text(&self) -> String {
-        fs::read_to_string(self.folder.path().join("events")).unwrap_or_default()
+    fn events(&self) -> PathBuf {
+        self.folder.path().join("events")
     }
 
-    fn events(&self) -> Vec<Decoded> {
-        let text = self.text();
-        // The last line may still be on its way.
-        let (whole, _) = text.rsplit_once('\n').unwrap_or_default();
-        whole.lines().map(|line| cef::decode(line).unwrap()).collect()
+    fn text(&self) -> String {
+        fs::read_to_string(self.events()).unwrap_or_default()
     }
 
     /// The events of Slack's entries.
     fn of_slack(&self) -> Vec<Decoded> {
-        self.events().into_iter().filter(|event| event.product != "slackcef").collect()
+        of_slack(&self.events())
     }
 
     /// The forwarder's own events of that class.
     fn own(&self, class_id: &str) -> Vec<Decoded> {
-        let is_it = |event: &Decoded| event.product == "slackcef" && event.class_id == class_id;
-        self.events().into_iter().filter(is_it).collect()
+        own(&self.events(), class_id)
     }
 
     /// Something happens at Slack; gives back what becomes of it.
     async fn login(&self, running: &Running, id: &str) -> Decoded {
-        let now = self.slack.now();
-        self.slack.push(&format!(r#"{{"id":"{id}","date_create":{now},"action":"user_login"}}"#)).unwrap();
+        login(&self.slack, id);
         let is_it = |event: &Decoded| event.value("externalId") == Some(id);
         until(running, || self.of_slack().iter().any(is_it)).await;
         self.of_slack().into_iter().find(is_it).unwrap()
     }
-}
-
-async fn until(running: &Running, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "it does not come: {}", running.log());
-        tick().await;
-    }
-}
-
-/// A mapping that says which edition it is.
-fn edition(name: &str) -> String {
-    format!("version = 1\nlog = \"audit\"\n[fields]\nAcmeEdition = \"{name}\"\n")
 }
 
 const BROKEN: &str = "version = 1\nlog = \"audit\"\n[fields]\nsuserr = \"x\"\ncs1 = \"no label\"\n";
@@ -208,7 +185,7 @@ async fn a_single_pass_delivers_its_own_events_to_every_destination() {
     let plan = Plan { given, ..Plan::default() };
     // One of them is done long before the other, and both take the sources they are told alone.
     let folder = tempfile::tempdir().unwrap();
-    let slack = Slack::start(SocketAddr::from(HERE), plan).await.unwrap();
+    let slack = slack(plan).await;
     let files = ["fast", "slow"].map(|name| folder.path().join(name));
     let tables = format!(
         "[destinations.fast]\nsources = [\"acme\"]\n[destinations.fast.file]\npath = {:?}\n[destinations.slow]\n\

@@ -9,7 +9,7 @@ use slackcef::simulate::receiver::{
 };
 use slackcef::syslog::{
     Assurance, Endpoint, Event, Failure, Farewell, Fault, Frames, Framing, LineId, Probe, Settings, Sink,
-    Timeouts,
+    Strategy, Timeouts,
 };
 use tokio::time::timeout;
 
@@ -290,4 +290,52 @@ async fn rsyslog_takes_batches_in_their_order() {
         let stored = rsyslog.finish(5000).await;
         assert!(stored.iter().map(|stored| &stored.raw).eq(&texts(0..5000)), "{listen:?}");
     }
+}
+
+#[tokio::test]
+async fn the_next_endpoint_takes_what_the_first_hung_up_on() {
+    let refusing = receiver(None, Relp::default(), &[Misdeed::CloseAtOnce; 9]).await;
+    let mut second = receiver(None, Relp::default(), &[]).await;
+    let endpoints = [&refusing, &second].map(|receiver| Endpoint::relp(receiver.address(), None));
+    let mut sink = Sink::new(endpoints.into(), Settings { timeouts: quick(), ..Settings::default() });
+    let line = loop {
+        let line = room(&mut sink).await;
+        let last = sink.send(line, batch(0..10));
+        if read(&mut sink, line, last).await.is_ok() {
+            break line;
+        }
+    };
+    let link = sink.links().into_iter().find(|link| link.assurance == Assurance::Acknowledged).unwrap();
+    assert!(link.endpoint.contains(&second.address().port().to_string()), "{line:?}: {link:?}");
+    assert_eq!(sink.close().await, Farewell::Answered);
+    assert_eq!(connection(&mut second).await.0, texts(0..10));
+}
+
+#[tokio::test]
+async fn balanced_endpoints_each_acknowledge_their_own() {
+    let mut receivers =
+        [receiver(None, Relp::default(), &[]).await, receiver(None, Relp::default(), &[]).await];
+    let endpoints = receivers.each_ref().map(|receiver| Endpoint::relp(receiver.address(), None));
+    let settings = Settings { timeouts: quick(), strategy: Strategy::Balance, ..Settings::default() };
+    let mut sink = Sink::new(endpoints.into(), settings);
+    let mut lines = std::collections::BTreeSet::new();
+    let mut sent = 0;
+    while lines.len() < 2 {
+        let line = room(&mut sink).await;
+        let last = sink.send(line, batch(sent..sent + 10));
+        read(&mut sink, line, last).await.unwrap();
+        lines.insert(line);
+        sent += 10;
+    }
+    assert_eq!(sink.close().await, Farewell::Answered);
+    let mut arrived = Vec::new();
+    for receiver in &mut receivers {
+        let (messages, _) = connection(receiver).await;
+        assert!(!messages.is_empty());
+        arrived.extend(messages);
+    }
+    let mut all = texts(0..sent);
+    all.sort_unstable();
+    arrived.sort_unstable();
+    assert_eq!(arrived, all);
 }

@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::support::certificates::Certificates;
-use crate::support::daemon::PATIENCE;
+use crate::support::daemon::{PATIENCE, tick};
 
 /// What does not come by then does not come.
 const SHORT: Duration = Duration::from_millis(50);
@@ -433,7 +433,7 @@ async fn a_receiver_that_goes_away_refuses_until_it_is_back() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionRefused),
         }
         refused += 1;
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tick().await;
     };
     assert!(refused > 0 && gone.elapsed() >= away);
     back.write_all(b"<1>2\n").await.unwrap();
@@ -512,7 +512,7 @@ mod process {
         let start = Instant::now();
         while numbers(&store).len() < 2 {
             assert!(start.elapsed() < PATIENCE);
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tick().await;
         }
         process.kill();
         assert_eq!(numbers(&store), [0, 1]);

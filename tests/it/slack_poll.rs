@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use slackcef::event::UnixTime;
@@ -11,9 +12,11 @@ use slackcef::simulate::slack::{
     Clock as SlackClock, End, Fault, Generated, Late, Pace, Pages, Pick, Plan, Slack, TOKEN, Trouble, Until,
     When,
 };
-use slackcef::slack::audit::{Only, Poller, Settings, Start};
+use slackcef::slack::Start;
+use slackcef::slack::audit::{Only, Poller, Settings};
 use slackcef::slack::{
-    Account, Budget, CannotPoll, CaughtUp, Class, Clock, Failed, Page, Pass, SlackError, Step, Token,
+    Account, Budget, CannotPoll, CaughtUp, Class, Clock, Failed, HttpClient, Page, Pass, SlackError, Step,
+    Token,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -52,7 +55,7 @@ fn settings_for(base_url: &str, clock: Clock) -> Settings {
         account: Account {
             base_url: base_url.parse().unwrap(),
             token: Token::fixed(&TOKEN.into()).unwrap(),
-            tls: None,
+            client: HttpClient::to_this_machine().unwrap(),
             budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
             clock,
         },
@@ -94,7 +97,7 @@ impl Kept {
             *seen += 1;
             if *seen == 1 {
                 self.in_order.push(entry.at());
-                if page.progress.pass == Pass::Verify {
+                if page.progress.unwrap().pass == Pass::Verify {
                     self.late.push(entry.id().as_str().to_owned());
                 }
             }
@@ -105,6 +108,7 @@ impl Kept {
     async fn until_caught_up(&mut self, poller: &mut Poller) -> CaughtUp {
         loop {
             match poller.next().await {
+                Step::Recall(keys) => panic!("the audit log has ids: {keys:?}"),
                 Step::Page(page) => self.store(page),
                 Step::CaughtUp(caught_up) => return caught_up,
                 Step::Failed(failed) => self.failures.push(failed),
@@ -115,6 +119,7 @@ impl Kept {
     async fn until_failed(&mut self, poller: &mut Poller) -> Failed {
         loop {
             match poller.next().await {
+                Step::Recall(keys) => panic!("the audit log has ids: {keys:?}"),
                 Step::Page(page) => self.store(page),
                 Step::Failed(failed) => return failed,
                 Step::CaughtUp(caught_up) => panic!("nothing failed: {caught_up:?}"),
@@ -341,6 +346,7 @@ async fn a_restart_after_any_page_loses_nothing_and_repeats_no_more_than_the_ove
         loop {
             match poller.next().await {
                 Step::Page(page) if page.entries.is_empty() => kept.store(page),
+                Step::Recall(keys) => panic!("the audit log has ids: {keys:?}"),
                 Step::Page(page) => {
                     kept.store(page);
                     break;
@@ -364,6 +370,7 @@ async fn a_dropped_call_loses_nothing() {
     loop {
         // Each call is dropped while it waits, at first, and given more time the next time.
         match tokio::time::timeout(Duration::from_millis(patience), poller.next()).await {
+            Ok(Step::Recall(keys)) => panic!("the audit log has ids: {keys:?}"),
             Ok(Step::Page(page)) => {
                 kept.store(page);
                 patience = 1;
@@ -401,6 +408,7 @@ async fn a_long_life_with_restarts_and_lateness_misses_nothing() {
             slack.advance(dice.i64(1..200));
             loop {
                 match poller.next().await {
+                    Step::Recall(keys) => panic!("the audit log has ids: {keys:?}"),
                     Step::Page(page) => kept.store(page),
                     Step::CaughtUp(_) => break,
                     Step::Failed(failed) => panic!("{failed:?}"),
@@ -439,6 +447,37 @@ async fn what_comes_late_is_caught_by_the_overlap() {
     kept.until_caught_up(&mut poller).await;
     assert!(kept.has("e1") && kept.has("e2"));
     assert!(kept.late.is_empty(), "the overlap is part of the front");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_verifies_nothing_too_early() {
+    let soon = Until::Behind(Duration::from_secs(3_000));
+    let late = Late { pick: Pick::Ids(vec!["e1".to_owned()]), until: soon };
+    let slack = start(Plan { late: vec![late], ..given([NOW - 1_800, NOW - 1_800]) }).await;
+    let (theirs, ahead) = (Arc::clone(&slack), Arc::new(AtomicI64::new(0)));
+    let clock = Clock::new({
+        let ahead = Arc::clone(&ahead);
+        move || UnixTime::from_seconds(theirs.now() + ahead.load(Ordering::SeqCst))
+    });
+    let settings = Settings {
+        start: Start::At(UnixTime::from_seconds(NOW - 2_000)),
+        verify_after: Some(Duration::from_secs(3_600)),
+        ..settings_for(&slack.base_url(), clock)
+    };
+    let mut poller = Poller::new(&settings, None).unwrap();
+    let mut kept = Kept::default();
+    kept.until_caught_up(&mut poller).await;
+    ahead.store(2 * 3_600, Ordering::SeqCst);
+    kept.until_caught_up(&mut poller).await;
+    ahead.store(0, Ordering::SeqCst);
+    kept.until_caught_up(&mut poller).await;
+    assert!(kept.has("e0") && !kept.has("e1"));
+    slack.advance(2 * 3_600);
+    while !kept.has("e1") {
+        assert!(slack.tally().requests < 100, "it was verified before it could be read");
+        kept.until_caught_up(&mut poller).await;
+    }
+    assert_eq!(kept.late, ["e1"]);
 }
 
 #[tokio::test]

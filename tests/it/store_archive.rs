@@ -1,13 +1,15 @@
 //! A store looked at from beside it: open, closed, killed, damaged, taken up meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use slackcef::event::Entry;
-use slackcef::store::{Archive, Backlog, OpenError, Settings, SourceId, Survey};
+use slackcef::store::{
+    Appended, Archive, Backlog, Batch, Bookmark, OpenError, Settings, SourceId, Stored, Survey,
+};
 
 use crate::store_support::*;
 
@@ -170,6 +172,76 @@ async fn a_survey_says_how_far_everybody_is() {
 }
 
 #[tokio::test]
+async fn batches_are_shown_with_what_is_known_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let store = open(&settings);
+    append(&store, "a", 0..10).await;
+    // What a second reading finds, and what it finds to be there.
+    store.append(late(batch("a", 0..12))).await.unwrap();
+    store.append(late(batch("a", 0..12))).await.unwrap();
+    append(&store, "b", 100..103).await;
+    // A page larger than a batch: all of it is late.
+    let large = Batch::new(source("b"), (200..1_200).map(|n| sized(n, 3_000)).collect(), Bookmark::default());
+    store.append(late(large)).await.unwrap();
+
+    let mut siem = store.reader(reader_name("siem"), Some(vec![source("a")])).await.unwrap();
+    let lease = siem.next(at_most(11)).await.unwrap();
+    siem.settle(lease, 11).await.unwrap();
+    let shown = |of: Option<&str>| {
+        let mut shown = Vec::new();
+        let of = of.map(source);
+        let mut archive = Archive::open(&settings.dir).unwrap();
+        archive.each_batch(of.as_ref(), |batch| shown.push(batch)).unwrap();
+        assert_eq!(archive.lost(), []);
+        shown
+    };
+    let summary = |all: &[Stored]| {
+        let told = |batch: &Stored| (batch.source.to_string(), batch.serial, batch.entries.len(), batch.late);
+        all.iter().map(told).collect::<Vec<_>>()
+    };
+    let told = |of: &str, serial, count, late| (of.to_owned(), serial, count, late);
+    let all = shown(None);
+    assert_eq!(
+        summary(&all)[..3],
+        [told("a", 0, 10, false), told("a", 10, 2, true), told("b", 12, 3, false)]
+    );
+    let large = &all[3..];
+    assert!(large.len() > 1 && large.iter().all(|batch| batch.late));
+    assert_eq!(large.iter().map(|batch| batch.entries.len()).sum::<usize>(), 1_000);
+    let mut next = 0;
+    for batch in &all {
+        assert_eq!(batch.serial, next);
+        next += batch.entries.len() as u64;
+        let age = all[0].at.seconds() - batch.at.seconds();
+        assert!((-600..=0).contains(&age) && batch.at.seconds() > BEGIN, "{batch:?}");
+    }
+    assert_eq!(summary(&shown(Some("a"))), summary(&all)[..2]);
+    let survey = Archive::open(&settings.dir).unwrap().survey().unwrap();
+    assert_eq!(survey.positions, [(reader_name("siem"), 11)]);
+    drop(siem);
+    store.close().await.unwrap();
+
+    // A mark that is damaged, or of another batch that had the number, is none.
+    let db = Connection::open(settings.dir.join("store.db")).unwrap();
+    db.execute_batch("UPDATE late SET seal = x'00' WHERE batch = 2; INSERT INTO late SELECT 3, seal FROM late WHERE batch = 4")
+        .unwrap();
+    db.close().unwrap();
+    assert!(shown(None)[..3].iter().all(|batch| !batch.late));
+    assert!(shown(None)[3..].iter().all(|batch| batch.late));
+
+    // Marks go with their batches.
+    let settings = Settings { retention: Duration::ZERO, ..settings };
+    let store = open(&settings);
+    store.retain_readers(&[]).await.unwrap();
+    store.watch_usage().wait_for(|usage| usage.batches == 0).await.unwrap();
+    store.close().await.unwrap();
+    let db = Connection::open(settings.dir.join("store.db")).unwrap();
+    let marks: u64 = db.query_row("SELECT count(*) FROM late", [], |row| row.get(0)).unwrap();
+    assert_eq!(marks, 0);
+}
+
+#[tokio::test]
 async fn what_is_no_store_is_refused_and_nothing_is_made() {
     let dir = tempfile::tempdir().unwrap();
     let absent = dir.path().join("absent");
@@ -200,4 +272,64 @@ async fn what_is_no_store_is_refused_and_nothing_is_made() {
         let error = Archive::open(&settings.dir).unwrap_err();
         assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_new_and_happened_before_a_second_that_was_read_is_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path());
+    let store = open(&settings);
+    append(&store, "a", 0..4).await;
+    append(&store, "a", 6..8).await;
+    // Four a second: of the first two seconds, the middle of the second one was missing.
+    let third = entry(8).at();
+    let page = Batch { late_before: Some(third), ..batch("a", 0..16) };
+    let appended = store.append(page.clone()).await.unwrap();
+    let second = entry(4).at();
+    assert_eq!(appended, Appended { fresh: 10, seen: 6, late: vec![second, second] });
+    assert_eq!(store.append(page).await.unwrap(), Appended { fresh: 0, seen: 16, late: Vec::new() });
+
+    let mut shown = Vec::new();
+    let mut archive = Archive::open(&settings.dir).unwrap();
+    archive.each_batch(None, |batch| shown.push((numbers(&batch.entries), batch.late))).unwrap();
+    let on_time = |range: std::ops::Range<u64>| (range.collect::<Vec<_>>(), false);
+    assert_eq!(shown, [on_time(0..4), on_time(6..8), (vec![4, 5], true), on_time(8..16)]);
+}
+
+#[tokio::test]
+async fn what_is_still_there_of_each_source_begins_behind_what_was_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { retention: Duration::ZERO, ..settings(dir.path()) };
+    let store = open(&settings);
+    append(&store, "a", 0..50).await;
+    append(&store, "a", 60..100).await;
+    append(&store, "quiet", 0..8).await;
+    // What came late lies before the rest, and says nothing of what lies between.
+    store.append(late(batch("a", 50..60))).await.unwrap();
+    append(&store, "a", 100..200).await;
+    let sources = BTreeSet::from(["a", "quiet"].map(source));
+    let begins = |settings: &Settings| Archive::open(&settings.dir).unwrap().begins(&sources).unwrap();
+    assert_eq!(begins(&settings), None, "nothing was deleted");
+
+    let mut siem = reader(&store, "siem").await;
+    let lease = siem.next(at_most(98)).await.unwrap();
+    siem.settle(lease, 98).await.unwrap();
+    store.retain_readers(&[reader_name("siem")]).await.unwrap();
+    store.watch_usage().wait_for(|usage| usage.batches == 2).await.unwrap();
+    let kept = begins(&settings).unwrap();
+    assert_eq!(kept.of(&source("a")), Some(entry(100).at().plus(1)));
+    // Of the quiet one nothing is kept; what happened since the oldest that is kept was stored would be.
+    let stored = kept.of(&source("quiet")).unwrap();
+    assert!(stored > entry(200).at());
+
+    // Of a range the batches are found that reach into it.
+    let mut found = Vec::new();
+    let mut archive = Archive::open(&settings.dir).unwrap();
+    let (from, to) = (entry(60).at(), entry(100).at());
+    archive.each_batch_between(&sources, from, to, |batch| found.push(numbers(&batch.entries))).unwrap();
+    assert_eq!(found, Vec::<Vec<u64>>::new(), "all of it is deleted");
+    archive
+        .each_batch_between(&sources, to, to.plus(1), |batch| found.push(numbers(&batch.entries)))
+        .unwrap();
+    assert_eq!(found, [(100..200).collect::<Vec<_>>()]);
 }

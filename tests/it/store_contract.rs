@@ -12,8 +12,11 @@ use crate::store_support::*;
 async fn what_was_stored_comes_back_byte_for_byte_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&settings(dir.path()));
-    assert_eq!(append(&store, "acme", 0..1_000).await, Appended { fresh: 1_000, seen: 0 });
-    assert_eq!(append(&store, "acme", 1_000..1_500).await, Appended { fresh: 500, seen: 0 });
+    assert_eq!(append(&store, "acme", 0..1_000).await, Appended { fresh: 1_000, seen: 0, late: Vec::new() });
+    assert_eq!(
+        append(&store, "acme", 1_000..1_500).await,
+        Appended { fresh: 500, seen: 0, late: Vec::new() }
+    );
     let mut reader = reader(&store, "siem").await;
     assert_eq!(drain_sound(&mut reader).await, (0..1_500).collect::<Vec<_>>());
 }
@@ -47,16 +50,16 @@ async fn an_id_is_stored_once_wherever_it_comes_again() {
     let settings = settings(dir.path());
     let store = open(&settings);
     append(&store, "acme", 0..100).await;
-    assert_eq!(append(&store, "acme", 50..150).await, Appended { fresh: 50, seen: 50 });
+    assert_eq!(append(&store, "acme", 50..150).await, Appended { fresh: 50, seen: 50, late: Vec::new() });
     let twice = [entries(150..160), entries(150..170)].concat();
-    let batch = Batch { source: source("acme"), entries: twice, bookmark: Bookmark::new(*b"b") };
-    assert_eq!(store.append(batch).await.unwrap(), Appended { fresh: 20, seen: 10 });
+    let batch = Batch::new(source("acme"), twice, Bookmark::new(*b"b"));
+    assert_eq!(store.append(batch).await.unwrap(), Appended { fresh: 20, seen: 10, late: Vec::new() });
     store.close().await.unwrap();
 
     let store = open(&settings);
-    assert_eq!(append(&store, "acme", 0..170).await, Appended { fresh: 0, seen: 170 });
+    assert_eq!(append(&store, "acme", 0..170).await, Appended { fresh: 0, seen: 170, late: Vec::new() });
     // Another source is another world, though it reads the same organization.
-    assert_eq!(append(&store, "acme-2", 0..10).await, Appended { fresh: 10, seen: 0 });
+    assert_eq!(append(&store, "acme-2", 0..10).await, Appended { fresh: 10, seen: 0, late: Vec::new() });
     let mut reader = reader(&store, "siem").await;
     assert_eq!(drain_sound(&mut reader).await, (0..170).chain(0..10).collect::<Vec<_>>());
 }
@@ -73,8 +76,8 @@ async fn the_same_id_at_another_time_is_another_entry() {
         other.at().plus(1),
         other.raw().clone(),
     );
-    let batch = Batch { source: source("acme"), entries: vec![one, later], bookmark: Bookmark::default() };
-    assert_eq!(store.append(batch).await.unwrap(), Appended { fresh: 2, seen: 0 });
+    let batch = Batch::new(source("acme"), vec![one, later], Bookmark::default());
+    assert_eq!(store.append(batch).await.unwrap(), Appended { fresh: 2, seen: 0, late: Vec::new() });
 }
 
 #[tokio::test]
@@ -83,8 +86,8 @@ async fn a_page_larger_than_a_batch_is_split_and_its_repeats_are_still_noticed()
     let store = open(&settings(dir.path()));
     let large: Vec<_> = (0..1_000).map(|n| sized(n, 5_000)).collect();
     let twice = [large.clone(), large.clone()].concat();
-    let batch = Batch { source: source("acme"), entries: twice, bookmark: Bookmark::default() };
-    assert_eq!(store.append(batch).await.unwrap(), Appended { fresh: 1_000, seen: 1_000 });
+    let batch = Batch::new(source("acme"), twice, Bookmark::default());
+    assert_eq!(store.append(batch).await.unwrap(), Appended { fresh: 1_000, seen: 1_000, late: Vec::new() });
     assert!(store.usage().batches > 3, "{:?}", store.usage());
     let mut reader = reader(&store, "siem").await;
     let (read, lost) = drain(&mut reader, 10_000).await;
@@ -420,7 +423,7 @@ async fn delivered_entries_are_deleted_after_the_retention_and_undelivered_ones_
     assert_eq!(drain_sound(&mut slow).await, (55..200).collect::<Vec<_>>());
     usage(&store, |usage| usage.batches == 0 && usage.entries == 0).await;
     // Deleted entries are remembered all the same.
-    assert_eq!(append(&store, "acme", 0..200).await, Appended { fresh: 0, seen: 200 });
+    assert_eq!(append(&store, "acme", 0..200).await, Appended { fresh: 0, seen: 200, late: Vec::new() });
 }
 
 #[tokio::test]
@@ -500,11 +503,8 @@ async fn a_batch_that_never_fits_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings { max_size: 1 << 20, ..settings(dir.path()) };
     let store = open(&settings);
-    let batch = Batch {
-        source: source("acme"),
-        entries: (0..200).map(|n| sized(n, 10_000)).collect(),
-        bookmark: Bookmark::default(),
-    };
+    let large = (0..200).map(|n| sized(n, 10_000)).collect();
+    let batch = Batch::new(source("acme"), large, Bookmark::default());
     let refused = store.append(batch).await;
     assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
     assert_eq!(append(&store, "acme", 0..10).await.fresh, 10);
@@ -619,8 +619,7 @@ async fn hostile_entries_come_back_as_they_went_in() {
         .map(|text| Entry::from_raw(Log::Audit, text.into(), UnixTime::from_seconds(i64::MIN), 0).unwrap())
         .collect();
     let name = "'\"; DROP TABLE id; -- \u{0}\u{202e}";
-    let batch =
-        Batch { source: source(name), entries: hostile.clone(), bookmark: Bookmark::new(vec![0; 9_999]) };
+    let batch = Batch::new(source(name), hostile.clone(), Bookmark::new(vec![0; 9_999]));
     assert_eq!(store.append(batch.clone()).await.unwrap().fresh, 5);
     assert_eq!(store.append(batch).await.unwrap().seen, 5);
     assert_eq!(store.bookmark(&source(name)).await.unwrap(), Some(Bookmark::new(vec![0; 9_999])));
@@ -650,7 +649,7 @@ async fn left(store: &slackcef::store::Store) -> u64 {
 /// A hundred entries of about 100 KB together that do not compress much.
 async fn append_noise(store: &slackcef::store::Store, n: u64) {
     let entries = (n * 100..n * 100 + 100).map(|n| sized(n, 1_000)).collect();
-    let batch = Batch { source: source("acme"), entries, bookmark: Bookmark::new(n.to_le_bytes()) };
+    let batch = Batch::new(source("acme"), entries, Bookmark::new(n.to_le_bytes()));
     assert_eq!(store.append(batch).await.unwrap().fresh, 100);
 }
 

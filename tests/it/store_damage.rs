@@ -72,6 +72,10 @@ async fn closed_store(dir: &Path) -> Image {
     let settings = small(dir);
     let store = open(&settings);
     fill(&store).await;
+    for of in ["a", "b"] {
+        let memos = (0..EACH).map(|n| memo(n, n)).collect();
+        store.append(Batch { memos, ..batch(of, EACH..EACH) }).await.unwrap();
+    }
     store.close().await.unwrap();
     assert!(!settings.dir.join("store.db-wal").exists());
     Image::of(&settings.dir)
@@ -83,6 +87,7 @@ struct Tally {
     lost: u32,
     unharmed: u32,
     reset: u32,
+    forgotten: u32,
 }
 
 /// Does to some bytes what disks do.
@@ -140,6 +145,7 @@ async fn a_harmed_file_is_refused_or_serves_only_what_is_sound_and_tells_the_res
     }
     // Were most of them refused, or none harmed, this test would show nothing.
     assert!(tally.lost > 20 && tally.unharmed > 20 && tally.refused > 2, "{tally:?}");
+    assert!(tally.forgotten > 5, "{tally:?}");
 }
 
 /// Trials in one run; more by hand with `SLACKCEF_TEST_TRIALS`.
@@ -171,6 +177,15 @@ async fn look_at_harmed(settings: &Settings, seed: u64, tally: &mut Tally) {
         tally.unharmed += 1;
     } else {
         tally.lost += 1;
+    }
+
+    // A memo is what it was, or was never there.
+    for name in ["a", "b"] {
+        let recalled = recall(&store, name, 0..EACH + 5).await;
+        for (n, found) in (0_u64..).zip(&recalled) {
+            assert!(found.as_ref().is_none_or(|found| n < EACH && *found == memo(n, n)), "{seed}: {found:?}");
+        }
+        tally.forgotten += u32::from(recalled.iter().flatten().count() < usize::try_from(EACH).unwrap());
     }
 
     // It goes on taking entries, or says why not; what it takes can be read.
@@ -494,6 +509,42 @@ async fn ids_that_outlived_their_entries_do_not_suppress_them() {
     }
 }
 
+#[tokio::test]
+async fn memos_that_outlived_their_entries_do_not_vouch_for_them() {
+    // As with the ids above: what a row's memo says was seen was lost with the entries that told it.
+    for other_first in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = small(dir.path());
+        closed_store(dir.path()).await;
+        let (database, later) = (settings.dir.join("store.db"), dir.path().join("later.db"));
+        let earlier = fs::read(&database).unwrap();
+        let store = open(&settings);
+        let told = Batch { memos: vec![memo(3, 700), memo(EACH, 1)], ..batch("a", EACH..EACH + 50) };
+        store.append(told.clone()).await.unwrap();
+        // Noted again by a batch without entries.
+        store.append(Batch { memos: vec![memo(3, 701)], ..batch("a", EACH..EACH) }).await.unwrap();
+        assert_eq!(recall(&store, "a", [3, EACH]).await, [Some(memo(3, 701)), Some(memo(EACH, 1))]);
+        store.close().await.unwrap();
+        fs::copy(&database, &later).unwrap();
+        fs::write(&database, earlier).unwrap();
+        let attach = format!(
+            "ATTACH '{}' AS later; INSERT OR REPLACE INTO memo SELECT * FROM later.memo",
+            later.display()
+        );
+        change(&database, &attach);
+
+        let store = open(&settings);
+        if other_first {
+            // The number of the batch that is not there goes to another.
+            append(&store, "b", EACH..EACH + 7).await;
+        }
+        assert_eq!(recall(&store, "a", [3, 4, EACH]).await, [None, Some(memo(4, 4)), None]);
+        // Read again, they are remembered anew, though it is the same.
+        store.append(told).await.unwrap();
+        assert_eq!(recall(&store, "a", [3, EACH]).await, [Some(memo(3, 700)), Some(memo(EACH, 1))]);
+    }
+}
+
 fn change(database: &PathBuf, sql: &str) {
     let db = rusqlite::Connection::open(database).unwrap();
     db.execute_batch(sql).unwrap();
@@ -517,7 +568,7 @@ async fn writing_stops_for_good_when_damage_is_met_while_writing() {
     harmed.lay_out(&settings);
     let store = open(&settings);
     let Batch { source, entries, .. } = batch("a", EACH..EACH + 10);
-    let batch = Batch { source, entries, bookmark: Bookmark::default() };
+    let batch = Batch::new(source, entries, Bookmark::default());
     let error = store.append(batch.clone()).await.unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
     let error = store.append(batch).await.unwrap_err();

@@ -108,7 +108,7 @@ async fn append_noise(store: Store, batches: u64) {
     for n in 0..batches {
         let entries = (n * 100..n * 100 + 100).map(|n| sized(n, 4_000)).collect();
         let bookmark = Bookmark::new(n.to_string());
-        store.append(Batch { source: source("acme"), entries, bookmark }).await.unwrap();
+        store.append(Batch::new(source("acme"), entries, bookmark)).await.unwrap();
     }
 }
 
@@ -138,7 +138,7 @@ async fn child_of_a_silent_source() {
         async move {
             for n in 0..1_000_u64 {
                 let bookmark = Bookmark::new(n.to_le_bytes());
-                let batch = Batch { source: source("acme"), entries: Vec::new(), bookmark };
+                let batch = Batch::new(source("acme"), Vec::new(), bookmark);
                 store.append(batch).await.unwrap();
             }
         }
@@ -203,7 +203,7 @@ async fn child_on_a_failing_disk() {
     let error = loop {
         let entries = (stored..stored + 100).map(|n| sized(n, 1_000)).collect();
         let bookmark = Bookmark::new((stored + 100_u64).to_le_bytes());
-        match store.append(Batch { source: source("acme"), entries, bookmark }).await {
+        match store.append(Batch::new(source("acme"), entries, bookmark)).await {
             Ok(_) => stored += 100,
             Err(error) => break error,
         }

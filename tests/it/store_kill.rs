@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use slackcef::store::Settings;
+use slackcef::store::{Batch, Settings};
 
 use crate::store_support::*;
 
@@ -49,6 +49,11 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
             bookmark >= stored,
             "round {round}: {stored} were acknowledged, the bookmark is at {bookmark}"
         );
+        if bookmark > 0 {
+            // Memos and bookmark are of one moment.
+            let expected = [memo(bookmark % 7, bookmark), memo(7, bookmark)];
+            assert_eq!(recall(&store, "acme", [bookmark % 7, 7]).await, expected.map(Some), "round {round}");
+        }
         let left =
             store.backlog(&reader_name("siem")).await.unwrap().map_or(bookmark, |backlog| backlog.entries);
         let delivered = bookmark - left;
@@ -96,7 +101,8 @@ async fn child_that_is_killed() {
         loop {
             let next = at + fastrand::u64(1..80);
             // An overlap with what was read before, as pollers have it.
-            store.append(batch("acme", at.saturating_sub(20)..next)).await.unwrap();
+            let memos = vec![memo(next % 7, next), memo(7, next)];
+            store.append(Batch { memos, ..batch("acme", at.saturating_sub(20)..next) }).await.unwrap();
             said(format!("stored {next}"));
             at = next;
         }

@@ -1,9 +1,10 @@
 //! Random use of the store, next to a model of lists.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use proptest::prelude::*;
-use slackcef::store::{Lease, Reader, Settings, Store, StoreError};
+use slackcef::store::{Batch, Lease, Reader, Settings, Store, StoreError};
 
 use crate::store_support::*;
 
@@ -11,6 +12,10 @@ use crate::store_support::*;
 enum Step {
     /// Append entries of a source: so many, beginning so many before its end.
     Append { source: usize, back: u64, count: u64 },
+    /// Append memos: under so many keys from that one on, all with that value; entries, or none.
+    Remember { source: usize, key: u64, count: u64, uses: u64, entries: u64 },
+    /// Forget the memos of less than that value.
+    Forget { source: usize, uses: u64 },
     /// Lease at most so many.
     Next { reader: usize, at_most: usize },
     /// Settle one of the open leases: that one, and so much of it in percent.
@@ -31,7 +36,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let source = 0..SOURCES.len();
     let reader = 0..READERS.len();
     let step = prop_oneof![
-        4 => (source, 0..30_u64, 0..60_u64).prop_map(|(source, back, count)| Step::Append { source, back, count }),
+        4 => (source.clone(), 0..30_u64, 0..60_u64).prop_map(|(source, back, count)| Step::Append { source, back, count }),
+        2 => (source.clone(), 0..20_u64, 0..8_u64, 0..40_u64, 0..2_u64).prop_map(
+            |(source, key, count, uses, entries)| Step::Remember { source, key, count, uses, entries }
+        ),
+        1 => (source.clone(), 0..40_u64).prop_map(|(source, uses)| Step::Forget { source, uses }),
         4 => (reader.clone(), 1..50_usize).prop_map(|(reader, at_most)| Step::Next { reader, at_most }),
         3 => (reader.clone(), 0..4_usize, prop_oneof![3 => Just(100), 1 => 0..100_usize])
             .prop_map(|(reader, lease, percent)| Step::Settle { reader, lease, percent }),
@@ -58,6 +67,8 @@ struct Model {
     ends: [u64; SOURCES.len()],
     /// Whether a source has a bookmark.
     appended: [bool; SOURCES.len()],
+    /// What each source remembers by key.
+    memos: [BTreeMap<u64, u64>; SOURCES.len()],
     readers: [ModelReader; READERS.len()],
 }
 
@@ -90,6 +101,46 @@ impl Model {
         let expected = &self.readers[reader];
         let lease = &expected.leases[expected.place(id)?];
         Some(self.readable(reader)[lease.begin..lease.end].to_vec())
+    }
+}
+
+/// What is stored, in the model and in a store beside it.
+impl Model {
+    async fn append(&mut self, store: &Store, of: usize, back: u64, count: u64) {
+        let end = self.ends[of];
+        let from = end.saturating_sub(back);
+        let appended = append(store, SOURCES[of], from..from + count).await;
+        let fresh: Vec<u64> = (from..from + count).filter(|n| *n >= end).collect();
+        assert_eq!(appended.fresh, fresh.len());
+        assert_eq!((appended.fresh + appended.seen) as u64, count);
+        self.log.extend(fresh.iter().map(|n| (of, *n)));
+        self.appended[of] = true;
+        self.ends[of] = end.max(from + count);
+    }
+
+    async fn remember(&mut self, store: &Store, of: usize, keys: Range<u64>, uses: u64, entries: u64) {
+        let numbers = self.ends[of]..self.ends[of] + entries;
+        let memos = keys.clone().map(|key| memo(key, uses)).collect();
+        let batch = Batch { memos, ..batch(SOURCES[of], numbers.clone()) };
+        assert_eq!(store.append(batch).await.unwrap().fresh as u64, entries);
+        self.ends[of] = numbers.end;
+        self.log.extend(numbers.map(|n| (of, n)));
+        self.appended[of] = true;
+        self.memos[of].extend(keys.map(|key| (key, uses)));
+    }
+
+    async fn forget(&mut self, store: &Store, of: usize, uses: u64) {
+        let before = self.memos[of].len();
+        self.memos[of].retain(|_, last| *last >= uses);
+        let forgotten = store.forget_memos(&source(SOURCES[of]), memo(0, uses).at).await.unwrap();
+        assert_eq!(forgotten, (before - self.memos[of].len()) as u64);
+    }
+
+    async fn recall(&self, store: &Store) {
+        for (memos, name) in self.memos.iter().zip(SOURCES) {
+            let expected: Vec<_> = (0..30).map(|key| memos.get(&key).map(|uses| memo(key, *uses))).collect();
+            assert_eq!(recall(store, name, 0..30).await, expected);
+        }
     }
 }
 
@@ -164,16 +215,12 @@ async fn agree(steps: Vec<Step>) {
     for (id, step) in steps.into_iter().enumerate() {
         match step {
             Step::Append { source: of, back, count } => {
-                let end = model.ends[of];
-                let from = end.saturating_sub(back);
-                let appended = append(&real.store, SOURCES[of], from..from + count).await;
-                let fresh: Vec<u64> = (from..from + count).filter(|n| *n >= end).collect();
-                assert_eq!(appended.fresh, fresh.len());
-                assert_eq!((appended.fresh + appended.seen) as u64, count);
-                model.log.extend(fresh.iter().map(|n| (of, *n)));
-                model.appended[of] = true;
-                model.ends[of] = end.max(from + count);
+                model.append(&real.store, of, back, count).await;
             }
+            Step::Remember { source, key, count, uses, entries } => {
+                model.remember(&real.store, source, key..key + count, uses, entries).await;
+            }
+            Step::Forget { source, uses } => model.forget(&real.store, source, uses).await,
             Step::Next { reader, at_most: n } => {
                 let readable = model.readable(reader);
                 let expected = &mut model.readers[reader];
@@ -246,6 +293,7 @@ async fn agree(steps: Vec<Step>) {
             assert_eq!(bookmark.is_some(), model.appended[of]);
         }
     }
+    model.recall(&real.store).await;
     // What was not settled comes again, all of it and nothing else.
     for (reader, (found, leases)) in real.readers.iter_mut().enumerate() {
         leases.clear();

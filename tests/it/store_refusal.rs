@@ -96,7 +96,7 @@ fn a_folder_that_cannot_be_made_or_written_is_refused() {
 #[tokio::test]
 async fn a_format_of_tomorrow_and_another_programs_database_are_refused_untouched() {
     for (change, what) in [
-        ("PRAGMA user_version = 3", "has format 3; this program knows formats up to 2"),
+        ("PRAGMA user_version = 4", "has format 4; this program knows formats up to 3"),
         ("PRAGMA user_version = 0", "is damaged: its version is not one that was ever written"),
         ("PRAGMA application_id = 7", "is a database, but not a store of slackcef"),
     ] {

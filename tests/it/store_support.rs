@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use slackcef::event::{Entry, Log, UnixTime};
 use slackcef::store::{
-    Appended, Batch, Bookmark, Reader, ReaderName, Repair, Settings, SourceId, Store, StoreError,
+    Appended, Batch, Bookmark, Memo, MemoKey, Reader, ReaderName, Repair, Settings, SourceId, Store,
+    StoreError,
 };
 
 /// 2026-11-20T00:00:00Z, when the first entry happens.
@@ -59,7 +60,35 @@ pub(crate) fn reader_name(name: &str) -> ReaderName {
 
 pub(crate) fn batch(of: &str, numbers: std::ops::Range<u64>) -> Batch {
     let bookmark = Bookmark::new(numbers.end.to_le_bytes());
-    Batch { source: source(of), entries: entries(numbers), bookmark }
+    Batch::new(source(of), entries(numbers), bookmark)
+}
+
+/// The same batch, of a source that has been read up to the end of time.
+pub(crate) fn late(batch: Batch) -> Batch {
+    Batch { late_before: Some(UnixTime::from_seconds(i64::MAX)), ..batch }
+}
+
+/// A memo under the n-th key; time and value tell how often its row was used.
+pub(crate) fn memo(n: u64, uses: u64) -> Memo {
+    let at = UnixTime::from_seconds(BEGIN + i64::try_from(uses).unwrap());
+    let value = uses.to_le_bytes().repeat(1 + usize::try_from(n % 5).unwrap());
+    Memo { key: memo_key(n), value, at }
+}
+
+/// Keys lie in another order than their numbers, as hashes do.
+pub(crate) fn memo_key(n: u64) -> MemoKey {
+    let scattered = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    MemoKey([scattered.to_be_bytes(), n.to_be_bytes()].concat().try_into().unwrap())
+}
+
+/// What the store remembers under those keys.
+pub(crate) async fn recall(
+    store: &Store,
+    of: &str,
+    numbers: impl IntoIterator<Item = u64>,
+) -> Vec<Option<Memo>> {
+    let keys: Vec<_> = numbers.into_iter().map(memo_key).collect();
+    store.recall(&source(of), keys).await.unwrap()
 }
 
 /// The number that `batch` put into a bookmark.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::commands::{ConfigFile, entries, runtime, setup_failure, stored};
+use crate::event::Log;
 use crate::mapping::Plans;
 use crate::pipeline;
 use crate::report::{self, Exit, Failure};
@@ -113,20 +114,27 @@ fn compared(arguments: &Arguments, plans: &Plans) -> Result<Comparison, Failure>
 
 fn live(arguments: &Arguments) -> Result<ActionList, Failure> {
     let config = arguments.config.load()?;
+    // Slack keeps no list for its other logs.
+    let mut of_audit = config.sources.iter().filter(|(_, source)| source.log() == Log::Audit);
     let found = match &arguments.source {
-        Some(name) => config.sources.get_key_value(name),
-        None => config.sources.first_key_value(),
+        Some(wanted) => of_audit.find(|(name, _)| *name == wanted),
+        None => of_audit.next(),
     };
     let Some((name, source)) = found else {
         let names: Vec<_> = config.sources.keys().map(String::as_str).collect();
-        let name = arguments.source.as_deref().unwrap_or_default();
-        return Err(Failure::new(Exit::Usage, format!("there is no source {name}"))
-            .help(format!("the configuration has {}", names.join(", "))));
+        let what = match &arguments.source {
+            Some(name) => format!("there is no source {name} of the audit log"),
+            None => "there is no source of the audit log".to_owned(),
+        };
+        return Err(
+            Failure::new(Exit::Usage, what).help(format!("the configuration has {}", names.join(", ")))
+        );
     };
     let poller = pipeline::poller(name, source, None).map_err(setup_failure)?;
-    runtime()?
+    let list = runtime()?
         .block_on(poller.actions())
-        .map_err(|error| Failure::of_error(Exit::Unavailable, &error).help(error.help()))
+        .map_err(|error| Failure::of_error(Exit::Unavailable, &error).help(error.help()))?;
+    Ok(list.unwrap_or_default())
 }
 
 fn saved(path: &Path) -> Result<ActionList, Failure> {

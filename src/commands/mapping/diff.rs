@@ -3,12 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use clap::Args;
 use serde_json::json;
 
 use crate::commands::{entries, setup_failure};
-use crate::event::{Entry, Log, UnixTime};
+use crate::event::Entry;
 use crate::mapping::{self, Change, Changed, Origin, Plans, cases, changes};
 use crate::pipeline;
 use crate::report::{self, Exit, Failure, Style};
@@ -93,11 +92,7 @@ fn known_entries(old: &Side<'_>, new: &Side<'_>) -> Result<Vec<Entry>, Failure> 
         let cases = cases::read(&files, &side.plans).map_err(Failure::of_problems)?;
         found.extend(cases.into_iter().map(|case| case.entry));
     }
-    let never = UnixTime::from_seconds(0);
-    let sample = |(_, json): (_, &'static str)| {
-        Entry::from_raw(Log::Audit, Bytes::from_static(json.as_bytes()), never, 0).ok()
-    };
-    found.extend(mapping::samples().filter_map(sample));
+    found.extend(mapping::samples().filter_map(|sample| sample.entry()));
     let mut seen = BTreeSet::new();
     found.retain(|entry| seen.insert(entry.raw().clone()));
     Ok(found)

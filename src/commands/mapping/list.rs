@@ -39,7 +39,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plans = pipeline::plans(arguments.mapping.as_deref()).map_err(setup_failure)?;
     let mut out = report::data();
     let lines = if arguments.markdown {
-        vec![markdown::page(&fields::rows(&plans, Log::Audit)).trim_end().to_owned()]
+        // What the forwarder says of itself is told where it is mapped.
+        let others = Log::ALL.into_iter().filter(|log| !matches!(log, Log::Audit | Log::Forwarder));
+        let others: Vec<_> = others.map(|log| (log, fields::rows(&plans, log))).collect();
+        vec![markdown::page(&fields::rows(&plans, Log::Audit), &others).trim_end().to_owned()]
     } else if arguments.fields {
         Log::ALL
             .into_iter()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::event::UnixTime;
 use crate::pipeline::Route;
 use crate::slack::{self, Clock};
@@ -59,16 +59,16 @@ impl Resting {
             Err(error) => (None, Some(error)),
         };
         let entries = survey.as_ref().map(|survey| survey.entries);
-        let Survey { sources, readers, .. } =
-            survey.unwrap_or(Survey { entries: 0, sources: Vec::new(), readers: Vec::new() });
+        let Survey { sources, readers, .. } = survey.unwrap_or_default();
         let bookmarks: BTreeMap<_, _> =
             sources.iter().map(|(name, bookmark)| (name.as_str(), bookmark.as_bytes())).collect();
         let backlogs: BTreeMap<_, _> =
             readers.iter().map(|(name, backlog)| (name.as_str(), *backlog)).collect();
         let at = Clock::system().now();
-        let source = |name: &String| {
+        let source = |(name, source): (&String, &Source)| {
             let bookmark = bookmarks.get(name.as_str());
-            let read_up_to = bookmark.and_then(|bookmark| slack::audit::read_up_to(bookmark).ok());
+            let read_up_to =
+                bookmark.and_then(|bookmark| slack::read_up_to(source.log(), bookmark).ok().flatten());
             let lag_seconds = read_up_to.map(|up_to| at.seconds().saturating_sub(up_to.seconds()).max(0));
             RestingSource { name: name.clone(), read_up_to, lag_seconds }
         };
@@ -76,7 +76,7 @@ impl Resting {
             running: false,
             because,
             at,
-            sources: config.sources.keys().map(source).collect(),
+            sources: config.sources.iter().map(source).collect(),
             destinations: config
                 .destinations
                 .iter()

@@ -9,8 +9,8 @@ use super::resting::Resting;
 use crate::commands::table::table;
 use crate::event::UnixTime;
 use crate::pipeline::{
-    Because, DestinationStatus, LastFault, Link, Phase, Reading, Route, SourceStatus, State, Status,
-    StoreStatus,
+    Because, DestinationStatus, Found, LastFault, Lateness, Link, NoticeState, NoticeStatus, Phase, Reading,
+    Route, SourceStatus, State, Status, StoreStatus,
 };
 use crate::report::Style;
 use crate::store::{Backlog, Full};
@@ -18,7 +18,7 @@ use crate::telemetry::{plain, span};
 
 /// How the service is.
 pub(super) fn status(status: &Status, style: Style) -> Vec<String> {
-    let Status { version, started_at, at, sources, destinations, store, .. } = status;
+    let Status { version, started_at, at, sources, destinations, notices, store, .. } = status;
     let mut lines = vec![
         style.bold(&format!("slackcef {}, up for {}", plain(version), since(*at, *started_at))),
         String::new(),
@@ -37,6 +37,14 @@ pub(super) fn status(status: &Status, style: Style) -> Vec<String> {
         destinations.iter().map(|destination| mark(tone_of_destination(destination.standing.state), style));
     lines.extend(rows_with_details(heading, rows, marks, details));
     lines.push(String::new());
+    if !notices.is_empty() {
+        let rows = notices.iter().map(|notice| notice_row(notice, *at));
+        let heading = ["NOTICE", "STATE", "FOR", "PENDING", "TOLD", "MESSAGES", "LAST MESSAGE"];
+        let details = notices.iter().map(|notice| notice_details(notice, *at, style));
+        let marks = notices.iter().map(|notice| mark(tone_of_notice(notice.standing.state), style));
+        lines.extend(rows_with_details(heading, rows, marks, details));
+        lines.push(String::new());
+    }
     lines.extend(store_lines(store, *at, style));
     lines
 }
@@ -126,6 +134,42 @@ const fn tone_of_destination(state: State) -> Tone {
     }
 }
 
+const fn tone_of_notice(state: NoticeState) -> Tone {
+    match state {
+        NoticeState::Idle | NoticeState::Gathering => Tone::Good,
+        NoticeState::Held => Tone::Slow,
+        NoticeState::Failing | NoticeState::Refused | NoticeState::Ended => Tone::Bad,
+    }
+}
+
+fn notice_row(notice: &NoticeStatus, now: UnixTime) -> [String; 7] {
+    let NoticeStatus { name, standing, .. } = notice;
+    let state = match standing.state {
+        NoticeState::Idle => "idle",
+        NoticeState::Gathering => "gathering",
+        NoticeState::Held => "held back",
+        NoticeState::Failing => "failing",
+        NoticeState::Refused => "refused",
+        NoticeState::Ended => "ended",
+    };
+    [
+        plain(name),
+        state.to_owned(),
+        standing.since.map_or_else(none, |at| since(now, at)),
+        standing.pending.to_string(),
+        standing.events.to_string(),
+        standing.messages.to_string(),
+        standing.told_at.map_or_else(|| "never".to_owned(), |at| ago(now, at)),
+    ]
+}
+
+fn notice_details(notice: &NoticeStatus, now: UnixTime, style: Style) -> Vec<String> {
+    let mut lines = vec![format!("a webhook at {}", plain(&notice.host))];
+    let over = matches!(notice.standing.state, NoticeState::Idle | NoticeState::Gathering);
+    lines.extend(fault_lines(notice.standing.fault.as_ref(), over, now, style));
+    lines
+}
+
 fn source_row(source: &SourceStatus, now: UnixTime) -> [String; 7] {
     let SourceStatus { name, reading, lag_seconds } = source;
     let state = match reading.phase {
@@ -159,9 +203,33 @@ fn source_details(source: &SourceStatus, now: UnixTime, style: Style) -> Vec<Str
         };
         lines.push(style.yellow(&format!("quiet: nothing since {}, {why}", ago(now, quiet.since))));
     }
+    lines.extend(reading.lateness.iter().filter_map(lateness_lines));
+    lines.extend(reading.advice.iter().map(|advice| format!("{}: {}", style.cyan("advice"), plain(advice))));
     let over = !matches!(reading.phase, Phase::Failing | Phase::Refused);
     lines.extend(fault_lines(reading.fault.as_ref(), over, now, style));
+    if let Some(token) = &reading.token {
+        lines.push(style.yellow(&format!("the token works, but {}", plain(&token.what))));
+        lines.extend(token.help.as_ref().map(|help| format!("{}: {}", style.cyan("help"), plain(help))));
+    }
     lines
+}
+
+/// How late entries came, where any did.
+fn lateness_lines(lateness: &Lateness) -> Option<String> {
+    let Lateness { since, entries, longest_seconds, found } = lateness;
+    let long = |seconds: u64| span(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let within = |found: &Found| match found.within_seconds {
+        Some(end) => format!("{} within {}", found.count(), long(end)),
+        None => format!("{} later", found.count()),
+    };
+    let found = found.iter().map(within).collect::<Vec<_>>().join(", ");
+    (lateness.late() > 0).then(|| {
+        format!(
+            "late: {} of {entries} entries since {since}; found {found}; the longest took {}",
+            lateness.late(),
+            long(*longest_seconds)
+        )
+    })
 }
 
 fn destination_row(destination: &DestinationStatus, now: UnixTime) -> [String; 8] {
@@ -292,7 +360,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::{Polled, Quiet, Standing};
+    use crate::pipeline::{NoticeStanding, Polled, Quiet, Standing};
     use crate::syslog::Assurance;
 
     const NOW: UnixTime = UnixTime::from_seconds(1_787_680_154);
@@ -339,6 +407,16 @@ mod tests {
                         because: Because::Unusual,
                         told_at: before(3_600),
                     }),
+                    lateness: Some(Lateness {
+                        since: before(90_000),
+                        entries: 41_233,
+                        longest_seconds: 4_000,
+                        found: vec![
+                            Found { within_seconds: Some(120), by_overlap: 8, by_verification: 0 },
+                            Found { within_seconds: Some(10_800), by_overlap: 0, by_verification: 4 },
+                        ],
+                    }),
+                    advice: Some("raise `settle`".to_owned()),
                     fault: Some(fault("Slack \u{1b}[2Jsays \"no\"\nerror: forged")),
                     ..Reading::default()
                 },
@@ -364,6 +442,19 @@ mod tests {
                     Standing { state: State::Down, fault: Some(fault("refused")), ..Standing::default() },
                 ),
             ],
+            notices: vec![NoticeStatus {
+                name: "security".to_owned(),
+                host: "hooks.slack.com".to_owned(),
+                standing: NoticeStanding {
+                    state: NoticeState::Refused,
+                    since: Some(before(600)),
+                    pending: 4,
+                    events: 30,
+                    messages: 7,
+                    told_at: Some(before(900)),
+                    fault: Some(fault("the webhook is gone")),
+                },
+            }],
             store: StoreStatus {
                 dir: "/var/lib/slackcef".into(),
                 bytes: 12 << 20,
@@ -383,11 +474,13 @@ mod tests {
             "no acme    refused  4 min ago    61 s",
             "     quiet: nothing since 1 d 1 h ago, which is unusual for this time of the week\n",
             "     last fault 3 min ago, 7 times in a row: Slack \\u{1b}[2Jsays \"no\"\\nerror: forged\n     help: start the receiver",
+            "     late: 12 of 41233 entries since 2026-08-24T16:49:14Z; found 8 within 2 min, 4 within 3 h 0 min; the longest took 1 h 6 min\n     advice: raise `settle`",
             "ok up           delivering  1 h 1 min",
             "     tls to siem-a:6514\n     held back by `events_per_second`\n     siem-a:6514 (TLS 1.2): each event is counted as delivered when the receiver's program has read it",
             ", plus 5 s\n     less than it could be: the receiver speaks TLS 1.2 only",
             "     last fault, which is over, 3 min ago, 7 times in a row: of old\n",
             "no away         down",
+            "no security  refused  10 min        4    30         7  15 min ago\n     a webhook at hooks.slack.com\n     last fault 3 min ago, 7 times in a row: the webhook is gone",
             "STORE  /var/lib/slackcef: 12 MiB of 10 GiB, 1234 entries kept, the oldest stored 3 d 0 h ago",
             "it is full",
         ] {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::super::text::Slip;
-use crate::event::{Entry, Log, UnixTime};
+use crate::event::{Entry, UnixTime};
 
 /// The entry that a text holds.
 pub(super) fn entry(text: &str) -> Result<Entry, Slip> {
@@ -27,7 +27,7 @@ pub(super) fn entry(text: &str) -> Result<Entry, Slip> {
     }
     let whole = end.saturating_sub(value.get().len())..end;
     let never = UnixTime::from_seconds(0);
-    let entry = Entry::from_raw(Log::Audit, Bytes::from(value.get().to_owned()), never, 0).map_err(|_| {
+    let entry = Entry::of_any_log(Bytes::from(value.get().to_owned()), never, 0).map_err(|_| {
         Slip::new(whole.clone(), "no-entry", "this is no entry, but another kind of JSON").help(ONE)
     })?;
     let has = |key: &str| {

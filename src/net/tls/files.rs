@@ -41,7 +41,7 @@ pub(super) struct Stamp {
 impl Files {
     pub(super) fn new(trust: &Trust, client: Option<&ClientCertificate>) -> Self {
         let ca = match trust {
-            Trust::Chain { roots: Roots::File(path), .. } => Some(path.clone()),
+            Trust::Chain { roots: Roots::File(path) | Roots::SystemAnd(path), .. } => Some(path.clone()),
             Trust::Chain { roots: Roots::System, .. } | Trust::Pinned(_) => None,
         };
         Self { ca, client: client.cloned() }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::Slack;
 use super::answer::Answer;
-use super::request::Access;
+use super::grants::Api;
 use super::serve::State;
 
 /// The list that a simulated Slack begins with, and which of the spellings it has.
@@ -126,8 +126,8 @@ async fn get_item(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Resp
     let slow = state.allowlist.inside().list.slow;
     tokio::time::sleep(slow).await;
     let mut inside = state.allowlist.inside();
-    if let Some(error) = refusal(&inside, &headers, &state) {
-        return refused(error);
+    if let Some(refusal) = refusal(&inside, &headers, &state) {
+        return refusal.whole();
     }
     inside.reads += 1;
     let Allowlist { ranges, asns, ranges_as, asns_as, .. } = &inside.list;
@@ -136,8 +136,8 @@ async fn get_item(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Resp
 
 async fn update_item(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let mut inside = state.allowlist.inside();
-    if let Some(error) = refusal(&inside, &headers, &state) {
-        return refused(error);
+    if let Some(refusal) = refusal(&inside, &headers, &state) {
+        return refusal.whole();
     }
     let Ok(Value::Object(arguments)) = serde_json::from_slice(&body) else {
         return refused("unable_to_process_post_request");
@@ -159,12 +159,9 @@ async fn update_item(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body
     answer(&json!({ "ok": true }))
 }
 
-fn refusal<'i>(inside: &'i Inside, headers: &HeaderMap, state: &State) -> Option<&'i str> {
-    match Access::of(headers, &state.plan.token) {
-        Access::Granted => inside.refusal.as_deref(),
-        Access::WrongToken => Some("invalid_auth"),
-        Access::NoToken => Some("not_authed"),
-    }
+fn refusal(inside: &Inside, headers: &HeaderMap, state: &State) -> Option<Answer> {
+    let told = || inside.refusal.as_deref().map(|error| Answer::refused(200, Some(error)));
+    state.keeps_out(headers, Api::Web).or_else(told)
 }
 
 fn refused(error: &str) -> Response<Body> {

@@ -53,7 +53,7 @@ fn encode(plain: &[u8]) -> String {
 }
 
 /// The bytes; what follows the first `=`, and digits that do not fill a byte, are dropped.
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut plain = Vec::with_capacity(text.len());
     let (mut bits, mut width) = (0_u32, 0);
     for digit in text.bytes().take_while(|digit| *digit != b'=') {

@@ -1,4 +1,5 @@
-//! A Slack of our own: the Audit Logs API with all its habits, over plain HTTP on loopback.
+//! A Slack of our own: the Audit Logs API with all its habits, and the integration log of the Web API,
+//! over plain HTTP on loopback.
 //!
 //! It serves entries that it was given, byte for byte, and any number that it makes up; newest
 //! first, in whole seconds, with cursors that forget; late, out of order, and, where its [`Plan`]
@@ -11,6 +12,7 @@
 //! **Invariant:** what a page holds follows from the plan, the clock and the count of requests.
 //! **Invariant:** it listens on loopback only: it is no Slack for strangers.
 
+mod access;
 mod allowlist;
 mod answer;
 mod clock;
@@ -20,12 +22,17 @@ mod facts;
 mod fault;
 mod file;
 mod generate;
+mod grants;
 mod history;
+mod integration;
 mod late;
+mod oauth;
 mod page;
 mod plan;
 mod request;
 mod serve;
+mod web;
+mod webhook;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,14 +42,18 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use access::{AccessLog, Classic};
 pub use allowlist::{Allowlist, Asns, Ranges, Unknown};
 pub use clock::Clock;
 pub use fault::{Fault, Trouble, When};
-pub use file::LoadError;
+pub use file::{EventFiles, LoadError};
 pub use generate::{Generated, Pace};
+pub use grants::{Change, Happening, OAuth, OAuthTally, RefreshFault};
+pub use integration::{IntegrationLog, Order, integration_row};
 pub use late::{Late, Pick, Until};
 pub use plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit, TOKEN};
 pub use request::{Request, Tally};
+pub use webhook::{Posted, WebhookAnswer, Webhooks};
 
 use serve::State;
 
@@ -84,6 +95,16 @@ impl Slack {
         &self.state.plan.token
     }
 
+    /// The address of an incoming webhook, such as `B1`; each has a channel of its own.
+    pub fn webhook_url(&self, webhook: &str) -> String {
+        format!("http://{}{}", self.address, Webhooks::path(webhook))
+    }
+
+    /// The incoming webhooks: what came to them, and how they answer.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.state.webhooks
+    }
+
     /// Takes in one more entry, which can be read at once if its time has come: one whose
     /// `date_create` lies in the past is late by that much. One without a time is created now.
     ///
@@ -92,6 +113,68 @@ impl Slack {
     pub fn push(&self, raw_json: &str) -> Result<(), NotAnObject> {
         let taken = self.state.history.add(raw_json, self.state.clock.now());
         if taken { Ok(()) } else { Err(NotAnObject { line: 1 }) }
+    }
+
+    /// Takes in one more row of the integration log.
+    ///
+    /// # Errors
+    /// The text is not one JSON object.
+    pub fn push_integration(&self, row: &str) -> Result<(), NotAnObject> {
+        if !integration::is_row(row) {
+            return Err(NotAnObject { line: 1 });
+        }
+        self.state.integration.add(row.trim().to_owned());
+        Ok(())
+    }
+
+    /// Every row of the integration log, as its text, in the list's order.
+    pub fn integration_rows(&self) -> Vec<String> {
+        self.state.integration.texts(self.state.clock.now())
+    }
+
+    /// The requests for the integration log so far, oldest first: the last 10,000 of them.
+    pub fn integration_requests(&self) -> Vec<Request> {
+        let journal = &self.state.integration_logs.journal;
+        journal.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Waits until what was counted of the integration log is as wished.
+    pub async fn until_integration(&self, mut wished: impl FnMut(&Tally) -> bool) -> Tally {
+        let mut tally = self.state.integration_logs.tally.subscribe();
+        match tally.wait_for(|tally| wished(tally)).await {
+            Ok(tally) => *tally,
+            Err(_) => *self.state.integration_logs.tally.borrow(),
+        }
+    }
+
+    /// Every row of the access log by now, as its text, newest first.
+    pub fn access_rows(&self) -> Vec<String> {
+        self.state.access.texts()
+    }
+
+    /// Uses the combination in that place of the access log, from the top, so many times more.
+    pub fn use_access(&self, place: usize, times: u64) {
+        self.state.access.touch(place, times, self.now());
+    }
+
+    /// Puts a new combination on top of the access log.
+    pub fn push_access(&self) {
+        self.state.access.add(self.now());
+    }
+
+    /// The requests for the access log so far, oldest first: the last 10,000 of them.
+    pub fn access_requests(&self) -> Vec<Request> {
+        let journal = &self.state.access_logs.journal;
+        journal.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Waits until what was counted of the access log is as wished.
+    pub async fn until_access(&self, mut wished: impl FnMut(&Tally) -> bool) -> Tally {
+        let mut tally = self.state.access_logs.tally.subscribe();
+        match tally.wait_for(|tally| wished(tally)).await {
+            Ok(tally) => *tally,
+            Err(_) => *self.state.access_logs.tally.borrow(),
+        }
     }
 
     /// The present, in Unix seconds.
@@ -121,6 +204,16 @@ impl Slack {
             Ok(tally) => *tally,
             Err(_) => self.tally(),
         }
+    }
+
+    /// Has something happen to the app, or to its tokens.
+    pub fn happen(&self, happening: &Happening) {
+        self.state.grants(|grants| grants.happen(happening));
+    }
+
+    /// What was counted of logins so far.
+    pub fn logins(&self) -> OAuthTally {
+        *self.state.logins.borrow()
     }
 
     /// Every entry that can be read now, as its text, newest first.

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use super::access::AccessLog;
 use super::allowlist::Allowlist;
 use super::clock::Clock;
 use super::fault::Fault;
 use super::generate::Generated;
+use super::grants::{Change, OAuth};
+use super::integration::IntegrationLog;
 use super::late::Late;
 
 /// The token that a plan asks for unless it names another.
@@ -43,6 +46,14 @@ pub struct Plan {
     pub allowlist: Allowlist,
     /// What goes wrong, and when; the first fault that a request meets counts.
     pub faults: Vec<Fault>,
+    /// The integration log.
+    pub integration: IntegrationLog,
+    /// The access log.
+    pub access: AccessLog,
+    /// The app that can be installed.
+    pub oauth: OAuth,
+    /// What happens to it and to its tokens, one after the other.
+    pub changes: Vec<Change>,
 }
 
 impl Default for Plan {
@@ -59,6 +70,10 @@ impl Default for Plan {
             late: Vec::new(),
             allowlist: Allowlist::default(),
             faults: Vec::new(),
+            integration: IntegrationLog::default(),
+            access: AccessLog::default(),
+            oauth: OAuth::default(),
+            changes: Vec::new(),
         }
     }
 }
@@ -69,15 +84,20 @@ impl Plan {
     /// # Errors
     /// [`NotAnObject`] for the first line that is anything else; the plan is as before then.
     pub fn add_lines(&mut self, lines: &str) -> Result<usize, NotAnObject> {
-        let mut added = Vec::new();
-        for (line, text) in (1..).zip(lines.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-            if !super::history::is_object(text) {
-                return Err(NotAnObject { line });
-            }
-            added.push(text.trim().to_owned());
-        }
+        let mut added = objects(lines)?;
         let count = added.len();
         self.given.append(&mut added);
+        Ok(count)
+    }
+
+    /// Adds rows of the integration log, the oldest first, in the same form.
+    ///
+    /// # Errors
+    /// [`NotAnObject`] for the first line that is anything else; the plan is as before then.
+    pub fn add_integration_lines(&mut self, lines: &str) -> Result<usize, NotAnObject> {
+        let mut added = objects(lines)?;
+        let count = added.len();
+        self.integration.given.append(&mut added);
         Ok(count)
     }
 
@@ -86,6 +106,15 @@ impl Plan {
         !action.is_empty()
             && self.actions.as_ref().is_none_or(|known| known.iter().any(|known| known == action))
     }
+}
+
+/// The JSON objects of a text with one a line.
+fn objects(lines: &str) -> Result<Vec<String>, NotAnObject> {
+    let lines = (1..).zip(lines.lines().map(str::trim)).filter(|(_, text)| !text.is_empty());
+    let object = |(line, text): (usize, &str)| {
+        if super::history::is_object(text) { Ok(text.to_owned()) } else { Err(NotAnObject { line }) }
+    };
+    lines.map(object).collect()
 }
 
 /// A line of an events file that is not one JSON object.

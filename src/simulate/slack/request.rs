@@ -1,5 +1,7 @@
 //! A request as a simulated Slack reads it, and what it remembers of it.
 
+use std::time::Instant;
+
 use axum::http::{HeaderMap, Uri, header};
 
 use super::cursor::Cursor;
@@ -11,6 +13,8 @@ use super::plan::{MAX_LIMIT, Plan};
 pub struct Request {
     /// Its place among the requests for logs, from 1.
     pub number: u64,
+    /// When it came.
+    pub received: Instant,
     /// The parameters as they came, escapes undone.
     pub parameters: Vec<(String, String)>,
     /// Whether gzip was asked for.
@@ -138,24 +142,4 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
         let mut parts = coding.split(';').map(str::trim);
         parts.next() == Some("gzip") && parts.all(|weight| weight != "q=0")
     })
-}
-
-/// Whether a request may read the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    Granted,
-    WrongToken,
-    /// No token, or not in the form `Bearer …`, where the case of the word counts.
-    NoToken,
-}
-
-impl Access {
-    pub(super) fn of(headers: &HeaderMap, token: &str) -> Self {
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match given.and_then(|value| value.strip_prefix("Bearer ")) {
-            Some(given) if given == token => Self::Granted,
-            Some(_) => Self::WrongToken,
-            None => Self::NoToken,
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -15,17 +15,23 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Logins;
 use super::allowlist;
 use super::answer::{self, Answer, Pause};
 use super::clock::Running;
 use super::cursor::Cursor;
 use super::fault::{Fault, Trouble};
 use super::generate::{self, Series};
+use super::grants::{Api, Grants, OAuthTally};
 use super::history::History;
+use super::integration::{Rows, is_row};
 use super::late::Moment;
+use super::oauth;
 use super::page::{Page, Window};
 use super::plan::{End, NotAnObject, Plan, RateLimit};
-use super::request::{self, Access, Query, Request, Tally};
+use super::request::{self, Query, Request, Tally};
+use super::web::Method;
+use super::webhook::{self, Webhooks};
 
 /// All that the routes share.
 #[derive(Debug)]
@@ -38,12 +44,21 @@ pub(super) struct State {
     pub(super) tally: watch::Sender<Tally>,
     pub(super) stop: CancellationToken,
     pub(super) allowlist: allowlist::Held,
+    pub(super) webhooks: Webhooks,
+    pub(super) integration: Rows,
+    pub(super) integration_logs: Method,
+    pub(super) access: Logins,
+    pub(super) access_logs: Method,
+    pub(super) grants: Mutex<Grants>,
+    pub(super) logins: watch::Sender<OAuthTally>,
+    /// When it began, by a clock that nobody sets.
+    pub(super) begun: Instant,
     requests: AtomicU64,
     limiter: Option<DefaultDirectRateLimiter>,
 }
 
 /// As many requests are remembered.
-const JOURNAL: usize = 10_000;
+pub(super) const JOURNAL: usize = 10_000;
 
 pub(super) fn router(state: Arc<State>) -> Router {
     Router::new()
@@ -51,6 +66,10 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/audit/v1/actions", get(actions))
         .route("/audit/v1/schemas", get(schemas))
         .merge(allowlist::router())
+        .merge(webhook::router())
+        .route("/api/team.integrationLogs", get(integration_logs))
+        .route("/api/team.accessLogs", get(access_logs))
+        .merge(oauth::router())
         .method_not_allowed_fallback(async || Answer::refused(405, Some("method_not_allowed")).whole())
         .fallback(async || Answer::html(404).whole())
         .layer(axum::middleware::map_response_with_state(Arc::clone(&state), dated))
@@ -72,9 +91,10 @@ async fn logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -
     let number = state.requests.fetch_add(1, Ordering::SeqCst) + 1;
     let asked = Asked {
         number,
+        received: Instant::now(),
         parameters: request::parameters(&uri),
         gzip: request::takes_gzip(&headers),
-        access: Access::of(&headers, &state.plan.token),
+        kept_out: state.keeps_out(&headers, Api::Audit),
     };
     let trouble = state.trouble(&asked);
     // A page is work of milliseconds: off the threads that drive the connections.
@@ -93,6 +113,21 @@ async fn logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -
         }
         _ => answer.whole(),
     }
+}
+
+async fn integration_logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let rows = &state.integration;
+    let page = |parameters: &[_], number, trouble: Option<&Trouble>| {
+        rows.page(parameters, number, state.clock.now(), trouble)
+    };
+    state.integration_logs.serve(&state, &uri, &headers, page).await
+}
+
+async fn access_logs(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let page = |parameters: &[_], _, trouble: Option<&Trouble>| {
+        state.access.page(parameters, state.clock.now(), trouble)
+    };
+    state.access_logs.serve(&state, &uri, &headers, page).await
 }
 
 async fn actions() -> Response<Body> {
@@ -114,9 +149,11 @@ async fn schemas() -> Response<Body> {
 /// A request for logs, as far as it is read before anything is decided.
 struct Asked {
     number: u64,
+    received: Instant,
     parameters: Vec<(String, String)>,
     gzip: bool,
-    access: Access,
+    /// The token is not let in.
+    kept_out: Option<Answer>,
 }
 
 impl State {
@@ -133,6 +170,18 @@ impl State {
         }
         let limiter = plan.rate_limit.map(limiter);
         let allowlist = allowlist::Held::new(std::mem::take(&mut plan.allowlist));
+        let integration = std::mem::take(&mut plan.integration);
+        if let Some(line) = (1..).zip(&integration.given).find(|(_, row)| !is_row(row)).map(|(line, _)| line)
+        {
+            return Err(NotAnObject { line });
+        }
+        let integration_logs = Method::new(integration.faults.clone(), integration.rate_limit);
+        let integration = Rows::new(integration, plan.seed, start);
+        let access = std::mem::take(&mut plan.access);
+        let access_logs = Method::new(access.faults.clone(), access.rate_limit);
+        let access = Logins::new(access, plan.seed, start);
+        let changes = std::mem::take(&mut plan.changes);
+        let grants = Mutex::new(Grants::new(plan.oauth.clone(), &plan.token, changes));
         Ok(Self {
             plan,
             clock,
@@ -141,9 +190,22 @@ impl State {
             tally: watch::Sender::default(),
             stop: CancellationToken::new(),
             allowlist,
+            webhooks: Webhooks::default(),
+            integration,
+            integration_logs,
+            access,
+            access_logs,
+            grants,
+            logins: watch::Sender::default(),
+            begun: Instant::now(),
             requests: AtomicU64::new(0),
             limiter,
         })
+    }
+
+    /// The requests for logs so far.
+    pub(super) fn requests_so_far(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
     }
 
     pub(super) fn entries(&self) -> Vec<String> {
@@ -196,11 +258,8 @@ impl State {
 
     /// The page asked for, with its count of entries, or the refusal that the request earns.
     fn page(&self, asked: &Asked, trouble: Option<&Trouble>) -> (Answer, Option<usize>) {
-        match asked.access {
-            Access::Granted => {}
-            // A wrong token gets no word at all.
-            Access::WrongToken => return (Answer::refused(401, None), None),
-            Access::NoToken => return (Answer::refused(401, Some("missing_authentication")), None),
+        if let Some(refusal) = &asked.kept_out {
+            return (refusal.clone(), None);
         }
         let now = self.clock.now();
         let query = match Query::read(&asked.parameters, &self.plan, now) {
@@ -241,6 +300,7 @@ impl State {
     fn note(&self, asked: &Asked, status: u16, entries: Option<usize>, troubled: bool) {
         let request = Request {
             number: asked.number,
+            received: asked.received,
             parameters: asked.parameters.clone(),
             gzip: asked.gzip,
             status,
@@ -259,7 +319,7 @@ impl State {
     }
 }
 
-fn limiter(of: RateLimit) -> DefaultDirectRateLimiter {
+pub(super) fn limiter(of: RateLimit) -> DefaultDirectRateLimiter {
     let at_least_one = |number: u32| std::num::NonZeroU32::MIN.saturating_add(number.saturating_sub(1));
     let quota = Quota::per_minute(at_least_one(of.per_minute)).allow_burst(at_least_one(of.burst));
     DefaultDirectRateLimiter::direct(quota)

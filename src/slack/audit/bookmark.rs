@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::UnixTime;
+use crate::event::{Log, UnixTime};
+use crate::slack::bookmark::{self, BadBookmark};
 
 /// How far a source has been read.
 ///
@@ -21,23 +22,6 @@ pub(super) struct Bookmark {
     pub(super) verified: UnixTime,
 }
 
-/// A bookmark that this program can't read.
-#[derive(Debug, thiserror::Error)]
-pub enum BadBookmark {
-    /// It is not what any version writes.
-    #[error("the source's bookmark is damaged")]
-    Damaged(#[source] serde_json::Error),
-    /// It is of a version that came later.
-    #[error(
-        "the source's bookmark is of version {found}, this program knows version 1: run the slackcef that \
-         wrote it, or a newer one"
-    )]
-    Unknown {
-        /// Its version.
-        found: u64,
-    },
-}
-
 impl Bookmark {
     /// Nothing read yet.
     pub(super) fn at(start: UnixTime) -> Self {
@@ -46,11 +30,7 @@ impl Bookmark {
 
     /// Reads the stored form.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, BadBookmark> {
-        let Version { v } = serde_json::from_slice(bytes).map_err(BadBookmark::Damaged)?;
-        if v != 1 {
-            return Err(BadBookmark::Unknown { found: v });
-        }
-        let V1 { start, next, verified, .. } = serde_json::from_slice(bytes).map_err(BadBookmark::Damaged)?;
+        let V1 { start, next, verified, .. } = bookmark::read(Log::Audit, bytes)?;
         let [start, next, verified] = [start, next, verified].map(UnixTime::from_seconds);
         let next = next.max(start);
         Ok(Self { start, next, verified: verified.clamp(start, next) })
@@ -69,13 +49,28 @@ impl Bookmark {
 ///
 /// # Errors
 /// It is no bookmark that this program can read.
-pub fn read_up_to(bookmark: &[u8]) -> Result<UnixTime, BadBookmark> {
-    Bookmark::from_bytes(bookmark).map(|bookmark| bookmark.next.plus(-1))
+pub(in crate::slack) fn read_up_to(bookmark: &[u8]) -> Result<UnixTime, BadBookmark> {
+    marks(bookmark).map(|marks| marks.next.plus(-1))
 }
 
-#[derive(Deserialize)]
-struct Version {
-    v: u64,
+/// What a stored bookmark says of the seconds that were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// The first second that is wanted at all.
+    pub start: UnixTime,
+    /// The first second not yet read.
+    pub next: UnixTime,
+    /// The first second that was read, if at all, so early that something may have come late since.
+    pub verified: UnixTime,
+}
+
+/// What a stored bookmark says.
+///
+/// # Errors
+/// It is no bookmark that this program can read.
+pub fn marks(bookmark: &[u8]) -> Result<Marks, BadBookmark> {
+    let Bookmark { start, next, verified } = Bookmark::from_bytes(bookmark)?;
+    Ok(Marks { start, next, verified })
 }
 
 #[derive(Serialize, Deserialize)]

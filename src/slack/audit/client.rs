@@ -30,7 +30,7 @@ impl Client {
     pub(super) fn new(settings: &Settings) -> Result<Self, BadSettings> {
         let Settings { account, only, .. } = settings;
         Ok(Self {
-            http: Http::new(account)?,
+            http: Http::new(account),
             logs: account.base_url.join("audit/v1/logs"),
             actions: account.base_url.join("audit/v1/actions"),
             filters: filters(only)?,
@@ -86,10 +86,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::settings::Start;
     use super::*;
     use crate::event::{Text, UnixTime};
-    use crate::slack::{Account, BaseUrl, Budget, Clock, Token};
+    use crate::slack::{Account, BaseUrl, Budget, Clock, HttpClient, Proxy, Start, Token};
 
     #[test]
     fn every_page_carries_every_parameter() {
@@ -136,7 +135,7 @@ mod tests {
         let account = Account {
             base_url: BaseUrl::default(),
             token: Token::fixed(&"xoxp-1".into()).unwrap(),
-            tls: Some(tls),
+            client: HttpClient::new(&Proxy::Environment, None, Some(tls)).unwrap(),
             budget: Arc::new(Budget::per_minute(NonZeroU32::MIN)),
             clock: Clock::system(),
         };

@@ -7,15 +7,17 @@ use tokio::time::Instant;
 use super::actions::ActionList;
 use super::bookmark::Bookmark;
 use super::client::{Client, Query};
-use super::settings::{Settings, Start};
-use super::walk::{Counts, Part, Walker};
+use super::settings::Settings;
+use super::track::Track;
+use super::walk::{Counts, Part};
 use super::window::Window;
 use crate::event::UnixTime;
-use crate::net::Backoff;
-use crate::slack::Clock;
+use crate::slack::clock::{Clock, seconds};
 use crate::slack::error::{Class, SlackError};
 use crate::slack::http::Clocks;
 use crate::slack::poller::CannotPoll;
+use crate::slack::rhythm::Rhythm;
+use crate::slack::settings::Start;
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
 
 /// The second in which Slack's audit log begins: 2018-03-01T00:00:00Z.
@@ -29,9 +31,6 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
 
 /// A first "now" is corrected by Slack's clock when ours differs by more seconds than this.
 const TOLERATED_SKEW: u64 = 5;
-
-/// The wait after a refusal that only the operator can undo.
-const SLOWLY: Duration = Duration::from_secs(300);
 
 /// The part of `verify_after` for which seconds are gathered before they are verified.
 const VERIFY_AT_LEAST_EVERY: i64 = 4;
@@ -59,25 +58,16 @@ pub struct Poller {
     front: Track,
     verify: Track,
     cycle: Option<Cycle>,
-    next_poll: Instant,
+    rhythm: Rhythm,
     /// Where the verification that is under way ends.
     verify_goal: Option<UnixTime>,
     /// Verification is owed a request before the next cycle.
     verify_first: bool,
 }
 
-/// A reader's progress: its walk, and its patience.
-#[derive(Debug)]
-struct Track {
-    walker: Walker,
-    backoff: Backoff,
-    blocked_until: Option<Instant>,
-}
-
 /// From one poll to being caught up.
 #[derive(Debug, Clone, Copy)]
 struct Cycle {
-    begun: Instant,
     goal: UnixTime,
 }
 
@@ -114,7 +104,7 @@ impl Poller {
             verify: Track::new(bookmark.verified),
             bookmark,
             cycle: None,
-            next_poll: Instant::now(),
+            rhythm: Rhythm::new(settings.poll_every),
             verify_goal: None,
             verify_first: false,
         })
@@ -167,17 +157,32 @@ impl Poller {
         matches!(self.verification(Instant::now()), Verification::Due(_))
     }
 
+    /// A page that moves nothing.
+    pub(in crate::slack) fn nothing(&self) -> Page {
+        Page { bookmark: self.bookmark.to_bytes(), ..Page::default() }
+    }
+
     fn beginning(&self) -> Step {
         let window = Window { oldest: self.bookmark.start, latest: self.bookmark.start.plus(-1) };
         let goal = self.horizon();
-        let progress = self.progress(Pass::Front, window, true, goal);
-        Step::Page(Page { entries: Vec::new(), bookmark: self.bookmark.to_bytes(), not_entries: 0, progress })
+        let progress = Progress {
+            pass: Pass::Front,
+            window,
+            complete: true,
+            start: self.bookmark.start,
+            next: self.bookmark.next,
+            read_before: self.bookmark.next,
+            asked_at: self.now(),
+            goal,
+            slack_ahead: self.slack_ahead,
+        };
+        Step::Page(Page { progress: Some(progress), ..self.nothing() })
     }
 
     /// Decides what to do, from the clocks and from how far things are.
     fn turn(&mut self) -> Turn {
         let now = Instant::now();
-        if let Some(until) = self.front.blocked_until.filter(|until| *until > now) {
+        if let Some(until) = self.front.patience.blocked_until(now) {
             return Turn::Wait(until);
         }
         if std::mem::take(&mut self.verify_first)
@@ -185,20 +190,22 @@ impl Poller {
         {
             return Turn::Ask(Pass::Verify, goal);
         }
-        let due = self.next_poll <= now;
+        let next_poll = self.rhythm.next(now);
+        let due = next_poll <= now;
         if let Some(cycle) = self.cycle.or_else(|| due.then(|| self.begin_cycle(now))) {
             return self.follow(cycle, now);
         }
         match self.verification(now) {
             Verification::Due(goal) => Turn::Ask(Pass::Verify, goal),
-            Verification::Later(until) => Turn::Wait(until.min(self.next_poll)),
-            Verification::Never => Turn::Wait(self.next_poll),
+            Verification::Later(until) => Turn::Wait(until.min(next_poll)),
+            Verification::Never => Turn::Wait(next_poll),
         }
     }
 
     fn begin_cycle(&mut self, now: Instant) -> Cycle {
+        self.rhythm.begin(now);
         self.go_back();
-        Cycle { begun: now, goal: self.horizon() }
+        Cycle { goal: self.horizon() }
     }
 
     /// Begins `settle` seconds before what was reached, at every new goal: so each second is read at
@@ -223,23 +230,25 @@ impl Poller {
 
     fn end_cycle(&mut self, cycle: Cycle, now: Instant) -> Turn {
         self.cycle = None;
-        self.next_poll = now.max(cycle.begun + self.poll_every);
+        let next_poll = self.rhythm.end(now);
         self.verify_first = true;
         let up_to = self.bookmark.next.plus(-1);
         let read_some = self.bookmark.next > self.bookmark.start;
         let behind = if read_some { up_to.seconds().saturating_sub(cycle.goal.seconds()) } else { 0 };
         Turn::CaughtUp(CaughtUp {
             up_to,
-            next_poll_in: self.next_poll - now,
+            next_poll_in: next_poll - now,
             slack_ahead: self.slack_ahead,
             clock_behind: Duration::from_secs(u64::try_from(behind).unwrap_or(0)),
+            forget_before: None,
+            out_of_reach: 0,
         })
     }
 
     /// Whether there is something to verify now, or when there will be.
     fn verification(&mut self, now: Instant) -> Verification {
         let Some(after) = self.verify_after else { return Verification::Never };
-        if let Some(until) = self.verify.blocked_until.filter(|until| *until > now) {
+        if let Some(until) = self.verify.patience.blocked_until(now) {
             return Verification::Later(until);
         }
         if let Some(goal) = self.verify_goal.filter(|goal| self.verify.walker.at() <= *goal) {
@@ -265,6 +274,9 @@ impl Poller {
         let query = self.track(pass).walker.ask(goal, now)?;
         let answer = self.client.ask(&query).await;
         let moved = answer.clocks.is_some_and(|clocks| self.show_clocks(clocks));
+        // A clock that had jumped ahead must not make seconds older than they are.
+        let now = self.now();
+        self.track(pass).walker.asked_by(now);
         match answer.reply {
             Ok(_) if moved => None,
             Ok(reply) => match self.track(pass).walker.take(reply) {
@@ -309,18 +321,17 @@ impl Poller {
     }
 
     fn page(&mut self, pass: Pass, goal: UnixTime, part: Part) -> Step {
-        let track = self.track(pass);
-        track.backoff.reset();
-        track.blocked_until = None;
-        if part.complete {
-            self.pass_by(pass, part.window, part.asked_at);
+        self.track(pass).patience.reset();
+        let Part { entries, not_entries, window, complete, asked_at } = part;
+        let read_before = self.bookmark.next;
+        if complete {
+            self.pass_by(pass, window, asked_at);
         }
-        Step::Page(Page {
-            entries: part.entries,
-            bookmark: self.bookmark.to_bytes(),
-            not_entries: part.not_entries,
-            progress: self.progress(pass, part.window, part.complete, goal),
-        })
+        let Bookmark { start, next, .. } = self.bookmark;
+        let slack_ahead = self.slack_ahead;
+        let progress =
+            Progress { pass, window, complete, start, next, read_before, asked_at, goal, slack_ahead };
+        Step::Page(Page { entries, not_entries, progress: Some(progress), ..self.nothing() })
     }
 
     /// Moves the marks over a window that is done.
@@ -331,9 +342,8 @@ impl Poller {
         }
         let good_until = match (pass, self.verify_after) {
             (_, None) => next.plus(-1),
-            (Pass::Verify, Some(_)) => window.latest,
             // A backfill's seconds are old when they are read first: once is enough.
-            (Pass::Front, Some(after)) => window.latest.min(asked_at.plus(-after)),
+            (Pass::Front | Pass::Verify, Some(after)) => window.latest.min(asked_at.plus(-after)),
         };
         if self.verify_after.is_none() || window.contains(*verified) {
             *verified = (*verified).max(good_until.plus(1));
@@ -342,29 +352,8 @@ impl Poller {
 
     /// Decides what an error means: nothing more than another question, or a failure to tell of.
     fn fail(&mut self, pass: Pass, error: SlackError) -> Option<Step> {
-        let track = self.track(pass);
-        let retry_in = match error.class() {
-            Class::Reread => match track.walker.reject_cursor() {
-                Ok(()) => return None,
-                Err(_stuck) => track.backoff.after_failure(),
-            },
-            Class::Narrow => {
-                let too_large = matches!(error, SlackError::TooLarge { .. });
-                if track.walker.narrow() || (too_large && track.walker.ask_for_fewer()) {
-                    return None;
-                }
-                SLOWLY
-            }
-            Class::Token | Class::Install | Class::Setting => SLOWLY,
-            Class::Retry => error.retry_after().unwrap_or_else(|| track.backoff.after_failure()),
-        };
-        track.blocked_until = Some(Instant::now() + retry_in);
+        let retry_in = self.track(pass).fail(&error)?;
         Some(Step::Failed(Failed { error, retry_in, pass }))
-    }
-
-    fn progress(&self, pass: Pass, window: Window, complete: bool, goal: UnixTime) -> Progress {
-        let Bookmark { start, next, .. } = self.bookmark;
-        Progress { pass, window, complete, start, next, goal, slack_ahead: self.slack_ahead }
     }
 
     fn track(&mut self, pass: Pass) -> &mut Track {
@@ -385,16 +374,6 @@ impl Poller {
     }
 }
 
-impl Track {
-    fn new(at: UnixTime) -> Self {
-        Self {
-            walker: Walker::new(at),
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
-            blocked_until: None,
-        }
-    }
-}
-
 enum Turn {
     Wait(Instant),
     CaughtUp(CaughtUp),
@@ -409,10 +388,4 @@ enum Verification {
 
 fn floor(start: UnixTime) -> UnixTime {
     start.max(FIRST_SECOND)
-}
-
-/// Whole seconds, rounded up.
-fn seconds(duration: Duration) -> i64 {
-    let up = u64::from(duration.subsec_nanos() > 0);
-    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
 }

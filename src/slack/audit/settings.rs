@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::UnixTime;
-use crate::slack::Account;
+use crate::slack::{Account, Start};
 
 /// What a poller of one organization's audit log needs to know.
 #[derive(Debug, Clone)]
@@ -11,7 +10,8 @@ pub struct Settings {
     /// Whose log, and how to reach it: by an organization owner's user token with the scope
     /// `auditlogs:read`.
     pub account: Account,
-    /// How far the first run reaches back. A bookmark takes its place, unless nothing was read yet.
+    /// How far the first run reaches back; never before March 2018, where Slack's log begins. A
+    /// bookmark takes its place, unless nothing was read yet.
     pub start: Start,
     /// The age below which seconds are left alone, and by which cycles overlap; at least two seconds.
     pub settle: Duration,
@@ -21,17 +21,6 @@ pub struct Settings {
     pub poll_every: Duration,
     /// What is asked of Slack in the first place.
     pub only: Only,
-}
-
-/// How far the first run reaches back; never before March 2018, where Slack's log begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// From the present second on.
-    Now,
-    /// From so long ago on.
-    Ago(Duration),
-    /// From that second on.
-    At(UnixTime),
 }
 
 /// Filters that Slack applies; all of them must match.

@@ -7,9 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::net::{UdpSocket, UnixDatagram};
-use tokio::sync::mpsc;
 
-use super::{Order, Tell, one_by_one};
 use crate::syslog::failure::Failure;
 use crate::syslog::frames::Frames;
 
@@ -27,15 +25,7 @@ const AT_ONCE: usize = 32 * 1024;
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl Datagram {
-    pub(super) async fn run(
-        mut self,
-        inbox: mpsc::UnboundedReceiver<Order>,
-        tell: &Tell,
-    ) -> Result<(), Failure> {
-        one_by_one(inbox, tell, &mut self, Self::send).await
-    }
-
-    async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
+    pub(super) async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
         let mut since_pause = 0_usize;
         for frame in frames.iter() {
             // A datagram needs no line feed behind its message (RFC 5426 §3.1).

@@ -10,39 +10,32 @@ use std::path::{Path, PathBuf};
 
 use tokio::fs;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 
-use super::{Order, Tell, one_by_one};
 use crate::syslog::failure::Failure;
 use crate::syslog::frames::Frames;
 
 /// One file.
 #[derive(Debug)]
-pub(in crate::syslog) struct File {
+pub(crate) struct File {
     path: PathBuf,
     open: Option<fs::File>,
 }
 
 impl File {
-    pub(in crate::syslog) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, open: None }
     }
 
-    pub(super) async fn run(
-        mut self,
-        inbox: mpsc::UnboundedReceiver<Order>,
-        tell: &Tell,
-    ) -> Result<(), Failure> {
-        one_by_one(inbox, tell, &mut self, Self::send).await
-    }
-
-    async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
+    pub(super) async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
         self.append(frames.bytes()).await.map_err(|(doing, source)| Failure::File { doing, source })
     }
 
+    /// Appends whole lines, which are on the disk when it returns; otherwise what was being done, and
+    /// why it failed.
+    ///
     /// While it is written to, the file is not in its place: after a failure it is opened and mended
     /// anew.
-    async fn append(&mut self, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
+    pub(crate) async fn append(&mut self, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
         let mut file = match self.open.take() {
             Some(file) if same(&file, &self.path).await => file,
             _ => open_whole(&self.path).await.map_err(|fault| ("open", fault))?,
@@ -147,6 +140,10 @@ mod tests {
     use super::*;
     use crate::syslog::{Endpoint, Framing, Probe, SendError, Sink};
 
+    fn sink(path: &Path) -> Sink {
+        Endpoint::File { path: path.to_owned() }.into()
+    }
+
     async fn put(sink: &mut Sink, lines: &[&str]) -> Result<(), SendError> {
         let mut frames = Frames::new(Framing::Newline);
         for line in lines {
@@ -160,7 +157,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.cef");
-        let mut sink = Sink::file(path.clone());
+        let mut sink = sink(&path);
         put(&mut sink, &["a", "b"]).await.unwrap();
         put(&mut sink, &["c"]).await.unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nb\nc\n");
@@ -171,7 +168,7 @@ mod tests {
     async fn begins_a_new_file_after_rotation() {
         let dir = tempfile::tempdir().unwrap();
         let (path, old) = (dir.path().join("events.cef"), dir.path().join("events.cef.1"));
-        let mut sink = Sink::file(path.clone());
+        let mut sink = sink(&path);
         put(&mut sink, &["a"]).await.unwrap();
         std::fs::hard_link(&path, &old).unwrap();
         std::fs::remove_file(&path).unwrap();
@@ -189,7 +186,7 @@ mod tests {
             [("a\nb\nhal", "a\nb\n"), ("hal", ""), (&format!("a\n{long}"), "a\n"), ("a\n", "a\n")]
         {
             std::fs::write(&path, left).unwrap();
-            put(&mut Sink::file(path.clone()), &["c"]).await.unwrap();
+            put(&mut sink(&path), &["c"]).await.unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{kept}c\n"));
         }
     }
@@ -198,7 +195,7 @@ mod tests {
     async fn says_which_file_and_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("missing").join("events.cef");
-        let error = put(&mut Sink::file(path.clone()), &["a"]).await.unwrap_err();
+        let error = put(&mut sink(&path), &["a"]).await.unwrap_err();
         assert_eq!(error.to_string(), format!("{}: cannot open the file", path.display()));
         assert!(error.again());
         assert_eq!(error.help().unwrap(), "make the folder first");
@@ -221,7 +218,7 @@ mod tests {
     /// `/dev/full` takes no byte: what a full disk does.
     #[tokio::test]
     async fn a_full_disk_settles_nothing() {
-        let error = put(&mut Sink::file("/dev/full".into()), &["a"]).await.unwrap_err();
+        let error = put(&mut sink(Path::new("/dev/full")), &["a"]).await.unwrap_err();
         assert!(matches!(&error.failures()[0].1, Failure::File { doing: "write to", .. }), "{error:?}");
         assert_eq!(error.help().unwrap(), "make room; nothing is lost meanwhile");
     }

@@ -11,7 +11,7 @@
 //!
 //! **Invariant:** frames of one order are written whole on one connection, in the order of the
 //! orders; a line that failed writes nothing more.
-//! **Invariant:** [`Told::Ended`] is the last thing a line tells.
+//! **Invariant:** [`Told::Ended`] is the last thing a line tells, whatever its task comes to.
 
 mod asking;
 mod datagram;
@@ -29,11 +29,12 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 pub(super) use datagram::Datagram;
-pub(super) use file::{File, can_be_opened};
+pub(crate) use file::File;
+pub(super) use file::can_be_opened;
 pub(super) use records::Records;
 pub(super) use relp::Relp;
 pub(super) use stdout::Stdout;
-pub(super) use stream::{Patience, Proof, Stream};
+pub(super) use stream::{Proof, Stream};
 pub(super) use wire::{End, Io, Wire};
 
 use super::failure::Failure;
@@ -98,6 +99,36 @@ pub(in crate::syslog) enum Kind {
     Datagram(Datagram),
     Stdout(Stdout),
     File(File),
+    /// Its task breaks off.
+    #[cfg(test)]
+    Broken,
+}
+
+impl Kind {
+    async fn run(self, inbox: mpsc::UnboundedReceiver<Order>, tell: &Tell) -> Result<(), Failure> {
+        match self {
+            Self::Stream(stream) => stream.run(inbox, tell).await,
+            Self::Relp(relp) => relp.run(inbox, tell).await,
+            Self::Datagram(datagram) => one_by_one(inbox, tell, datagram, Datagram::send).await,
+            Self::Stdout(stdout) => one_by_one(inbox, tell, stdout, Stdout::send).await,
+            Self::File(file) => one_by_one(inbox, tell, file, File::send).await,
+            #[cfg(test)]
+            Self::Broken => panic!("as the test wants it"),
+        }
+    }
+}
+
+/// Tells how a line ended when it is dropped, and so after a panic too: whoever waits for what the
+/// line carried would wait for ever. Of a line that was dropped, nobody hears it.
+struct LastWord {
+    tell: Tell,
+    ended: Result<(), Failure>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        self.tell.tell(Told::Ended(std::mem::replace(&mut self.ended, Ok(()))));
+    }
 }
 
 /// A line at work; dropped, its connection is dropped.
@@ -112,14 +143,8 @@ impl Line {
         #[expect(clippy::disallowed_methods, reason = "the sink gives a line two batches, and no more")]
         let (orders, inbox) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
-            let ended = match kind {
-                Kind::Stream(stream) => stream.run(inbox, &tell).await,
-                Kind::Relp(relp) => relp.run(inbox, &tell).await,
-                Kind::Datagram(datagram) => datagram.run(inbox, &tell).await,
-                Kind::Stdout(stdout) => stdout.run(inbox, &tell).await,
-                Kind::File(file) => file.run(inbox, &tell).await,
-            };
-            tell.tell(Told::Ended(ended));
+            let mut last = LastWord { tell, ended: Err(Failure::Bug) };
+            last.ended = kind.run(inbox, &last.tell).await;
         });
         Self { orders: Some(orders), task: task.abort_handle() }
     }
@@ -148,12 +173,12 @@ impl Drop for Line {
 async fn one_by_one<S>(
     mut inbox: mpsc::UnboundedReceiver<Order>,
     tell: &Tell,
-    state: &mut S,
+    mut state: S,
     mut send: impl AsyncFnMut(&mut S, &Frames) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     while let Some(order) = inbox.recv().await {
         let Order::Send { number, frames } = order else { continue };
-        send(state, &frames).await?;
+        send(&mut state, &frames).await?;
         tell.tell(Told::Written(frames));
         tell.tell(Told::Read(number));
     }
@@ -163,4 +188,20 @@ async fn one_by_one<S>(
 /// A path as a place in messages.
 pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_whose_task_breaks_off_tells_its_end() {
+        #[expect(clippy::disallowed_methods, reason = "its end is all that it tells")]
+        let (to, mut told) = mpsc::unbounded_channel();
+        let line = Line::start(Kind::Broken, Tell { id: LineId::test(1), to });
+        line.order(Order::Confirm);
+        let (_, last) = told.recv().await.unwrap();
+        assert!(matches!(last, Told::Ended(Err(Failure::Bug))), "{last:?}");
+        assert!(told.recv().await.is_none(), "once");
+    }
 }

@@ -15,20 +15,20 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
 use super::pulse::Pulse;
-use super::stream::Patience;
 use super::wire::{End, Turn, Wire};
 use super::{Order, Tell, Told};
 use crate::syslog::endpoint::Speech;
 use crate::syslog::failure::Failure;
 use crate::syslog::frames::Frames;
 use crate::syslog::relp::{Heard, Session, WINDOW};
+use crate::syslog::sink::Timeouts;
 
 /// A session that is open, and what is under way in it.
 pub(in crate::syslog) struct Relp {
     wire: Wire,
     speech: Speech,
     session: Session,
-    patience: Patience,
+    timeouts: Timeouts,
     /// The oldest first; those behind the first that is not sent whole wait for room.
     batches: VecDeque<Batch>,
     /// Used again for each write.
@@ -64,8 +64,7 @@ impl Relp {
     pub(in crate::syslog) async fn open(
         mut wire: Wire,
         speech: Speech,
-        patience: Patience,
-        answer_within: Duration,
+        timeouts: Timeouts,
     ) -> Result<Self, Failure> {
         wire.listen();
         let (mut session, mut out) = (Session::new(WINDOW), Vec::new());
@@ -92,13 +91,13 @@ impl Relp {
                 }
             }
         };
-        let opened = timeout(answer_within, opening).await;
-        opened.unwrap_or(Err(Failure::NoAnswer { patience: answer_within }))?;
+        let opened = timeout(timeouts.handshake, opening).await;
+        opened.unwrap_or(Err(Failure::NoAnswer { patience: timeouts.handshake }))?;
         Ok(Self {
             wire,
             speech,
             session,
-            patience,
+            timeouts,
             batches: VecDeque::new(),
             out: Vec::new(),
             words: Vec::new(),
@@ -215,7 +214,7 @@ impl Relp {
         self.wire.take_words(&mut words);
         let heard = self.understand(&words);
         self.words = words;
-        if self.stalled && self.moved.elapsed() < self.patience.stall {
+        if self.stalled && self.moved.elapsed() < self.timeouts.stall {
             self.stalled = false;
             tell(Told::Stalled(false));
         }
@@ -270,12 +269,12 @@ impl Relp {
             return Ok(());
         }
         let now = Instant::now();
-        self.pulse.feel(&self.wire, self.patience.dead, now)?;
+        self.pulse.feel(&self.wire, self.timeouts.dead, now)?;
         let waits = now.duration_since(self.moved.max(self.retired.unwrap_or(self.moved)));
-        if waits >= self.patience.close {
-            return Err(Failure::Unread { patience: self.patience.close });
+        if waits >= self.timeouts.close {
+            return Err(Failure::Unread { patience: self.timeouts.close });
         }
-        if now.duration_since(self.moved) >= self.patience.stall && !self.stalled && !self.batches.is_empty()
+        if now.duration_since(self.moved) >= self.timeouts.stall && !self.stalled && !self.batches.is_empty()
         {
             self.stalled = true;
             tell.tell(Told::Stalled(true));

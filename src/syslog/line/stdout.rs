@@ -2,10 +2,8 @@
 
 use std::io::{self, Write};
 
-use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::{Order, Tell, one_by_one};
 use crate::syslog::failure::Failure;
 use crate::syslog::frames::Frames;
 
@@ -17,16 +15,8 @@ pub(in crate::syslog) struct Stdout {
 }
 
 impl Stdout {
-    pub(super) async fn run(
-        mut self,
-        inbox: mpsc::UnboundedReceiver<Order>,
-        tell: &Tell,
-    ) -> Result<(), Failure> {
-        one_by_one(inbox, tell, &mut self, Self::send).await
-    }
-
     /// Writes a copy of the frames on a thread that may block: a pipe's reader may be slow.
-    async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
+    pub(super) async fn send(&mut self, frames: &Frames) -> Result<(), Failure> {
         // What the failed write left must not run into the line that comes now.
         let mut lines = if self.torn { vec![b'\n'] } else { Vec::new() };
         lines.extend_from_slice(frames.bytes());

@@ -18,6 +18,7 @@ use super::{Order, Tell, Told};
 use crate::syslog::endpoint::Speech;
 use crate::syslog::failure::Failure;
 use crate::syslog::frames::Frames;
+use crate::syslog::sink::Timeouts;
 
 /// What shows that an order has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,28 +31,17 @@ pub(in crate::syslog) enum Proof {
     Answers,
 }
 
-/// How long what may take its time may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::syslog) struct Patience {
-    /// Without a byte taken; then the receiver counts as stalled.
-    pub(in crate::syslog) stall: Duration,
-    /// Without any sign of life, while bytes are on their way.
-    pub(in crate::syslog) dead: Duration,
-    /// For a slow reader to come to our end.
-    pub(in crate::syslog) close: Duration,
-}
-
 /// A stream and what is known of its receipts.
 pub(in crate::syslog) struct Stream {
     wire: Wire,
     speech: Speech,
     proof: Proof,
-    patience: Patience,
+    timeouts: Timeouts,
     asking: Asking,
     /// The order that is being written, with its emptied frames.
     writing: Option<(u64, Frames)>,
     opened: Instant,
-    last_written: Option<(u64, Instant)>,
+    last_written: Option<Instant>,
     /// Something was confirmed on it.
     proven: bool,
     hurry: bool,
@@ -70,12 +60,12 @@ struct Said {
 }
 
 impl Stream {
-    pub(in crate::syslog) fn new(wire: Wire, speech: Speech, proof: Proof, patience: Patience) -> Self {
+    pub(in crate::syslog) fn new(wire: Wire, speech: Speech, proof: Proof, timeouts: Timeouts) -> Self {
         Self {
             wire,
             speech,
             proof,
-            patience,
+            timeouts,
             asking: Asking::new(Instant::now()),
             writing: None,
             opened: Instant::now(),
@@ -125,7 +115,7 @@ impl Stream {
         self.flows(tell);
         let Some((number, mut frames)) = self.writing.take() else { return };
         self.asking.wrote(number, buffer.len());
-        self.last_written = Some((number, Instant::now()));
+        self.last_written = Some(Instant::now());
         frames.give_back(buffer);
         tell.tell(Told::Written(frames));
         if self.proof == Proof::Flush {
@@ -154,7 +144,7 @@ impl Stream {
     /// When its end may be said: a receiver that hangs up on what it was sent last must have had the
     /// time to do so, or its FIN would be taken for the answer to ours.
     fn quiet_at(&self) -> Instant {
-        let last = self.last_written.map_or_else(|| self.opened, |(_, at)| at);
+        let last = self.last_written.unwrap_or(self.opened);
         last.checked_add(QUIET).unwrap_or(last)
     }
 
@@ -191,25 +181,28 @@ impl Stream {
         self.said.mute = is_mute;
     }
 
-    /// Something is on its way: is there anybody?
+    /// Where nothing has moved lately: is there still anybody, and does its end come?
     fn look_for_life(&mut self, tell: &Tell) -> Result<(), Failure> {
         let now = Instant::now();
-        // Nothing is on its way, or it has moved just now.
-        let moved = self.wire.stuck_since().or(self.last_written.map(|(_, at)| at));
-        let is_confirmed = self.wire.is_free() && (self.proof == Proof::Flush || self.asking.is_confirmed());
-        if is_confirmed || moved.is_none_or(|at| now.duration_since(at) < MOVING) {
+        let moved = self.wire.stuck_since().or(self.last_written);
+        if moved.is_some_and(|at| now.duration_since(at) < MOVING) {
             return Ok(());
         }
-        let stuck = self.wire.stuck_since().filter(|since| now.duration_since(*since) >= self.patience.stall);
-        self.pulse.feel(&self.wire, self.patience.dead, now)?;
+        // Also of a line that carried nothing.
+        if let Some(since) = self.retired
+            && now.duration_since(since) >= self.timeouts.close
+        {
+            return Err(Failure::Unread { patience: self.timeouts.close });
+        }
+        let is_confirmed = self.wire.is_free() && (self.proof == Proof::Flush || self.asking.is_confirmed());
+        if is_confirmed || moved.is_none() {
+            return Ok(());
+        }
+        self.pulse.feel(&self.wire, self.timeouts.dead, now)?;
+        let stuck = self.wire.stuck_since().filter(|since| now.duration_since(*since) >= self.timeouts.stall);
         if stuck.is_some() && !self.said.stalled {
             self.said.stalled = true;
             tell.tell(Told::Stalled(true));
-        }
-        if let Some(since) = self.retired
-            && now.duration_since(since) >= self.patience.close
-        {
-            return Err(Failure::Unread { patience: self.patience.close });
         }
         Ok(())
     }
@@ -246,3 +239,29 @@ const QUIET: Duration = Duration::from_secs(1);
 const MOVING: Duration = Duration::from_secs(5);
 /// A reset that follows a FIN comes within the time of a round trip.
 const AFTERMATH: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::syslog::endpoint::{Endpoint, Wanted};
+    use crate::syslog::line::{Line, LineId};
+
+    /// Its end is said a second after it was opened, and looked after a second later.
+    #[tokio::test]
+    async fn a_line_that_carried_nothing_ends_though_its_peer_never_closes() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = Endpoint::tcp(listener.local_addr().unwrap());
+        let timeouts = Timeouts { close: Duration::from_millis(1500), ..Timeouts::default() };
+        let (kind, _) = endpoint.open(Wanted { timeouts, receipts: true, mute: false }).await.unwrap();
+        let (_peer, _) = listener.accept().await.unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a line that carries nothing tells its end alone")]
+        let (to, mut told) = mpsc::unbounded_channel();
+        let mut line = Line::start(kind, Tell { id: LineId::test(1), to });
+        line.retire();
+        let (_, told) = timeout(Duration::from_secs(30), told.recv()).await.expect("it ends").unwrap();
+        assert!(matches!(told, Told::Ended(Err(Failure::Unread { .. }))), "{told:?}");
+    }
+}

@@ -79,7 +79,7 @@ enum Life {
 }
 
 /// Why another should take a line's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Wear {
     None,
     /// It can confirm nothing more before its end.
@@ -174,6 +174,15 @@ impl Lane {
         self.lines.iter().find(|open| open.life == Life::Live)
     }
 
+    fn live_mut(&mut self) -> Option<&mut Open> {
+        self.lines.iter_mut().find(|open| open.life == Life::Live)
+    }
+
+    /// Where an endpoint stands among those of the lane.
+    fn place(&self, endpoint: usize) -> usize {
+        self.endpoints.iter().position(|nth| *nth == endpoint).unwrap_or(0)
+    }
+
     pub(super) fn is_mute(&self, endpoint: usize) -> bool {
         self.mute.contains(&endpoint)
     }
@@ -205,7 +214,7 @@ impl Lane {
 
     /// The live line, if it has room: what waits there, how much the lane has taken, which it is.
     pub(super) fn room(&self) -> Option<(usize, u64, LineId)> {
-        let open = self.lines.iter().find(|open| open.life == Life::Live && open.queued < DEPTH)?;
+        let open = self.live().filter(|open| open.queued < DEPTH)?;
         Some((open.queued, self.taken, open.id))
     }
 
@@ -243,16 +252,14 @@ impl Lane {
             from.iter().chain(before).copied().collect::<Vec<_>>()
         };
         // A successor goes where its predecessor is, as long as that is possible.
-        let place = |live: &Open| self.endpoints.iter().position(|nth| *nth == live.endpoint).unwrap_or(0);
+        let from = |live: &Open| around(self.place(live.endpoint));
         let tries = match self.live() {
             None if wanted => around(self.first),
-            Some(live) if live.due(self.generation, hurry).is_some_and(|due| due <= now) => {
-                around(place(live))
-            }
+            Some(live) if live.due(self.generation, hurry).is_some_and(|due| due <= now) => from(live),
             Some(live) if !hurry && self.return_at.is_some_and(|at| at <= now) => {
                 self.endpoints.iter().copied().take_while(|nth| *nth != live.endpoint).collect()
             }
-            Some(live) if live.wear == Wear::Outdated => around(place(live)),
+            Some(live) if live.wear == Wear::Outdated => from(live),
             None | Some(_) => return None,
         };
         self.is_opening = true;
@@ -294,11 +301,11 @@ impl Lane {
         let returns = self.return_at.or_else(|| now.checked_add(RETURN));
         self.return_at =
             if is_first { None } else { returns.filter(|at| *at > now).or_else(|| now.checked_add(RETURN)) };
-        for open in self.lines.iter_mut().filter(|open| open.life == Life::Live) {
+        if let Some(live) = self.live_mut() {
             // A connection elsewhere is no witness that this receiver lives on: the old one stays
             // open, and silent, until what it took is old enough.
-            let stays = if open.endpoint == opened.endpoint { Duration::ZERO } else { age };
-            open.life = Life::Silent(now.checked_add(stays).unwrap_or(now));
+            let stays = if live.endpoint == opened.endpoint { Duration::ZERO } else { age };
+            live.life = Life::Silent(now.checked_add(stays).unwrap_or(now));
         }
         if !self.lines.is_empty() {
             self.generation = self.generation.saturating_mul(2).min(LONGEST_GENERATION);
@@ -329,20 +336,22 @@ impl Lane {
         self.is_opening = false;
         self.first = 0;
         self.not_before = now.checked_add(self.backoff.after_failure());
-        match self.lines.iter_mut().find(|open| open.life == Life::Live) {
-            Some(live) => {
-                // The next look at an endpoint before it comes after as long again.
-                self.return_at = self.return_at.and_then(|_| now.checked_add(RETURN));
-                // A receiver that serves one connection at a time has no room for a successor.
-                self.unopened = self.unopened.saturating_add(1);
-                if self.unopened >= MOST_UNOPENED && live.confirms_at_end() && !live.is_confirmed() {
-                    live.life = Life::Silent(now);
-                    self.unopened = 0;
-                }
-                false
-            }
-            None => true,
+        if self.live().is_none() {
+            return true;
         }
+        // The next look at an endpoint before it comes after as long again.
+        self.return_at = self.return_at.and_then(|_| now.checked_add(RETURN));
+        // A receiver that serves one connection at a time has no room for a successor.
+        self.unopened = self.unopened.saturating_add(1);
+        if self.unopened >= MOST_UNOPENED
+            && let Some(live) = self.live_mut()
+            && live.confirms_at_end()
+            && !live.is_confirmed()
+        {
+            live.life = Life::Silent(now);
+            self.unopened = 0;
+        }
+        false
     }
 
     pub(super) fn retire_due(&mut self, now: Instant) {
@@ -395,7 +404,7 @@ impl Lane {
 
     pub(super) fn spent(&mut self, line: LineId) {
         if let Some(open) = self.line(line) {
-            open.wear = if open.wear < Wear::Spent { Wear::Spent } else { open.wear };
+            open.wear = open.wear.max(Wear::Spent);
         }
     }
 
@@ -445,8 +454,7 @@ impl Lane {
             self.not_before = now.checked_add(self.backoff.after_failure());
         }
         // An endpoint that takes connections and no batch must not keep the others waiting.
-        let next =
-            self.endpoints.iter().position(|nth| *nth == open.endpoint).map_or(0, |at| at.saturating_add(1));
+        let next = self.place(open.endpoint).saturating_add(1);
         self.first = if proven { 0 } else { next.checked_rem(self.endpoints.len()).unwrap_or(0) };
         let at_once = !proven && young;
         (Some(open.endpoint), at_once, open.queued)

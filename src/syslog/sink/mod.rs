@@ -20,7 +20,6 @@
 mod lane;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -33,7 +32,7 @@ use super::failure::{Failure, SendError};
 use super::frames::Frames;
 use super::line::{LineId, Told};
 use super::probe::Probe;
-use crate::net::{Certificate, Refreshed, TlsClient, TlsError};
+use crate::net::{Refreshed, TlsClient, TlsError};
 use lane::{Lane, Opened};
 
 /// One destination's receivers.
@@ -244,9 +243,9 @@ impl Sink {
             if let Some(news) = self.look_at_files(now) {
                 return news;
             }
-            if let Some((line, patience)) =
-                self.lanes.iter().find_map(|lane| self.too_long_stalled(lane, now))
-                && let Some(event) = self.heard(line, Told::Ended(Err(Failure::Stalled { patience })))
+            if let Some(line) = self.too_long_stalled(now)
+                && let Some(event) =
+                    self.heard(line, Told::Ended(Err(Failure::Stalled { patience: STALLED })))
             {
                 return event;
             }
@@ -276,9 +275,11 @@ impl Sink {
     }
 
     /// A line that nothing moves on while there are other endpoints. A single one is waited for.
-    fn too_long_stalled(&self, lane: &Lane, now: Instant) -> Option<(LineId, Duration)> {
-        let others = self.endpoints.len() > 1;
-        lane.stalled_line(now, STALLED).filter(|_| others).map(|line| (line, STALLED))
+    fn too_long_stalled(&self, now: Instant) -> Option<LineId> {
+        if self.endpoints.len() < 2 {
+            return None;
+        }
+        self.lanes.iter().find_map(|lane| lane.stalled_line(now, STALLED))
     }
 
     /// The TLS client of the endpoints, which share trust and identity.
@@ -286,9 +287,9 @@ impl Sink {
         self.endpoints.iter().find_map(Endpoint::client)
     }
 
-    /// The certificate that we show, then its chain; empty where we have none.
-    pub fn own_certificates(&self) -> Vec<Certificate> {
-        self.client().map(TlsClient::own_certificates).unwrap_or_default()
+    /// The TLS client, by whose certificate its receivers know us; it changes with its files.
+    pub fn identity(&self) -> Option<TlsClient> {
+        self.client().cloned()
     }
 
     fn look_at_files(&mut self, now: Instant) -> Option<Event> {
@@ -482,18 +483,6 @@ impl fmt::Debug for Sink {
 impl From<Endpoint> for Sink {
     fn from(endpoint: Endpoint) -> Self {
         Self::new(vec![endpoint], Settings::default())
-    }
-}
-
-impl Sink {
-    /// The standard output of this process.
-    pub fn stdout() -> Self {
-        Endpoint::Stdout.into()
-    }
-
-    /// The file at `path`.
-    pub fn file(path: PathBuf) -> Self {
-        Endpoint::File { path }.into()
     }
 }
 

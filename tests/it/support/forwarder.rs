@@ -34,7 +34,8 @@ pub(crate) fn is_of_slack(message: &str) -> bool {
     !message.contains("|slackcef|slackcef|")
 }
 
-fn command() -> Command {
+/// The program in an environment of its own.
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slackcef"));
     // What the tests' own environment says of proxies and logs is not meant for it.
     command.env_clear().env("NO_COLOR", "1").env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -46,6 +47,11 @@ impl Forwarder {
     ///
     /// Status is shown nowhere, for tests run side by side, unless `destinations` has a `[telemetry]`.
     pub(crate) fn new(slack: &Slack, source: &str, destinations: &str) -> Self {
+        Self::of_log("audit", slack, source, destinations)
+    }
+
+    /// The same of that log.
+    pub(crate) fn of_log(log: &str, slack: &Slack, source: &str, destinations: &str) -> Self {
         let telemetry =
             if destinations.contains("[telemetry]") { "" } else { "\n[telemetry]\nlisten = \"off\"\n" };
         let dir = tempfile::tempdir().unwrap();
@@ -53,7 +59,7 @@ impl Forwarder {
         fs::write(&token, slack.token()).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
-            "version = 1\n[state]\ndir = {state:?}\n[sources.acme]\nlog = \"audit\"\ntoken = {{ file = {token:?} }}\n\
+            "version = 1\n[state]\ndir = {state:?}\n[sources.acme]\nlog = {log:?}\ntoken = {{ file = {token:?} }}\n\
              base_url = {url:?}\n{source}\n{destinations}{telemetry}",
             state = dir.path().join("state").to_str().unwrap(),
             token = token.to_str().unwrap(),
@@ -94,11 +100,16 @@ impl Forwarder {
         self.begin(self.command(&[]).env("SLACKCEF_LOG", "slackcef=debug"))
     }
 
-    fn begin(&self, command: &mut Command) -> Running {
-        let log = self.dir().join("log");
-        let to = File::options().create(true).append(true).open(&log).unwrap();
-        Running { child: command.stderr(to).spawn().unwrap(), log }
+    /// Starts a command, its standard error kept.
+    pub(crate) fn begin(&self, command: &mut Command) -> Running {
+        begin(command, &self.dir().join("log"))
     }
+}
+
+/// Starts a command, its standard error added to that file.
+pub(crate) fn begin(command: &mut Command, log: &Path) -> Running {
+    let to = File::options().create(true).append(true).open(log).unwrap();
+    Running { child: command.stderr(to).spawn().unwrap(), log: log.to_owned() }
 }
 
 impl Running {

@@ -11,10 +11,10 @@ use slackcef::mapping::{Plans, Scratch};
 /// A scalar is shown where a field's value holds its text, be it beside other text, in a list or in
 /// JSON. As `true` or `1` may stand there for another reason, each is also changed to something that
 /// stands nowhere else, and the event must follow.
-pub(crate) fn lost(plans: &Plans, entry: &str) -> Vec<String> {
+pub(crate) fn lost(plans: &Plans, log: Log, entry: &str) -> Vec<String> {
     let entry: Value = serde_json::from_str(entry).unwrap();
     let mut lost = Vec::new();
-    let shown = Shown::of(plans, &entry);
+    let shown = Shown::of(plans, log, &entry);
     for path in scalars(&entry) {
         let value = entry.pointer(&path).unwrap();
         let changed = changed(value);
@@ -22,7 +22,7 @@ pub(crate) fn lost(plans: &Plans, entry: &str) -> Vec<String> {
         *other.pointer_mut(&path).unwrap() = changed.clone();
         // Another action is another event.
         let followed = path == "/action" || {
-            let other = Shown::of(plans, &other);
+            let other = Shown::of(plans, log, &other);
             other.holds(&changed) && other != shown
         };
         let said = SAID_BY_SILENCE.contains(&(&path, &value.to_string())) || shown.holds(value);
@@ -46,11 +46,11 @@ const SAID_BY_SILENCE: [(&str, &str); 3] = [
 struct Shown(Vec<(String, String)>);
 
 impl Shown {
-    fn of(plans: &Plans, entry: &Value) -> Self {
+    fn of(plans: &Plans, log: Log, entry: &Value) -> Self {
         let raw = Bytes::from(entry.to_string());
-        let entry = Entry::from_raw(Log::Audit, raw, UnixTime::from_seconds(0), 0).unwrap();
+        let entry = Entry::from_raw(log, raw, UnixTime::from_seconds(0), 0).unwrap();
         let mut event = Event::new();
-        plans.plan(Log::Audit, entry.action().as_str()).apply(&entry, &mut Scratch::new(), &mut event);
+        plans.plan(log, entry.action().as_str()).apply(&entry, &mut Scratch::new(), &mut event);
         Self(event.fields().map(|f| (f.key.name().to_owned(), f.value.to_owned())).collect())
     }
 

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::certificates::Certificates;
 use super::daemon::{Daemon, PATIENCE, accepts, folder_of, tick};
+use super::syslog_ng::stays_in;
 
 /// Which daemon reads the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,31 +198,18 @@ async fn is_valid(kind: Kind, at: &Path) {
 
 /// Its own log is in a folder of its own: what it said after the last start alone.
 fn start(kind: Kind, at: &Path) -> Daemon {
-    let (modules, log) = (modules(kind), tempfile::tempdir().unwrap());
+    let log = tempfile::tempdir().unwrap();
     match kind {
         Kind::Rsyslog => Daemon::start(
             "usr/sbin/rsyslogd",
             |command, _| {
-                command.args(["-n", "-iNONE", "-f"]).arg(at.join("conf")).arg("-M").arg(&modules);
+                command.args(["-n", "-iNONE", "-f"]).arg(at.join("conf")).arg("-M").arg(modules(kind));
             },
             log,
         ),
-        Kind::SyslogNg => Daemon::start(
-            "usr/sbin/syslog-ng",
-            |command, _| {
-                command.args(["--foreground", "--no-caps", "--stderr"]);
-                for (option, file) in [
-                    ("--cfgfile", "conf"),
-                    ("--persist-file", "persist"),
-                    ("--control", "control"),
-                    ("--pidfile", "pid"),
-                ] {
-                    command.arg(format!("{option}={}", at.join(file).display()));
-                }
-                command.arg(format!("--module-path={}", modules.display()));
-            },
-            log,
-        ),
+        Kind::SyslogNg => {
+            Daemon::start("usr/sbin/syslog-ng", |command, _| stays_in(command, at, "conf"), log)
+        }
     }
 }
 

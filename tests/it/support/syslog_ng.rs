@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use slackcef::syslog::Framing;
@@ -53,24 +55,23 @@ fn spawn(certificates: &Certificates, listen: Listen, framing: Framing, flags: &
         ],
     );
     fs::write(dir.path().join("syslog-ng.conf"), text).unwrap();
-    let modules = folder_of("libafsocket.so");
-    let daemon = Daemon::start(
-        "usr/sbin/syslog-ng",
-        |command, dir| {
-            command.args(["--foreground", "--no-caps", "--stderr"]);
-            for (option, file) in [
-                ("--cfgfile", "syslog-ng.conf"),
-                ("--persist-file", "persist"),
-                ("--control", "control"),
-                ("--pidfile", "pid"),
-            ] {
-                command.arg(format!("{option}={}", dir.join(file).display()));
-            }
-            command.arg(format!("--module-path={}", modules.display()));
-        },
-        dir,
-    );
+    let daemon =
+        Daemon::start("usr/sbin/syslog-ng", |command, dir| stays_in(command, dir, "syslog-ng.conf"), dir);
     Receiver { daemon, address }
+}
+
+/// Has it read that file of the folder, and keep there all that it writes for itself.
+pub(super) fn stays_in(command: &mut Command, folder: &Path, configuration: &str) {
+    command.args(["--foreground", "--no-caps", "--stderr"]);
+    for (option, file) in [
+        ("--cfgfile", configuration),
+        ("--persist-file", "persist"),
+        ("--control", "control"),
+        ("--pidfile", "pid"),
+    ] {
+        command.arg(format!("{option}={}", folder.join(file).display()));
+    }
+    command.arg(format!("--module-path={}", folder_of("libafsocket.so").display()));
 }
 
 fn tls(listen: Listen) -> String {

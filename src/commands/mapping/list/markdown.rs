@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::fields::{Of, Row, is_constant, some};
+use crate::event::Log;
 
 const HEAD: &str = "\
 # What stands in which key
@@ -36,8 +37,8 @@ names the member as the one who acted (`suser`, `suid`), while `cn1`, `src` and 
 them in or put them out.
 ";
 
-/// The page.
-pub(super) fn page(rows: &[Row]) -> String {
+/// The page; `others` are the logs beside the audit log, with their rows.
+pub(super) fn page(rows: &[Row], others: &[(Log, Vec<Row>)]) -> String {
     let mut page = HEAD.to_owned();
     let every = || rows.iter().filter(|row| row.of == Of::Every);
     let of_entity = |kind: &str| every().filter(|row| row.entities.contains(kind)).collect::<Vec<_>>();
@@ -86,6 +87,15 @@ pub(super) fn page(rows: &[Row]) -> String {
         let values: Vec<_> = values.iter().map(|value| code(value)).collect();
         // Writing to a string cannot fail.
         writeln!(page, "| `{key}` | {} |", values.join(", ")).unwrap_or_default();
+    }
+    for (log, rows) in others.iter().filter(|(_, rows)| !rows.is_empty()) {
+        let told = format!(
+            "A log of its own, with a product of its own in the header. Keys that mean the same are the same as above; `cat` \
+             is `{log}`, and from severity 6 on a topic follows."
+        );
+        section(&mut page, &format!("Keys of the {log} log"), &told);
+        let rows: Vec<_> = rows.iter().filter(|row| !matches!(row.key.name(), "cat" | "outcome")).collect();
+        table(&mut page, &rows, false);
     }
     page
 }

@@ -1,6 +1,9 @@
 //! Plans as people write them: TOML, with a version, every mistake shown where it stands.
 
+mod access;
 mod fault;
+mod integration;
+mod oauth;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -19,7 +22,10 @@ use super::late::{Late, Pick, Until};
 use super::plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit};
 use crate::event::UnixTime;
 use crate::problem::Problem;
+use access::AccessTable;
 use fault::FaultForm;
+use integration::IntegrationTable;
+use oauth::{ChangeForm, OAuthTable};
 use time::{Length, Time, Wait};
 
 /// A plan that cannot be had from its file.
@@ -57,8 +63,13 @@ impl Plan {
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let (mut plan, events) = Self::from_toml(&path.display().to_string(), &read(path)?)
             .map_err(|problem| LoadError::Plan { problem: Box::new(problem) })?;
-        for events in events {
-            plan.load_events(&path.parent().unwrap_or(Path::new("")).join(events))?;
+        let beside = |file: &PathBuf| path.parent().unwrap_or(Path::new("")).join(file);
+        for events in &events.audit {
+            plan.load_events(&beside(events))?;
+        }
+        for path in events.integration.iter().map(beside) {
+            plan.add_integration_lines(&read(&path)?)
+                .map_err(|source| LoadError::Events { path: path.clone(), source })?;
         }
         Ok(plan)
     }
@@ -76,7 +87,7 @@ impl Plan {
     ///
     /// # Errors
     /// The first mistake in the text.
-    pub fn from_toml(file: &str, text: &str) -> Result<(Self, Vec<PathBuf>), Problem> {
+    pub fn from_toml(file: &str, text: &str) -> Result<(Self, EventFiles), Problem> {
         let read = toml::from_str(text).map_err(|error| Mistake {
             span: error.span().unwrap_or_default(),
             what: error.message().lines().next().unwrap_or("not a plan").to_owned(),
@@ -94,6 +105,15 @@ impl Plan {
 
 fn read(path: &Path) -> Result<String, LoadError> {
     std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+}
+
+/// The files of events that a plan names, by log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFiles {
+    /// Those with entries of the audit log.
+    pub audit: Vec<PathBuf>,
+    /// Those with rows of the integration log, the oldest first.
+    pub integration: Vec<PathBuf>,
 }
 
 /// What is wrong, and where.
@@ -125,13 +145,22 @@ struct Table {
     allowlist: Allowlist,
     #[serde(default)]
     faults: Vec<Spanned<FaultForm>>,
+    #[serde(default)]
+    integration: IntegrationTable,
+    #[serde(default)]
+    access: AccessTable,
+    #[serde(default)]
+    oauth: OAuthTable,
+    #[serde(default)]
+    changes: Vec<Spanned<ChangeForm>>,
 }
 
 impl Table {
-    fn into_plan(self) -> Result<(Plan, Vec<PathBuf>), Mistake> {
+    fn into_plan(self) -> Result<(Plan, EventFiles), Mistake> {
         let default = Plan::default();
         let clock = self.clock.0;
         let seed = self.seed.unwrap_or(default.seed);
+        let integration = self.integration.events.clone();
         let plan = Plan {
             token: self.token.unwrap_or(default.token),
             seed,
@@ -144,8 +173,12 @@ impl Table {
             late: understood(self.late)?,
             allowlist: self.allowlist,
             faults: understood(self.faults)?,
+            integration: self.integration.into_log()?,
+            access: self.access.into_log()?,
+            oauth: self.oauth.into(),
+            changes: understood(self.changes)?,
         };
-        Ok((plan, self.events))
+        Ok((plan, EventFiles { audit: self.events, integration }))
     }
 }
 

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use super::super::access::{AccessLog, Classic};
 use super::super::allowlist::{Asns, Ranges, Unknown};
 use super::super::fault::{Fault, Trouble, When};
+use super::super::grants::{Change, Happening, OAuth, RefreshFault};
+use super::super::integration::{IntegrationLog, Order};
 use super::*;
 
 fn mistake(text: &str) -> (String, String) {
@@ -11,7 +14,10 @@ fn mistake(text: &str) -> (String, String) {
 
 #[test]
 fn an_empty_plan_is_the_default_one() {
-    assert_eq!(Plan::from_toml("plan.toml", "version = 1").unwrap(), (Plan::default(), vec![]));
+    assert_eq!(
+        Plan::from_toml("plan.toml", "version = 1").unwrap(),
+        (Plan::default(), EventFiles::default())
+    );
 }
 
 #[test]
@@ -63,7 +69,7 @@ fn every_setting_is_read() {
         on = 1
     "#;
     let (plan, events) = Plan::from_toml("plan.toml", text).unwrap();
-    assert_eq!(events, [PathBuf::from("a.ndjson"), PathBuf::from("b.ndjson")]);
+    assert_eq!(events.audit, [PathBuf::from("a.ndjson"), PathBuf::from("b.ndjson")]);
     let noon = UnixTime::from_seconds(1_769_860_800);
     let refused = |status, error: Option<&str>, retry_after| Trouble::Refused {
         status,
@@ -110,6 +116,85 @@ fn every_setting_is_read() {
                 fault(When::Chance(0.5), Trouble::Stalled(Duration::from_millis(100))),
                 fault(When::On(vec![1]), refused(401, None, None)),
             ],
+            ..Plan::default()
+        }
+    );
+}
+
+#[test]
+fn every_setting_of_the_lists_is_read() {
+    let text = r#"
+        version = 1
+
+        [access]
+        rows = 500
+        over = "2d"
+        used = 5
+        new = 2
+        changing = 40
+        hostile = true
+        largest = 30
+        classic = "fatal_error"
+        classic_from = 3
+        cursor_life = "5m"
+        team = "T2"
+        rate_limit = { per_minute = 30, burst = 3 }
+        [[access.faults]]
+        fault = "cut-off"
+        every = 9
+
+        [integration]
+        order = "shuffled"
+        events = ["rows.ndjson"]
+        count = 500
+        over = "1d"
+        per_second = 0.5
+        twin_every = 10
+        hostile = true
+        largest = 20
+        scopes = "identify"
+        team = "T1"
+        rate_limit = { per_minute = 20, burst = 2 }
+        [[integration.faults]]
+        fault = "ok-false"
+        on = 3
+    "#;
+    let (plan, events) = Plan::from_toml("plan.toml", text).unwrap();
+    assert_eq!(events.integration, [PathBuf::from("rows.ndjson")]);
+    let fault = |when, trouble| Fault { when, trouble };
+    assert_eq!(
+        plan,
+        Plan {
+            access: AccessLog {
+                rows: 500,
+                over: Duration::from_secs(2 * 86_400),
+                used: 5,
+                new: 2,
+                changing: Some(40),
+                hostile: true,
+                largest: 30,
+                classic: Classic::FatalError,
+                classic_from: 3,
+                cursor_life: Some(Duration::from_secs(300)),
+                team: Some("T2".into()),
+                rate_limit: Some(RateLimit { per_minute: 30, burst: 3 }),
+                faults: vec![fault(When::Every(9), Trouble::CutOff)],
+            },
+            integration: IntegrationLog {
+                order: Order::Shuffled,
+                given: vec![],
+                count: 500,
+                over: Duration::from_secs(86_400),
+                per_second: 0.5,
+                twin_every: 10,
+                hostile: true,
+                largest: 20,
+                scopes: "identify".into(),
+                team: Some("T1".into()),
+                rate_limit: Some(RateLimit { per_minute: 20, burst: 2 }),
+                faults: vec![fault(When::On(vec![3]), Trouble::OkFalse { error: "internal_error".into() },)],
+            },
+            ..Plan::default()
         }
     );
 }
@@ -166,10 +251,57 @@ fn a_mistake_is_shown_where_it_stands() {
             "{ fault = \"cut-off\", on = 1, length = \"1s\" }",
             "`cut-off` takes no `length`",
         ),
+        ("version = 1\naccess = { classic = \"503\" }", "\"503\"", "unknown variant `503`"),
+        ("version = 1\nintegration = { order = \"any\" }", "\"any\"", "unknown variant `any`"),
+        ("version = 1\nintegration = { largest = 1001 }", "1001", "at most 1000"),
+        ("version = 1\nintegration = { per_second = -1.0 }", "-1.0", "0 or above"),
+        (
+            "version = 1\n[[integration.faults]]\nfault = \"garbage\"",
+            "[[integration.faults]]",
+            "exactly one of them",
+        ),
         ("version = 1\nfaults = [{ fault = \"slow\", on = \"1\" }]", "\"1\"", "number of a request"),
     ] {
         let (said, pointed) = mistake(text);
         assert!(said.contains(what), "{text}: {said}");
         assert_eq!(pointed, at, "{text}: {said}");
     }
+}
+
+#[test]
+fn the_life_of_tokens_is_read() {
+    let text = r#"
+        version = 1
+        [oauth]
+        client_id = "1.2"
+        token_life = "5s"
+        grace = "2s"
+        org_install = false
+        faults = [{ refresh = 2, fault = "cut-off" }]
+        [[changes]]
+        change = "scope-removed"
+        scope = "admin"
+        after_requests = 3
+        [[changes]]
+        change = "restored"
+        after = "1m"
+    "#;
+    let (plan, _) = Plan::from_toml("plan.toml", text).unwrap();
+    let seconds = Duration::from_secs;
+    let oauth = OAuth {
+        client_id: "1.2".into(),
+        token_life: Some(seconds(5)),
+        grace: seconds(2),
+        org_install: false,
+        faults: vec![(2, RefreshFault::CutOff)],
+        ..OAuth::default()
+    };
+    let removed = Happening::ScopeRemoved("admin".into());
+    let changes = vec![
+        Change { after_requests: Some(3), after: None, happening: removed },
+        Change { after_requests: None, after: Some(seconds(60)), happening: Happening::Restored },
+    ];
+    assert_eq!(plan, Plan { oauth, changes, ..Plan::default() });
+    let (what, at) = mistake("version = 1\n[[changes]]\nchange = \"gone\"\n");
+    assert!(what.starts_with("there is no change `gone`") && at == "[[changes]]", "{what} {at}");
 }

@@ -2,7 +2,7 @@
 //! million take no memory and a test can tell which of them arrived.
 
 mod actions;
-mod names;
+pub(super) mod names;
 mod write;
 
 use std::ops::Range;

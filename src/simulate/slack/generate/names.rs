@@ -1,6 +1,6 @@
 //! Names of people, channels, files and machines, as they stand inside a JSON string.
 
-pub(super) const PEOPLE: [&str; 24] = [
+pub(in crate::simulate::slack) const PEOPLE: [&str; 24] = [
     "Ada Lovelace",
     "Zoë Größe",
     "李小龍",
@@ -27,7 +27,7 @@ pub(super) const PEOPLE: [&str; 24] = [
     "Kim\\/Lee",
 ];
 
-pub(super) const CHANNELS: [&str; 14] = [
+pub(in crate::simulate::slack) const CHANNELS: [&str; 14] = [
     "general",
     "random",
     "sécurité",
@@ -44,7 +44,7 @@ pub(super) const CHANNELS: [&str; 14] = [
     "котики",
 ];
 
-pub(super) const FILES: [&str; 12] = [
+pub(in crate::simulate::slack) const FILES: [&str; 12] = [
     "Q3 forecast.xlsx",
     "incident_summary",
     "Übersicht (final).pdf",
@@ -59,13 +59,13 @@ pub(super) const FILES: [&str; 12] = [
     "",
 ];
 
-pub(super) const FILE_TYPES: [&str; 6] =
+pub(in crate::simulate::slack) const FILE_TYPES: [&str; 6] =
     ["application\\/pdf", "image\\/png", "text\\/csv", "application\\/vnd.slack-docs", "", "text\\/plain"];
 
-pub(super) const WORKSPACES: [&str; 4] =
+pub(in crate::simulate::slack) const WORKSPACES: [&str; 4] =
     ["Example Workspace", "Forschung & Entwicklung", "東京", "Sales=EMEA"];
 
-pub(super) const USER_AGENTS: [&str; 11] = [
+pub(in crate::simulate::slack) const USER_AGENTS: [&str; 11] = [
     "Mozilla\\/5.0 (Macintosh; Intel Mac OS X 26_6_2) AppleWebKit\\/537.36 (KHTML, like Gecko) Slack\\/4.51.191 Chrome\\/150.0.7871.224 Electron\\/43.4.0 Safari\\/537.36 AppleSilicon Sonic Slack_SSB\\/4.51.191",
     "Mozilla\\/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit\\/537.36 (KHTML, like Gecko) Chrome\\/150.0.0.0 Safari\\/537.36 Edg\\/150.0.0.0 (managed; device 7c9e6679-7425-40de-944b-e07fc1f90ae7)",
     "Mozilla\\/5.0 (Linux; Android 16; Pixel 11 Pro) AppleWebKit\\/537.36 (KHTML, like Gecko) Version\\/4.0 Chrome\\/150.0.7871.200 Mobile Safari\\/537.36 com.Slack\\/26.08.20.0",
@@ -80,7 +80,7 @@ pub(super) const USER_AGENTS: [&str; 11] = [
 ];
 
 /// Names that try to break out of a field, a line, a frame or a terminal.
-pub(super) const HOSTILE: [&str; 20] = [
+pub(in crate::simulate::slack) const HOSTILE: [&str; 20] = [
     "two\\nlines",
     "carriage\\r\\nreturn",
     "x\\nCEF:0|Slack|Audit Logs|1|user_login|User logged in|1|suser=nobody outcome=success",

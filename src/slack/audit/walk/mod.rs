@@ -182,6 +182,13 @@ impl Walker {
         Window { oldest: self.at, latest: self.at.plus(self.span - 1).min(end) }
     }
 
+    /// Corrects when the window being read was first asked for, which was not later than `now`.
+    pub(super) fn asked_by(&mut self, now: UnixTime) {
+        if let Some(reading) = &mut self.reading {
+            reading.asked_at = reading.asked_at.min(now);
+        }
+    }
+
     /// Drops a window whose first page has not been taken yet, if it reaches beyond `goal`.
     ///
     /// Returns whether it did: its answer must then not be taken.
