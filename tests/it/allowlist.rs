@@ -143,7 +143,7 @@ async fn what_slack_refuses_is_told_with_its_cure() {
         ("unsupported_action_describe", "cannot show its allow list", "plan"),
         ("missing_scope", "lacks a scope", "`admin_token`"),
         ("user_not_authorized", "not an owner", "scope `admin`"),
-        ("token_revoked", "the token was revoked", "install it again"),
+        ("token_revoked", "the token was revoked", "install the app again"),
         ("ratelimited", "fewer requests", "limit"),
     ] {
         slack.refuse_allowlist(Some(error));
