@@ -7,7 +7,7 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use slackcef::simulate::slack::{Allowlist, Asns, Plan, Ranges, Slack, Unknown};
+use slackcef::simulate::slack::{Allowlist, Asns, Fault, Plan, Ranges, Slack, Trouble, Unknown, When};
 use tempfile::TempDir;
 
 use crate::support::daemon::{PATIENCE, tick};
@@ -162,6 +162,7 @@ async fn what_slack_refuses_is_told_with_its_cure() {
         assert_eq!(code, Some(64), "{wrong:?}: {notes}");
         assert!(notes.contains(why), "{wrong:?}: {notes}");
     }
+    slack.refuse_allowlist(None);
     fs::write(forwarder.dir().join("token"), "xoxp-of-nobody").unwrap();
     let (code, _, notes) = printed(&asked(&forwarder, &["get"]).await);
     assert_eq!(code, Some(69), "{notes}");
@@ -215,7 +216,8 @@ fn push_anomalies(slack: &Slack) {
 #[tokio::test(flavor = "multi_thread")]
 async fn severity_follows_the_organizations_own_word_from_the_first_entry_on() {
     // The log is read by far sooner than the list.
-    let begin = Allowlist { slow: Duration::from_secs(1), ..list(&["192.0.2.1/24"], &[]) };
+    let slow = Fault { when: When::Every(1), trouble: Trouble::Slow(Duration::from_secs(1)) };
+    let begin = Allowlist { faults: vec![slow], ..list(&["192.0.2.1/24"], &[]) };
     let slack = slack(begin).await;
     push_anomalies(&slack);
     // By cron as well as by the service.

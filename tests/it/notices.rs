@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use slackcef::cef;
-use slackcef::simulate::slack::{Generated, Pace, Plan, Posted, Slack, WebhookAnswer};
+use slackcef::simulate::slack::{Generated, Pace, Plan, Posted, Slack, Trouble};
 use slackcef::store::Archive;
 use tempfile::TempDir;
 
@@ -215,13 +215,13 @@ async fn a_message_a_second_tells_many_and_loses_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn slacks_wish_for_silence_is_heeded_and_trouble_passes() {
     let stage = Stage::set(of(["ana".to_owned()]), ALL_OF_SLACK).await;
-    let wait = WebhookAnswer::Refused { status: 429, text: "rate_limited".into(), retry_after: Some(3) };
+    let wait = Trouble::Refused { status: 429, error: Some("rate_limited".into()), retry_after: Some(3) };
     // The blocks of the last one are not taken, and its text is.
     stage.slack.webhooks().answer_next([
         wait,
-        WebhookAnswer::refused(500, "rollup_error"),
-        WebhookAnswer::refused(200, "<html>log in</html>"),
-        WebhookAnswer::refused(400, "invalid_blocks"),
+        Trouble::refused(500, "rollup_error"),
+        Trouble::refused(200, "<html>log in</html>"),
+        Trouble::refused(400, "invalid_blocks"),
     ]);
     let running = stage.forwarder.start(&[]);
     until(&running, || !stage.taken().is_empty()).await;
@@ -240,7 +240,7 @@ async fn slacks_wish_for_silence_is_heeded_and_trouble_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_webhook_is_told_once_with_its_cure_and_a_new_one_gets_what_waits() {
     let stage = Stage::set(of(["ana".to_owned()]), "when = {}\nwindow = \"1s\"").await;
-    stage.slack.webhooks().answer(WebhookAnswer::refused(404, "no_service"));
+    stage.slack.webhooks().answer(Some(Trouble::refused(404, "no_service")));
     let running = stage.forwarder.start(&[]);
     until(&running, || stage.own("notice-refused").len() == 1).await;
     let refused = stage.own("notice-refused").remove(0);
@@ -257,7 +257,7 @@ async fn a_dead_webhook_is_told_once_with_its_cure_and_a_new_one_gets_what_waits
     assert!(notice["fault"]["help"].as_str().unwrap().contains("Incoming Webhooks"), "{notice:#}");
     assert_eq!(stage.slack.webhooks().posted().len(), 1, "it is tried again slowly");
 
-    stage.slack.webhooks().answer(WebhookAnswer::AsUsual);
+    stage.slack.webhooks().answer(None);
     stage.point_to("B2");
     running.signal("HUP");
     let told_all = || {
@@ -316,7 +316,7 @@ async fn a_webhook_that_never_answers_holds_nothing_up() {
     let stage =
         Stage::set(Plan { generated: Some(generated), ..Plan::default() }, "when = {}\nwindow = \"1s\"")
             .await;
-    stage.slack.webhooks().answer(WebhookAnswer::Never);
+    stage.slack.webhooks().answer(Some(Trouble::Slow(Duration::MAX)));
     let running = stage.forwarder.start(&[]);
     until(&running, || stage.delivered_of_slack() == COUNT).await;
     until(&running, || stage.backlog("witness") == Some(0) && stage.backlog("notify/security") == Some(0))
@@ -442,7 +442,7 @@ async fn the_simulated_webhook_refuses_what_slack_refuses() {
     assert_eq!(post(url("B1"), fine.clone()).await, (200, "ok".to_owned(), false));
     // Each has a pace of its own.
     assert_eq!(post(url("B2"), fine.clone()).await.1, "ok");
-    slack.webhooks().answer(WebhookAnswer::refused(410, "channel_is_archived"));
+    slack.webhooks().answer(Some(Trouble::refused(410, "channel_is_archived")));
     assert_eq!(post(url("B1"), fine).await, (410, "channel_is_archived".to_owned(), false));
     assert_eq!(slack.webhooks().posted().len(), 12);
 }

@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::answer::Answer;
 use super::cursor::Cursor;
 use super::dice::Dice;
 use super::fault::{Fault, Trouble};
 use super::generate::names;
 use super::plan::RateLimit;
-use super::web::{Listed, Refused};
+use super::request::Request;
 
 /// What a simulated access log holds and how it behaves.
 ///
@@ -172,11 +173,11 @@ impl Logins {
     /// The page that a request asks for; after it the list changes.
     pub(super) fn page(
         &self,
-        parameters: &[(String, String)],
+        request: &Request,
         now: i64,
         trouble: Option<&Trouble>,
-    ) -> Result<Listed, Refused> {
-        let asked = self.asked(parameters, now, trouble)?;
+    ) -> Result<Answer, Answer> {
+        let asked = self.asked(request, now, trouble)?;
         let size = asked.size.min(self.of.largest);
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         let within = list.rows.partition_point(|login| login.first <= asked.before);
@@ -212,31 +213,23 @@ impl Logins {
             }
         };
         self.change(&mut list, now);
-        Ok(Listed { list: "logins", count: taken, rows, paging, cursor })
+        Ok(Answer::list("logins", taken, &rows, paging, cursor))
     }
 
     /// Understands a request, or says what Slack says of it.
-    fn asked(
-        &self,
-        parameters: &[(String, String)],
-        now: i64,
-        trouble: Option<&Trouble>,
-    ) -> Result<Asked, Refused> {
-        let text = |name: &str| {
-            let found = parameters.iter().find(|(known, _)| known == name);
-            found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-        };
-        let wrong = || Refused::word("invalid_arguments");
+    fn asked(&self, request: &Request, now: i64, trouble: Option<&Trouble>) -> Result<Asked, Answer> {
+        let text = |name: &str| request.filled(name);
+        let wrong = || Answer::not_ok("invalid_arguments");
         let number =
             |name, usual| text(name).map_or(Ok(usual), |text| text.parse::<usize>().map_err(|_| wrong()));
         let before = text("before").map_or(Ok(i64::MAX), str::parse).map_err(|_| wrong())?;
         if text("team_id").is_some_and(|asked| self.of.team.as_deref().is_some_and(|team| team != asked)) {
-            return Err(Refused::word("invalid_team_id"));
+            return Err(Answer::not_ok("invalid_team_id"));
         }
         if text("limit").is_some() || text("cursor").is_some() {
             let size = number("limit", USUAL_ROWS)?;
             if !(1..MOST_ROWS).contains(&size) {
-                return Err(Refused::word("invalid_limit"));
+                return Err(Answer::not_ok("invalid_limit"));
             }
             let is_good = |cursor: &Cursor| {
                 trouble != Some(&Trouble::CursorExpired) && !cursor.has_expired(now, self.of.cursor_life)
@@ -246,16 +239,16 @@ impl Logins {
                 usize::try_from(cursor.from).ok()
             };
             let left_off =
-                text("cursor").map(|text| place(text).ok_or_else(|| Refused::word("invalid_cursor")));
+                text("cursor").map(|text| place(text).ok_or_else(|| Answer::not_ok("invalid_cursor")));
             return Ok(Asked { before, size, by: By::Cursor(left_off.transpose()?) });
         }
         let (size, page) = (number("count", USUAL_ROWS)?, number("page", 1)?);
         if !(1..=MOST_ROWS).contains(&size) || !(1..=MOST_PAGES).contains(&page) {
-            return Err(Refused::word("over_pagination_limit"));
+            return Err(Answer::not_ok("over_pagination_limit"));
         }
         match self.of.classic {
-            Classic::Status500 if page as u64 >= self.of.classic_from => Err(Refused::status(500)),
-            Classic::FatalError if page as u64 >= self.of.classic_from => Err(Refused::word("fatal_error")),
+            Classic::Status500 if page as u64 >= self.of.classic_from => Err(Answer::refused(500, None)),
+            Classic::FatalError if page as u64 >= self.of.classic_from => Err(Answer::not_ok("fatal_error")),
             _ => Ok(Asked { before, size, by: By::Page(page) }),
         }
     }

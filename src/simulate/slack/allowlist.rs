@@ -3,24 +3,22 @@
 //! **Invariant:** a write replaces the whole list: what it does not name under the right name is gone.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, Response};
-use axum::routing::post;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Slack;
 use super::answer::Answer;
+use super::fault::{Fault, Trouble, Troubles};
 use super::grants::Api;
+use super::plan::RateLimit;
 use super::serve::State;
 
 /// The list that a simulated Slack begins with, and which of the spellings it has.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Allowlist {
     /// Ranges of addresses, which nobody checks.
     pub ranges: Vec<String>,
@@ -32,9 +30,10 @@ pub struct Allowlist {
     pub asns_as: Asns,
     /// What it does with an argument that it does not know, beside not heeding it.
     pub unknown: Unknown,
-    /// How long it takes to show the list.
-    #[serde(skip)]
-    pub slow: Duration,
+    /// Answers 429 to whoever asks too often.
+    pub rate_limit: Option<RateLimit>,
+    /// What goes wrong, and when; reads and writes are counted together, beside all else.
+    pub faults: Vec<Fault>,
 }
 
 /// A name for the ranges, in answers and arguments.
@@ -76,24 +75,26 @@ pub enum Unknown {
 
 /// The list while it is served.
 #[derive(Debug)]
-pub(super) struct Held(Mutex<Inside>);
+pub(super) struct Held {
+    troubles: Troubles,
+    inside: Mutex<Inside>,
+}
 
 #[derive(Debug)]
 struct Inside {
     list: Allowlist,
-    /// What every request is refused with.
-    refusal: Option<String>,
     reads: u64,
     writes: u64,
 }
 
 impl Held {
-    pub(super) fn new(list: Allowlist) -> Self {
-        Self(Mutex::new(Inside { list, refusal: None, reads: 0, writes: 0 }))
+    pub(super) fn new(list: Allowlist, seed: u64) -> Self {
+        let troubles = Troubles::new(&list.faults, list.rate_limit, seed);
+        Self { troubles, inside: Mutex::new(Inside { list, reads: 0, writes: 0 }) }
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,64 +113,63 @@ impl Slack {
 
     /// Refuses every request for the allow list with that error from now on, or none.
     pub fn refuse_allowlist(&self, error: Option<&str>) {
-        self.state.allowlist.inside().refusal = error.map(str::to_owned);
+        let refusal = error.map(|error| Trouble::OkFalse { error: error.to_owned() });
+        self.state.allowlist.troubles.tell(refusal);
     }
 }
 
-pub(super) fn router() -> Router<Arc<State>> {
-    Router::new()
-        .route("/api/admin.audit.anomaly.allow.getItem", post(get_item))
-        .route("/api/admin.audit.anomaly.allow.updateItem", post(update_item))
+pub(super) async fn get_item(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response<Body> {
+    serve(&state, &headers, Inside::shown).await
 }
 
-async fn get_item(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response<Body> {
-    let slow = state.allowlist.inside().list.slow;
-    tokio::time::sleep(slow).await;
-    let mut inside = state.allowlist.inside();
-    if let Some(refusal) = refusal(&inside, &headers, &state) {
-        return refusal.whole();
-    }
-    inside.reads += 1;
-    let Allowlist { ranges, asns, ranges_as, asns_as, .. } = &inside.list;
-    answer(&json!({ "ok": true, ranges_as.name(): ranges, asns_as.name(): asns }))
+pub(super) async fn update_item(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    serve(&state, &headers, |inside| inside.updated(&body)).await
 }
 
-async fn update_item(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let mut inside = state.allowlist.inside();
-    if let Some(refusal) = refusal(&inside, &headers, &state) {
-        return refusal.whole();
+async fn serve(
+    state: &State,
+    headers: &HeaderMap,
+    answer: impl FnOnce(&mut Inside) -> Answer,
+) -> Response<Body> {
+    let (_, trouble) = state.allowlist.troubles.meet(false);
+    let answer = state.answer(trouble.as_ref(), headers, Api::Web, || answer(&mut state.allowlist.inside()));
+    answer.sent(trouble.as_ref(), &state.stop).await
+}
+
+impl Inside {
+    fn shown(&mut self) -> Answer {
+        self.reads += 1;
+        let Allowlist { ranges, asns, ranges_as, asns_as, .. } = &self.list;
+        Answer::said(&json!({ "ok": true, ranges_as.name(): ranges, asns_as.name(): asns }))
     }
-    let Ok(Value::Object(arguments)) = serde_json::from_slice(&body) else {
-        return refused("unable_to_process_post_request");
-    };
-    let (ranges, asns) = (inside.list.ranges_as.name(), inside.list.asns_as.name());
-    if arguments.keys().any(|name| name != ranges && name != asns) {
-        match inside.list.unknown {
-            Unknown::Ignored => {}
-            Unknown::NotOk => return answer(&json!({ "ok": false })),
-            Unknown::Refused => return refused("invalid_field_or_data"),
+
+    fn updated(&mut self, body: &[u8]) -> Answer {
+        let Ok(Value::Object(arguments)) = serde_json::from_slice(body) else {
+            return Answer::not_ok("unable_to_process_post_request");
+        };
+        let (ranges, asns) = (self.list.ranges_as.name(), self.list.asns_as.name());
+        if arguments.keys().any(|name| name != ranges && name != asns) {
+            match self.list.unknown {
+                Unknown::Ignored => {}
+                Unknown::NotOk => return Answer::said(&json!({ "ok": false })),
+                Unknown::Refused => return Answer::not_ok("invalid_field_or_data"),
+            }
         }
+        let list = |name| arguments.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        let texts: Option<Vec<_>> =
+            list(ranges).iter().map(|range| Some(range.as_str()?.to_owned())).collect();
+        let numbers: Option<Vec<_>> = list(asns).iter().map(Value::as_u64).collect();
+        let (Some(texts), Some(numbers)) = (texts, numbers) else {
+            return Answer::not_ok("invalid_field_or_data");
+        };
+        self.writes += 1;
+        (self.list.ranges, self.list.asns) = (texts, numbers);
+        Answer::said(&json!({ "ok": true }))
     }
-    let list = |name| arguments.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let texts: Option<Vec<_>> = list(ranges).iter().map(|range| Some(range.as_str()?.to_owned())).collect();
-    let numbers: Option<Vec<_>> = list(asns).iter().map(Value::as_u64).collect();
-    let (Some(texts), Some(numbers)) = (texts, numbers) else { return refused("invalid_field_or_data") };
-    inside.writes += 1;
-    (inside.list.ranges, inside.list.asns) = (texts, numbers);
-    answer(&json!({ "ok": true }))
-}
-
-fn refusal(inside: &Inside, headers: &HeaderMap, state: &State) -> Option<Answer> {
-    let told = || inside.refusal.as_deref().map(|error| Answer::refused(200, Some(error)));
-    state.keeps_out(headers, Api::Web).or_else(told)
-}
-
-fn refused(error: &str) -> Response<Body> {
-    answer(&json!({ "ok": false, "error": error }))
-}
-
-fn answer(body: &Value) -> Response<Body> {
-    Answer::json(200, body.to_string()).whole()
 }
 
 impl Ranges {

@@ -7,10 +7,12 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
+use super::fault::Trouble;
 use super::page::Page;
 use super::plan::End;
 
@@ -18,6 +20,8 @@ use super::plan::End;
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// Rows on the page, where it is a page.
+    pub(super) rows: Option<usize>,
     kind: &'static str,
     body: Vec<u8>,
     gzipped: bool,
@@ -26,8 +30,46 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn json(status: u16, body: String) -> Self {
-        let kind = "application/json; charset=utf-8";
-        Self { status, kind, body: body.into_bytes(), gzipped: false, retry_after: None }
+        Self::new(status, "application/json; charset=utf-8", body)
+    }
+
+    fn new(status: u16, kind: &'static str, body: String) -> Self {
+        Self { status, rows: None, kind, body: body.into_bytes(), gzipped: false, retry_after: None }
+    }
+
+    /// A page of so many rows.
+    pub(super) fn page(rows: usize, body: String) -> Self {
+        Self { rows: Some(rows), ..Self::json(200, body) }
+    }
+
+    /// A page of the Web API: the list's name, its rows with commas between, and where the next page
+    /// begins, for one who asks by cursors; empty at the end.
+    pub(super) fn list(
+        list: &str,
+        count: usize,
+        rows: &str,
+        paging: Option<String>,
+        cursor: Option<String>,
+    ) -> Self {
+        let paging = paging.map(|paging| format!(r#","paging":{paging}"#)).unwrap_or_default();
+        let metadata = |cursor| format!(r#","response_metadata":{{"next_cursor":"{cursor}"}}"#);
+        let cursor = cursor.map(metadata).unwrap_or_default();
+        Self::page(count, format!(r#"{{"ok":true,"{list}":[{rows}]{paging}{cursor}}}"#))
+    }
+
+    /// Status 200 with that value.
+    pub(super) fn said(value: &Value) -> Self {
+        Self::json(200, value.to_string())
+    }
+
+    /// Status 200, as the Web API has it whatever happens, with its word for what went wrong.
+    pub(super) fn not_ok(word: &str) -> Self {
+        Self::refused(200, Some(word))
+    }
+
+    /// A status with a word, as webhooks answer.
+    pub(super) fn word(status: u16, word: &str) -> Self {
+        Self::new(status, "text/html", word.to_owned())
     }
 
     /// Slack's error form, or a bare status where there is no word for it.
@@ -42,17 +84,15 @@ impl Answer {
             "<!DOCTYPE html>\n<html lang=\"en\"><head><title>{title}</title></head>\n\
              <body><h1>{status}</h1><p>We&rsquo;re looking into it.</p></body></html>\n"
         );
-        Self {
-            status,
-            kind: "text/html; charset=utf-8",
-            body: body.into_bytes(),
-            gzipped: false,
-            retry_after: None,
-        }
+        Self::new(status, "text/html; charset=utf-8", body)
     }
 
     pub(super) fn retry_after(self, seconds: Option<u64>) -> Self {
         Self { retry_after: seconds, ..self }
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 
     pub(super) fn half(mut self) -> Self {
@@ -68,8 +108,22 @@ impl Answer {
         }
     }
 
+    /// Sends it as that trouble has it: late, in halves, or as a whole.
+    pub(super) async fn sent(self, trouble: Option<&Trouble>, stop: &CancellationToken) -> Response<Body> {
+        let pause = |length: &Duration| Pause { length: *length, stop: stop.clone() };
+        match trouble {
+            Some(Trouble::CutOff) => self.in_halves(None),
+            Some(Trouble::Stalled(length)) => self.in_halves(Some(pause(length))),
+            Some(Trouble::Slow(length)) => {
+                pause(length).waited().await;
+                self.whole()
+            }
+            _ => self.whole(),
+        }
+    }
+
     pub(super) fn whole(self) -> Response<Body> {
-        let Self { status, kind, body, gzipped, retry_after } = self;
+        let Self { status, kind, body, gzipped, retry_after, .. } = self;
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -86,7 +140,7 @@ impl Answer {
 
     /// The first half at once; the second half after the pause, or never: then the connection
     /// closes short of the length that was announced.
-    pub(super) fn in_halves(mut self, pause: Option<Pause>) -> Response<Body> {
+    fn in_halves(mut self, pause: Option<Pause>) -> Response<Body> {
         let whole = std::mem::take(&mut self.body);
         let mut response = self.whole();
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
@@ -119,8 +173,8 @@ impl Pause {
     }
 }
 
-/// A page in Slack's form; `cursor` is absent on the last one, which ends as `end` says.
-pub(super) fn page(page: &Page, cursor: Option<&str>, end: End) -> String {
+/// Entries in Slack's form; `cursor` is absent on the last one, which ends as `end` says.
+pub(super) fn entries(page: &Page, cursor: Option<&str>, end: End) -> String {
     let Page { entries, .. } = page;
     let metadata = match (cursor, end) {
         (Some(cursor), _) => {

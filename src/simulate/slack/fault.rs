@@ -1,10 +1,19 @@
 //! What goes wrong, and at which requests.
 
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::dice::Dice;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota};
 
-/// Something that goes wrong at some of the requests for logs.
+use super::answer::Answer;
+use super::dice::Dice;
+use super::plan::RateLimit;
+
+/// Something that goes wrong at some of the requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     /// At which requests.
@@ -13,7 +22,7 @@ pub struct Fault {
     pub trouble: Trouble,
 }
 
-/// Chooses requests for logs, which are counted from 1 whatever became of them.
+/// Chooses requests, which are counted from 1, each kind on its own, whatever became of them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum When {
     /// At these.
@@ -68,9 +77,100 @@ pub enum Trouble {
     CursorExpired,
 }
 
+impl Trouble {
+    /// A status with Slack's word for it.
+    pub fn refused(status: u16, word: &str) -> Self {
+        Self::Refused { status, error: Some(word.to_owned()), retry_after: None }
+    }
+
+    /// What it says in place of any answer; nothing where it only changes one.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        Some(match self {
+            Self::Refused { status, error, retry_after } => {
+                Answer::refused(*status, error.as_deref()).retry_after(*retry_after)
+            }
+            Self::Html { status } => Answer::html(*status),
+            Self::OkFalse { error } => Answer::not_ok(error),
+            Self::Garbage => Answer::json(200, "upstream connect error or disconnect/reset".into()),
+            _ => return None,
+        })
+    }
+}
+
+/// Requests of one kind as they are counted, and what goes wrong with them.
+#[derive(Debug)]
+pub(super) struct Troubles {
+    seed: u64,
+    limiter: Option<DefaultDirectRateLimiter>,
+    faults: Vec<Fault>,
+    requests: AtomicU64,
+    told: Mutex<Told>,
+}
+
+/// What was told while the simulator runs: it goes before all that was planned.
+#[derive(Debug, Default)]
+struct Told {
+    next: VecDeque<Trouble>,
+    then: Option<Trouble>,
+}
+
+impl Troubles {
+    pub(super) fn new(faults: &[Fault], rate_limit: Option<RateLimit>, seed: u64) -> Self {
+        let (limiter, faults) = (rate_limit.map(limiter), faults.to_vec());
+        Self { seed, limiter, faults, requests: AtomicU64::new(0), told: Mutex::default() }
+    }
+
+    /// The requests so far.
+    pub(super) fn count(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    /// Counts a request, and says its number and what goes wrong with it.
+    pub(super) fn meet(&self, has_cursor: bool) -> (u64, Option<Trouble>) {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        let planned = || Fault::met_by(&self.faults, number, has_cursor, self.seed).cloned();
+        (number, self.told().or_else(|| self.over_the_limit()).or_else(planned))
+    }
+
+    /// The next requests meet these, one after the other.
+    pub(super) fn tell_next(&self, troubles: impl IntoIterator<Item = Trouble>) {
+        self.lock().next.extend(troubles);
+    }
+
+    /// Every request from now on meets this, or what was planned.
+    pub(super) fn tell(&self, trouble: Option<Trouble>) {
+        *self.lock() = Told { next: VecDeque::new(), then: trouble };
+    }
+
+    fn told(&self) -> Option<Trouble> {
+        let mut told = self.lock();
+        told.next.pop_front().or_else(|| told.then.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn over_the_limit(&self) -> Option<Trouble> {
+        let not_until = self.limiter.as_ref()?.check().err()?;
+        let wait = not_until.wait_time_from(DefaultClock::default().now());
+        Some(Trouble::Refused {
+            status: 429,
+            error: Some("ratelimited".to_owned()),
+            retry_after: Some(wait.saturating_add(Duration::from_nanos(999_999_999)).as_secs().max(1)),
+        })
+    }
+}
+
+fn limiter(of: RateLimit) -> DefaultDirectRateLimiter {
+    let at_least_one = |number: u32| NonZeroU32::MIN.saturating_add(number.saturating_sub(1));
+    let quota = Quota::per_minute(at_least_one(of.per_minute)).allow_burst(at_least_one(of.burst));
+    DefaultDirectRateLimiter::direct(quota)
+}
+
 impl Fault {
     /// The trouble that request `number` meets: the first that applies.
-    pub(super) fn met_by(faults: &[Self], number: u64, has_cursor: bool, seed: u64) -> Option<&Trouble> {
+    fn met_by(faults: &[Self], number: u64, has_cursor: bool, seed: u64) -> Option<&Trouble> {
         (0..)
             .zip(faults)
             .find(|(nth, fault)| {

@@ -166,6 +166,12 @@ pub(super) enum Refused {
     NotOwner,
 }
 
+impl Refused {
+    pub(super) fn scope(needed: &str, provided: &str) -> Self {
+        Self::Scope { needed: needed.to_owned(), provided: provided.to_owned() }
+    }
+}
+
 const CODE_LIVES: i64 = 600;
 impl Grants {
     pub(super) fn new(rules: OAuth, own_token: &str, changes: Vec<Change>) -> Self {
@@ -319,7 +325,7 @@ impl Grants {
         let (provided, _) = self.test(token, now)?;
         let needed = api.scope();
         if !provided.split(',').any(|scope| scope == needed) {
-            return Err(Refused::Scope { needed: needed.to_owned(), provided });
+            return Err(Refused::scope(needed, &provided));
         }
         match api {
             _ if self.is(&Happening::Downgraded) => Err(Refused::Plan),

@@ -1,5 +1,5 @@
-//! A Slack of our own: the Audit Logs API with all its habits, and the integration log of the Web API,
-//! over plain HTTP on loopback.
+//! A Slack of our own: the Audit Logs API with all its habits; of the Web API the access log, the
+//! integration log, logins and the allow list; and incoming webhooks: over plain HTTP on loopback.
 //!
 //! It serves entries that it was given, byte for byte, and any number that it makes up; newest
 //! first, in whole seconds, with cursors that forget; late, out of order, and, where its [`Plan`]
@@ -15,6 +15,7 @@
 mod access;
 mod allowlist;
 mod answer;
+mod audit;
 mod clock;
 mod cursor;
 mod dice;
@@ -26,17 +27,17 @@ mod grants;
 mod history;
 mod integration;
 mod late;
+mod log;
 mod oauth;
 mod page;
 mod plan;
 mod request;
 mod serve;
-mod web;
 mod webhook;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -53,7 +54,7 @@ pub use integration::{IntegrationLog, Order, integration_row};
 pub use late::{Late, Pick, Until};
 pub use plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit, TOKEN};
 pub use request::{Request, Tally};
-pub use webhook::{Posted, WebhookAnswer, Webhooks};
+pub use webhook::{Posted, Webhooks};
 
 use serve::State;
 
@@ -134,17 +135,12 @@ impl Slack {
 
     /// The requests for the integration log so far, oldest first: the last 10,000 of them.
     pub fn integration_requests(&self) -> Vec<Request> {
-        let journal = &self.state.integration_logs.journal;
-        journal.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.state.integration_logs.requests()
     }
 
     /// Waits until what was counted of the integration log is as wished.
-    pub async fn until_integration(&self, mut wished: impl FnMut(&Tally) -> bool) -> Tally {
-        let mut tally = self.state.integration_logs.tally.subscribe();
-        match tally.wait_for(|tally| wished(tally)).await {
-            Ok(tally) => *tally,
-            Err(_) => *self.state.integration_logs.tally.borrow(),
-        }
+    pub async fn until_integration(&self, wished: impl FnMut(&Tally) -> bool) -> Tally {
+        self.state.integration_logs.until(wished).await
     }
 
     /// Every row of the access log by now, as its text, newest first.
@@ -164,17 +160,12 @@ impl Slack {
 
     /// The requests for the access log so far, oldest first: the last 10,000 of them.
     pub fn access_requests(&self) -> Vec<Request> {
-        let journal = &self.state.access_logs.journal;
-        journal.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.state.access_logs.requests()
     }
 
     /// Waits until what was counted of the access log is as wished.
-    pub async fn until_access(&self, mut wished: impl FnMut(&Tally) -> bool) -> Tally {
-        let mut tally = self.state.access_logs.tally.subscribe();
-        match tally.wait_for(|tally| wished(tally)).await {
-            Ok(tally) => *tally,
-            Err(_) => *self.state.access_logs.tally.borrow(),
-        }
+    pub async fn until_access(&self, wished: impl FnMut(&Tally) -> bool) -> Tally {
+        self.state.access_logs.until(wished).await
     }
 
     /// The present, in Unix seconds.
@@ -189,21 +180,17 @@ impl Slack {
 
     /// The requests for logs so far, oldest first: the last 10,000 of them.
     pub fn requests(&self) -> Vec<Request> {
-        self.state.journal.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.state.audit_logs.requests()
     }
 
     /// What was counted so far.
     pub fn tally(&self) -> Tally {
-        *self.state.tally.borrow()
+        self.state.audit_logs.tally()
     }
 
     /// Waits until what was counted is as wished.
-    pub async fn until(&self, mut wished: impl FnMut(&Tally) -> bool) -> Tally {
-        let mut tally = self.state.tally.subscribe();
-        match tally.wait_for(|tally| wished(tally)).await {
-            Ok(tally) => *tally,
-            Err(_) => self.tally(),
-        }
+    pub async fn until(&self, wished: impl FnMut(&Tally) -> bool) -> Tally {
+        self.state.audit_logs.until(wished).await
     }
 
     /// Has something happen to the app, or to its tokens.
@@ -218,7 +205,7 @@ impl Slack {
 
     /// Every entry that can be read now, as its text, newest first.
     pub fn entries(&self) -> Vec<String> {
-        self.state.entries()
+        audit::entries(&self.state)
     }
 
     /// Stops listening and closes every connection; answers under way have a second to end.

@@ -1,65 +1,49 @@
 //! Logins as Slack has them: the page that leads back with a code, `oauth.v2.access`, `auth.test`
 //! and `auth.revoke`; and whether a token is let in.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{self, Query};
+use axum::extract::State as Shared;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
-use axum::routing::{any, get, post};
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Pause};
+use super::answer::Answer;
 use super::cursor;
-use super::grants::{Api, Given, Grants, RefreshFault, Refused};
+use super::fault::Trouble;
+use super::grants::{Api, Given, RefreshFault, Refused};
+use super::request::parameters;
 use super::serve::State;
 
-pub(super) fn router() -> Router<Arc<State>> {
-    Router::new()
-        .route("/oauth/v2/authorize", get(authorize))
-        .route("/api/oauth.v2.access", post(access))
-        .route("/api/auth.test", any(test))
-        .route("/api/auth.revoke", any(revoke))
-}
-
-impl State {
-    /// What keeps a request from a log, if something does.
-    pub(super) fn keeps_out(&self, headers: &HeaderMap, api: Api) -> Option<Answer> {
-        let refused = match bearer(headers) {
-            None => Refused::Token(if api == Api::Audit { "missing_authentication" } else { "not_authed" }),
-            Some(token) => self.grants(|grants| grants.admit(token, api, self.clock.now())).err()?,
-        };
-        Some(refused.answer(api))
-    }
-
-    /// Looks at who may come in, once all that is due has happened to them.
-    pub(super) fn grants<T>(&self, look: impl FnOnce(&mut Grants) -> T) -> T {
-        let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
-        grants.pass(self.requests_so_far(), self.begun.elapsed());
-        look(&mut grants)
-    }
+/// What keeps a request from an interface, if something does.
+pub(super) fn keeps_out(state: &State, headers: &HeaderMap, api: Api) -> Option<Answer> {
+    let refused = match bearer(headers) {
+        None => Refused::Token(if api == Api::Audit { "missing_authentication" } else { "not_authed" }),
+        Some(token) => state.grants(|grants| grants.admit(token, api, state.clock.now())).err()?,
+    };
+    Some(refused.answer(api))
 }
 
 impl Refused {
-    fn answer(&self, api: Api) -> Answer {
+    pub(super) fn answer(&self, api: Api) -> Answer {
         match (self, api) {
             (Self::Token("missing_authentication"), _) => {
                 Answer::refused(401, Some("missing_authentication"))
             }
             // A wrong token gets no word at all.
             (Self::Token(_), Api::Audit) => Answer::refused(401, None),
-            (Self::Token(word), Api::Web) => Answer::refused(200, Some(word)),
+            (Self::Token(word), Api::Web) => Answer::not_ok(word),
             (Self::Scope { needed, provided }, _) => {
                 let said =
                     json!({"ok": false, "error": "missing_scope", "needed": needed, "provided": provided});
                 Answer::json(if api == Api::Audit { 403 } else { 200 }, said.to_string())
             }
             (Self::Plan, Api::Audit) => Answer::refused(403, Some("feature_not_enabled")),
-            (Self::Plan, Api::Web) => Answer::refused(200, Some("paid_only")),
+            (Self::Plan, Api::Web) => Answer::not_ok("paid_only"),
             (Self::Workspace, _) => Answer::refused(403, Some("team_not_authorized")),
             (Self::NotOwner, Api::Audit) => Answer::refused(403, Some("user_not_authorized")),
-            (Self::NotOwner, Api::Web) => Answer::refused(200, Some("no_permission")),
+            (Self::NotOwner, Api::Web) => Answer::not_ok("no_permission"),
         }
     }
 }
@@ -70,8 +54,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The page on which a person allows the app: nobody has to click here.
-async fn authorize(state: extract::State<Arc<State>>, uri: Uri) -> Response<Body> {
-    let extract::State(state) = state;
+pub(super) async fn authorize(Shared(state): Shared<Arc<State>>, uri: Uri) -> Response<Body> {
     let asked = parameters(&uri);
     let of = |name: &str| asked.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
     let now = state.clock.now();
@@ -90,8 +73,11 @@ async fn authorize(state: extract::State<Arc<State>>, uri: Uri) -> Response<Body
 }
 
 /// A code or a refresh token for a token.
-async fn access(state: extract::State<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let extract::State(state) = state;
+pub(super) async fn access(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
     let form = form(&body);
     let of = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let (id, secret) = credentials(&headers)
@@ -134,21 +120,19 @@ async fn access(state: extract::State<Arc<State>>, headers: HeaderMap, body: Byt
         (Err(_), _) => logins.refused += 1,
     });
     let answer = match given {
-        Ok(given) => Answer::json(200, given.to_string()),
-        Err(word) => Answer::refused(200, Some(word)),
+        Ok(given) => Answer::said(&given),
+        Err(word) => Answer::not_ok(word),
     };
     match fault {
         Some(RefreshFault::Unanswered) => silence(&state).await,
-        Some(RefreshFault::CutOff) => answer.in_halves(None),
+        Some(RefreshFault::CutOff) => answer.sent(Some(&Trouble::CutOff), &state.stop).await,
         _ => answer.whole(),
     }
 }
 
 /// Nothing, until the simulator ends.
 async fn silence(state: &State) -> Response<Body> {
-    let length = std::time::Duration::from_secs(86_400);
-    Pause { length, stop: state.stop.clone() }.waited().await;
-    Answer::html(503).whole()
+    Answer::html(503).sent(Some(&Trouble::Slow(Duration::MAX)), &state.stop).await
 }
 
 /// An install's answer has the user token under `authed_user`, and no bot token beside it.
@@ -182,10 +166,9 @@ fn add_rotation(to: &mut Value, refresh_token: Option<&str>, expires_in: Option<
 
 const USER: &str = "W0SIMULATED";
 
-async fn test(state: extract::State<Arc<State>>, headers: HeaderMap) -> Response<Body> {
-    let extract::State(state) = state;
+pub(super) async fn test(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response<Body> {
     state.logins.send_modify(|logins| logins.tests += 1);
-    let Some(token) = bearer(&headers) else { return Answer::refused(200, Some("not_authed")).whole() };
+    let Some(token) = bearer(&headers) else { return Answer::not_ok("not_authed").whole() };
     let tested = state.grants(|grants| (grants.test(token, state.clock.now()), grants.is_org_install()));
     let (scopes, left, is_org) = match tested {
         (Ok((scopes, left)), is_org) => (scopes, left, is_org),
@@ -199,23 +182,22 @@ async fn test(state: extract::State<Arc<State>>, headers: HeaderMap) -> Response
     if let (Some(object), Some(left)) = (answer.as_object_mut(), left) {
         object.insert("expires_in".to_owned(), left.into());
     }
-    let mut response = Answer::json(200, answer.to_string()).whole();
+    let mut response = Answer::said(&answer).whole();
     if let Ok(scopes) = HeaderValue::try_from(scopes) {
         response.headers_mut().insert("x-oauth-scopes", scopes);
     }
     response
 }
 
-async fn revoke(state: extract::State<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
-    let extract::State(state) = state;
-    let Some(token) = bearer(&headers) else { return Answer::refused(200, Some("not_authed")).whole() };
+pub(super) async fn revoke(
+    Shared(state): Shared<Arc<State>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let Some(token) = bearer(&headers) else { return Answer::not_ok("not_authed").whole() };
     let is_dry = parameters(&uri).iter().any(|(key, value)| key == "test" && value == "1");
     let revoked = state.grants(|grants| !is_dry && grants.revoke(token));
-    Answer::json(200, json!({ "ok": true, "revoked": revoked }).to_string()).whole()
-}
-
-fn parameters(uri: &Uri) -> Vec<(String, String)> {
-    Query::<Vec<(String, String)>>::try_from_uri(uri).map(|query| query.0).unwrap_or_default()
+    Answer::said(&json!({ "ok": true, "revoked": revoked })).whole()
 }
 
 /// A form's body has the form of a query.

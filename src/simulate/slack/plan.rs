@@ -44,12 +44,15 @@ pub struct Plan {
     pub late: Vec<Late>,
     /// Slack's own allow list for anomalies.
     pub allowlist: Allowlist,
-    /// What goes wrong, and when; the first fault that a request meets counts.
+    /// What goes wrong with the audit log, and when; the first fault that a request meets counts.
     pub faults: Vec<Fault>,
     /// The integration log.
     pub integration: IntegrationLog,
     /// The access log.
     pub access: AccessLog,
+    /// What goes wrong with messages to incoming webhooks, counted over all of them, and when: a
+    /// refusal's word is sent as it is.
+    pub webhook_faults: Vec<Fault>,
     /// The app that can be installed.
     pub oauth: OAuth,
     /// What happens to it and to its tokens, one after the other.
@@ -72,6 +75,7 @@ impl Default for Plan {
             faults: Vec::new(),
             integration: IntegrationLog::default(),
             access: AccessLog::default(),
+            webhook_faults: Vec::new(),
             oauth: OAuth::default(),
             changes: Vec::new(),
         }

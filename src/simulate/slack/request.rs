@@ -11,7 +11,7 @@ use super::plan::{MAX_LIMIT, Plan};
 /// A request for logs that was seen, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Its place among the requests for logs, from 1.
+    /// Its place among the requests for its log, from 1.
     pub number: u64,
     /// When it came.
     pub received: Instant,
@@ -28,9 +28,27 @@ pub struct Request {
 }
 
 impl Request {
+    /// A request that just came: it has no number, and nothing became of it yet.
+    pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Self {
+        Self {
+            number: 0,
+            received: Instant::now(),
+            parameters: parameters(uri),
+            gzip: takes_gzip(headers),
+            status: 0,
+            entries: 0,
+            troubled: false,
+        }
+    }
+
     /// The parameter's value.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The parameter's value, where it has one.
+    pub(super) fn filled(&self, name: &str) -> Option<&str> {
+        self.parameter(name).filter(|value| !value.is_empty())
     }
 }
 
@@ -80,11 +98,9 @@ const MAX_ACTIONS: usize = 30;
 
 impl Query {
     /// Understands a request, or says Slack's word for what is wrong with it.
-    pub(super) fn read(parameters: &[(String, String)], plan: &Plan, now: i64) -> Result<Self, &'static str> {
+    pub(super) fn read(request: &Request, plan: &Plan, now: i64) -> Result<Self, &'static str> {
         let pages = &plan.pages;
-        let text =
-            |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        let number = |name| text(name).map(whole_number).transpose();
+        let number = |name| request.parameter(name).map(whole_number).transpose();
         let (oldest, latest) = (number("oldest")?, number("latest")?);
         if latest.is_some_and(|latest| latest > now) || oldest.zip(latest).is_some_and(|(old, new)| old > new)
         {
@@ -95,21 +111,20 @@ impl Query {
             Some(Ok(limit @ 1..=MAX_LIMIT)) => limit,
             Some(_) => return Err("invalid_range"),
         };
-        let filled = |name| text(name).filter(|value| !value.is_empty());
-        let cursor = match filled("cursor").map(Cursor::decode) {
+        let cursor = match request.filled("cursor").map(Cursor::decode) {
             None => None,
             Some(Some(cursor)) if !cursor.has_expired(now, pages.cursor_life) => Some(cursor),
             Some(_) => return Err("invalid_cursor"),
         };
-        let actions: Vec<String> =
-            filled("action").into_iter().flat_map(|names| names.split(',')).map(str::to_owned).collect();
+        let actions = request.filled("action").into_iter().flat_map(|names| names.split(','));
+        let actions: Vec<_> = actions.map(str::to_owned).collect();
         if actions.len() > MAX_ACTIONS || !actions.iter().all(|action| plan.knows(action)) {
             return Err("invalid_action");
         }
         let filter = Filter {
             actions,
-            actor: filled("actor").map(str::to_owned),
-            entity: filled("entity").map(str::to_owned),
+            actor: request.filled("actor").map(str::to_owned),
+            entity: request.filled("entity").map(str::to_owned),
         };
         Ok(Self { oldest, latest, limit: limit.min(pages.largest), cursor, filter })
     }
@@ -135,7 +150,7 @@ pub(super) fn parameters(uri: &Uri) -> Vec<(String, String)> {
 }
 
 /// Whether the client takes gzip.
-pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
+fn takes_gzip(headers: &HeaderMap) -> bool {
     let accepted =
         headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|coding| {

@@ -2,23 +2,23 @@
 //! all the ways in which Slack does.
 //!
 //! ```text
-//! POST /services/T…/B…/secret ──▶ scripted? ──▶ known? ──▶ a second since the last? ──▶ Block Kit ──▶ ok
+//! POST /services/T…/B…/secret ──▶ fault? ──▶ known? ──▶ a second since the last? ──▶ Block Kit ──▶ ok
 //! ```
 //!
 //! **Invariant:** the limits are those of Slack's pages: a message a second for each webhook, 50 blocks,
 //! 3,000 characters a text, no empty one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{self, Path};
-use axum::http::{HeaderValue, Response, StatusCode, header};
-use axum::routing::post;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State as Shared};
+use axum::http::Response;
 use serde_json::Value;
 
+use super::answer::Answer;
+use super::fault::{Fault, Trouble, Troubles};
 use super::serve::State;
 
 /// The workspace of the simulated webhooks.
@@ -27,31 +27,6 @@ const TEAM: &str = "T0SIMULATED";
 const SECRET: &str = "SimulatedWebhookSecret";
 /// The least time between two messages of one webhook.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// How a webhook answers a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WebhookAnswer {
-    /// As Slack does where all is well.
-    AsUsual,
-    /// A status with a word, such as 404 and `no_service`.
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// Slack's word for it.
-        text: String,
-        /// The `Retry-After` header, in whole seconds.
-        retry_after: Option<u64>,
-    },
-    /// Never, until the simulator is stopped.
-    Never,
-}
-
-impl WebhookAnswer {
-    /// A status with a word.
-    pub fn refused(status: u16, text: &str) -> Self {
-        Self::Refused { status, text: text.to_owned(), retry_after: None }
-    }
-}
 
 /// A message that came to a webhook.
 #[derive(Debug, Clone)]
@@ -62,8 +37,8 @@ pub struct Posted {
     pub at: Instant,
     /// The message, or null where it was no JSON.
     pub message: Value,
-    /// The status it was answered with; none where it was not answered.
-    pub status: Option<u16>,
+    /// The status it was answered with.
+    pub status: u16,
     /// The word it was answered with.
     pub answer: String,
 }
@@ -71,7 +46,7 @@ pub struct Posted {
 impl Posted {
     /// Slack took it.
     pub fn is_taken(&self) -> bool {
-        self.status == Some(200) && self.answer == "ok"
+        self.status == 200 && self.answer == "ok"
     }
 
     /// The lines of its blocks, as people read them: of each block its texts one after the other.
@@ -101,22 +76,26 @@ fn shown<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
 }
 
 /// The webhooks of a simulated Slack.
-#[derive(Debug, Default)]
-pub struct Webhooks(Mutex<Kept>);
+#[derive(Debug)]
+pub struct Webhooks {
+    troubles: Troubles,
+    kept: Mutex<Kept>,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// The answers to the next messages, before `then`.
-    next: VecDeque<WebhookAnswer>,
-    then: Option<WebhookAnswer>,
     posted: Vec<Posted>,
     /// When each webhook last took a message.
     taken: HashMap<String, Instant>,
 }
 
 impl Webhooks {
+    pub(super) fn new(faults: &[Fault], seed: u64) -> Self {
+        Self { troubles: Troubles::new(faults, None, seed), kept: Mutex::default() }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The path of a webhook.
@@ -124,16 +103,14 @@ impl Webhooks {
         format!("/services/{TEAM}/{webhook}/{SECRET}")
     }
 
-    /// Answers every message from now on like this.
-    pub fn answer(&self, answer: WebhookAnswer) {
-        let mut kept = self.kept();
-        kept.next.clear();
-        kept.then = Some(answer);
+    /// Every message from now on meets this, or what was planned.
+    pub fn answer(&self, trouble: Option<Trouble>) {
+        self.troubles.tell(trouble);
     }
 
-    /// Answers the next messages like these, one after the other.
-    pub fn answer_next(&self, answers: impl IntoIterator<Item = WebhookAnswer>) {
-        self.kept().next.extend(answers);
+    /// The next messages meet these, one after the other.
+    pub fn answer_next(&self, troubles: impl IntoIterator<Item = Trouble>) {
+        self.troubles.tell_next(troubles);
     }
 
     /// All messages that came, oldest first.
@@ -141,44 +118,43 @@ impl Webhooks {
         self.kept().posted.clone()
     }
 
-    /// Takes a message, or refuses it; `None`: it is never answered.
-    fn take(&self, team: &str, webhook: &str, secret: &str, body: &[u8]) -> Option<Reply> {
+    /// Takes a message, or refuses it.
+    fn take(
+        &self,
+        team: &str,
+        webhook: &str,
+        secret: &str,
+        body: &[u8],
+        trouble: Option<&Trouble>,
+    ) -> Answer {
         let mut kept = self.kept();
-        let scripted = kept.next.pop_front().or_else(|| kept.then.clone());
         let message: Value = serde_json::from_slice(body).unwrap_or_default();
-        let now = Instant::now();
-        let reply = match scripted.unwrap_or(WebhookAnswer::AsUsual) {
-            WebhookAnswer::Never => None,
-            WebhookAnswer::Refused { status, text, retry_after } => Some(Reply { status, text, retry_after }),
-            WebhookAnswer::AsUsual => {
-                let too_soon = kept.taken.get(webhook).is_some_and(|last| now.duration_since(*last) < EVERY);
-                let (status, text) = match (team, secret) {
-                    (TEAM, SECRET) if too_soon => (429, "rate_limited"),
-                    (TEAM, SECRET) => judged(&message),
-                    (TEAM, _) => (404, "no_service"),
-                    _ => (404, "no_team"),
-                };
-                Some(Reply { status, text: text.to_owned(), retry_after: too_soon.then_some(1) })
+        let at = Instant::now();
+        let too_soon = kept.taken.get(webhook).is_some_and(|last| at.duration_since(*last) < EVERY);
+        let troubled = match trouble {
+            // Its words stand alone, in no JSON.
+            Some(Trouble::Refused { status, error, retry_after }) => {
+                Some(Answer::word(*status, error.as_deref().unwrap_or("")).retry_after(*retry_after))
             }
+            other => other.and_then(Trouble::answer),
         };
-        if reply.as_ref().is_some_and(|reply| reply.status == 200 && reply.text == "ok") {
-            kept.taken.insert(webhook.to_owned(), now);
-        }
-        kept.posted.push(Posted {
-            webhook: webhook.to_owned(),
-            at: now,
-            message,
-            status: reply.as_ref().map(|reply| reply.status),
-            answer: reply.as_ref().map(|reply| reply.text.clone()).unwrap_or_default(),
+        let answer = troubled.unwrap_or_else(|| match (team, secret) {
+            (TEAM, SECRET) if too_soon => Answer::word(429, "rate_limited").retry_after(Some(1)),
+            (TEAM, SECRET) => {
+                let (status, word) = judged(&message);
+                Answer::word(status, word)
+            }
+            (TEAM, _) => Answer::word(404, "no_service"),
+            _ => Answer::word(404, "no_team"),
         });
-        reply
+        let posted =
+            Posted { webhook: webhook.to_owned(), at, message, status: answer.status, answer: answer.text() };
+        if posted.is_taken() {
+            kept.taken.insert(webhook.to_owned(), at);
+        }
+        kept.posted.push(posted);
+        answer
     }
-}
-
-struct Reply {
-    status: u16,
-    text: String,
-    retry_after: Option<u64>,
 }
 
 /// What Slack says to a message.
@@ -212,26 +188,12 @@ fn is_block(block: &Value) -> bool {
         && texts.iter().map(|text| text.chars().count()).sum::<usize>() <= 3_000
 }
 
-pub(super) fn router() -> Router<Arc<State>> {
-    Router::new().route("/services/{team}/{webhook}/{secret}", post(take))
-}
-
-async fn take(
-    state: extract::State<Arc<State>>,
+pub(super) async fn take(
+    Shared(state): Shared<Arc<State>>,
     Path((team, webhook, secret)): Path<(String, String, String)>,
-    body: axum::body::Bytes,
+    body: Bytes,
 ) -> Response<Body> {
-    let Some(Reply { status, text, retry_after }) = state.webhooks.take(&team, &webhook, &secret, &body)
-    else {
-        state.stop.cancelled().await;
-        return Response::new(Body::empty());
-    };
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
-    if let Some(seconds) = retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
+    let (_, trouble) = state.webhooks.troubles.meet(false);
+    let answer = state.webhooks.take(&team, &webhook, &secret, &body, trouble.as_ref());
+    answer.sent(trouble.as_ref(), &state.stop).await
 }

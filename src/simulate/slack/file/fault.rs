@@ -11,12 +11,12 @@ use super::time::Wait;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FaultForm {
-    fault: String,
+    pub(super) fault: String,
     on: Option<OneOrMore>,
     between: Option<(u64, u64)>,
     every: Option<u64>,
     chance: Option<f64>,
-    error: Option<String>,
+    pub(super) error: Option<String>,
     retry_after: Option<u64>,
     length: Option<Wait>,
 }

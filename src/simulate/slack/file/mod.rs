@@ -1,12 +1,14 @@
 //! Plans as people write them: TOML, with a version, every mistake shown where it stands.
 
 mod access;
+mod allowlist;
 mod fault;
 mod integration;
 mod oauth;
 #[cfg(test)]
 mod tests;
 mod time;
+mod webhooks;
 
 use std::num::NonZeroU32;
 use std::ops::Range;
@@ -15,7 +17,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::allowlist::Allowlist;
 use super::clock::{Clock, Running};
 use super::generate::{Generated, Pace};
 use super::late::{Late, Pick, Until};
@@ -23,10 +24,12 @@ use super::plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit};
 use crate::event::UnixTime;
 use crate::problem::Problem;
 use access::AccessTable;
+use allowlist::AllowlistTable;
 use fault::FaultForm;
 use integration::IntegrationTable;
 use oauth::{ChangeForm, OAuthTable};
 use time::{Length, Time, Wait};
+use webhooks::WebhooksTable;
 
 /// A plan that cannot be had from its file.
 #[derive(Debug, thiserror::Error)]
@@ -142,13 +145,15 @@ struct Table {
     #[serde(default)]
     late: Vec<Spanned<LateForm>>,
     #[serde(default)]
-    allowlist: Allowlist,
+    allowlist: AllowlistTable,
     #[serde(default)]
     faults: Vec<Spanned<FaultForm>>,
     #[serde(default)]
     integration: IntegrationTable,
     #[serde(default)]
     access: AccessTable,
+    #[serde(default)]
+    webhooks: WebhooksTable,
     #[serde(default)]
     oauth: OAuthTable,
     #[serde(default)]
@@ -171,10 +176,11 @@ impl Table {
             given: Vec::new(),
             generated: self.generated.map(|generated| generated.into_generated(seed, clock)),
             late: understood(self.late)?,
-            allowlist: self.allowlist,
+            allowlist: self.allowlist.into_list()?,
             faults: understood(self.faults)?,
             integration: self.integration.into_log()?,
             access: self.access.into_log()?,
+            webhook_faults: self.webhooks.into_faults()?,
             oauth: self.oauth.into(),
             changes: understood(self.changes)?,
         };

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::super::access::{AccessLog, Classic};
-use super::super::allowlist::{Asns, Ranges, Unknown};
+use super::super::allowlist::{Allowlist, Asns, Ranges, Unknown};
 use super::super::fault::{Fault, Trouble, When};
 use super::super::grants::{Change, Happening, OAuth, RefreshFault};
 use super::super::integration::{IntegrationLog, Order};
@@ -209,6 +209,11 @@ fn the_allow_list_has_one_of_each_spelling() {
         ranges_as = "trusted_cidrs"
         asns_as = "trusted_asn"
         unknown = "not-ok"
+        rate_limit = { per_minute = 20 }
+        [[allowlist.faults]]
+        fault = "slow"
+        length = "1s"
+        on = 1
     "#;
     let (plan, _) = Plan::from_toml("plan.toml", text).unwrap();
     assert_eq!(
@@ -219,9 +224,51 @@ fn the_allow_list_has_one_of_each_spelling() {
             ranges_as: Ranges::Cidrs,
             asns_as: Asns::Asn,
             unknown: Unknown::NotOk,
-            slow: Duration::ZERO,
+            rate_limit: Some(RateLimit { per_minute: 20, burst: 4 }),
+            faults: vec![Fault { when: When::On(vec![1]), trouble: Trouble::Slow(Duration::from_secs(1)) }],
         }
     );
+}
+
+#[test]
+fn a_webhook_refuses_in_slacks_words_or_in_the_plans() {
+    let text = r#"
+        version = 1
+        [[webhooks.faults]]
+        fault = "429"
+        retry_after = 3
+        on = [1, 2]
+        [[webhooks.faults]]
+        fault = "404"
+        between = [5, 9]
+        [[webhooks.faults]]
+        fault = "400"
+        every = 4
+        [[webhooks.faults]]
+        fault = "403"
+        error = "invalid_token"
+        on = 3
+        [[webhooks.faults]]
+        fault = "slow"
+        length = "1d"
+        chance = 0.1
+    "#;
+    let (plan, _) = Plan::from_toml("plan.toml", text).unwrap();
+    let fault = |when, trouble| Fault { when, trouble };
+    let wait = Trouble::Refused { status: 429, error: Some("rate_limited".to_owned()), retry_after: Some(3) };
+    let webhook_faults = vec![
+        fault(When::On(vec![1, 2]), wait),
+        fault(When::Between(5, 9), Trouble::refused(404, "no_service")),
+        fault(When::Every(4), Trouble::refused(400, "invalid_payload")),
+        fault(When::On(vec![3]), Trouble::refused(403, "invalid_token")),
+        fault(When::Chance(0.1), Trouble::Slow(Duration::from_secs(86_400))),
+    ];
+    assert_eq!(plan, Plan { webhook_faults, ..Plan::default() });
+    for name in ["ok-false", "half-json", "empty-page", "short-page", "no-metadata", "cursor-expired"] {
+        let (what, at) = mistake(&format!("version = 1\n[[webhooks.faults]]\nfault = \"{name}\"\non = 1"));
+        assert_eq!(at, "[[webhooks.faults]]");
+        assert!(what.ends_with(&format!("it has no fault `{name}`")), "{what}");
+    }
 }
 
 #[test]

@@ -8,11 +8,13 @@ mod made;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use super::answer::Answer;
 use super::dice::Dice;
 use super::facts;
 use super::fault::{Fault, Trouble};
+use super::grants::{Api, Refused};
 use super::plan::RateLimit;
-use super::web::{Listed, Refused};
+use super::request::Request;
 use crate::event::UnixTime;
 use made::Made;
 
@@ -176,29 +178,25 @@ impl Rows {
     /// The page that a request asks for.
     pub(super) fn page(
         &self,
-        parameters: &[(String, String)],
-        number: u64,
+        request: &Request,
         now: i64,
         trouble: Option<&Trouble>,
-    ) -> Result<Listed, Refused> {
-        let text = |name: &str| {
-            let found = parameters.iter().find(|(known, _)| known == name);
-            found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-        };
+    ) -> Result<Answer, Answer> {
+        let text = |name: &str| request.filled(name);
         if !self.of.scopes.split(',').any(|scope| scope == "admin") {
-            return Err(Refused::scope("admin", &self.of.scopes));
+            return Err(Refused::scope("admin", &self.of.scopes).answer(Api::Web));
         }
         match (&self.of.team, text("team_id")) {
-            (Some(_), None) => return Err(Refused::word("missing_argument")),
-            (Some(team), Some(asked)) if team != asked => return Err(Refused::word("invalid_auth")),
+            (Some(_), None) => return Err(Answer::not_ok("missing_argument")),
+            (Some(team), Some(asked)) if team != asked => return Err(Answer::not_ok("invalid_auth")),
             _ => {}
         }
         let count = |name, otherwise| text(name).map_or(Some(otherwise), |text: &str| text.parse().ok());
         let (Some(size), Some(page)) = (count("count", USUAL_ROWS), count("page", 1)) else {
-            return Err(Refused::word("invalid_arguments"));
+            return Err(Answer::not_ok("invalid_arguments"));
         };
         if page > MOST_PAGES {
-            return Err(Refused::word("over_pagination_limit"));
+            return Err(Answer::not_ok("over_pagination_limit"));
         }
         let size = size.clamp(1, self.of.largest.min(MOST_ROWS));
         let wanted = ["app_id", "service_id", "change_type"].map(|name| (name, text(name)));
@@ -222,14 +220,14 @@ impl Rows {
             .filter(fits)
             .skip(skip)
             .take(take)
-            .zip(number..)
+            .zip(request.number..)
             .map(|(row, nth)| if row.made { made::typed(&row.text, nth % 2 == 0) } else { row.text.clone() })
             .collect();
         let paging = (trouble != Some(&Trouble::NoMetadata)).then(|| {
             let pages = total.div_ceil(size).max(1);
             format!(r#"{{"count":{size},"total":{total},"page":{page},"pages":{pages}}}"#)
         });
-        Ok(Listed { list: "logs", count: rows.len(), rows: rows.join(","), paging, cursor: None })
+        Ok(Answer::list("logs", rows.len(), &rows.join(","), paging, None))
     }
 }
 
