@@ -205,7 +205,9 @@ impl SlackError {
     /// The cause in a word, for programs.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Refused(refused) => refused.refusal.name(),
+            Self::Refused(refused) | Self::Login(LoginError::Refused { refused, .. }) => {
+                refused.refusal.name()
+            }
             Self::Unfetched(_) => "no-token",
             Self::Login(_) => "login",
             Self::NoGrant(_) => "install",

@@ -34,12 +34,14 @@ pub(super) struct Answer<T> {
     pub(super) reply: Result<T, SlackError>,
     /// What Slack's clock showed, and ours at that moment.
     pub(super) clocks: Option<Clocks>,
+    /// The token that the request bore.
+    shown: Option<HeaderValue>,
 }
 
 impl<T> Answer<T> {
     /// Reads further what came.
     pub(super) fn and_then<U>(self, read: impl FnOnce(T) -> Result<U, SlackError>) -> Answer<U> {
-        Answer { reply: self.reply.and_then(read), clocks: self.clocks }
+        Answer { reply: self.reply.and_then(read), clocks: self.clocks, shown: self.shown }
     }
 }
 
@@ -100,15 +102,18 @@ impl Http {
     async fn send(&self, request: RequestBuilder) -> Answer<Received> {
         let bearer = match self.token.bearer().await {
             Ok(bearer) => bearer,
-            Err(error) => return Answer { reply: Err(error), clocks: None },
+            Err(error) => return Answer { reply: Err(error), clocks: None, shown: None },
         };
         self.budget.request().await;
+        let shown = Some(bearer.clone());
         let request = request
             .header(AUTHORIZATION, bearer)
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         let request = match request.build() {
             Ok(request) => request,
-            Err(error) => return Answer { reply: Err(SlackError::of_transport(error)), clocks: None },
+            Err(error) => {
+                return Answer { reply: Err(SlackError::of_transport(error)), clocks: None, shown };
+            }
         };
         let (response, mut exchange) = self.client.send(request).await;
         let (reply, clocks) = match response {
@@ -122,17 +127,20 @@ impl Http {
         if let Err(error) = &reply {
             exchange.failed(error);
         }
-        self.heed(&reply);
-        Answer { reply, clocks }
+        let answer = Answer { reply, clocks, shown };
+        self.heed(&answer);
+        answer
     }
 
     /// Where Slack asks for silence, it is silence for all who share the budget; a token that Slack
     /// refuses is not to be taken for a good one.
-    fn heed<T>(&self, reply: &Result<T, SlackError>) {
-        match reply {
+    fn heed<T>(&self, answer: &Answer<T>) {
+        match &answer.reply {
             Err(SlackError::RateLimited { retry_after: Some(wait) }) => self.budget.pause(*wait),
             Err(SlackError::Refused(refused)) if refused.refusal.class() == Class::Token => {
-                self.token.refused(refused.refusal);
+                if let Some(shown) = &answer.shown {
+                    self.token.refused(shown, refused.refusal);
+                }
             }
             _ => {}
         }
@@ -145,7 +153,7 @@ impl Http {
         read: impl FnOnce(Received) -> Result<T, SlackError>,
     ) -> Answer<T> {
         let answer = answer.and_then(read);
-        self.heed(&answer.reply);
+        self.heed(&answer);
         answer
     }
 }

@@ -140,12 +140,13 @@ impl Token {
         }
     }
 
-    /// Slack refused it: it is not used again before it was fetched, or refreshed.
-    pub(super) fn refused(&self, refusal: Refusal) {
+    /// Slack refused it as it was shown: it is not used again before it was fetched, or refreshed. One
+    /// that is in force by now was not refused with it: answers may come late.
+    pub(super) fn refused(&self, shown: &HeaderValue, refusal: Refusal) {
         match &self.0 {
             Kind::Fixed(_) => {}
-            Kind::Fetched(fetched) => fetched.now().is_refused = true,
-            Kind::Rotating(rotation) => rotation.refused(refusal.is_of_a_dead_token()),
+            Kind::Fetched(fetched) => fetched.refused(shown),
+            Kind::Rotating(rotation) => rotation.refused(shown, refusal.is_of_a_dead_token()),
         }
     }
 
@@ -193,6 +194,11 @@ impl Token {
 impl Fetched {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self, shown: &HeaderValue) {
+        let mut now = self.now();
+        now.is_refused |= now.bearer == *shown;
     }
 
     async fn bearer(&self) -> Result<HeaderValue, SlackError> {
@@ -296,17 +302,22 @@ mod tests {
         }
         assert_eq!(asked.load(Ordering::SeqCst), 0);
 
-        token.refused(Refusal::TokenRevoked);
+        let refuse =
+            |shown: &'static str| token.refused(&HeaderValue::from_static(shown), Refusal::TokenRevoked);
+        refuse("Bearer xoxp-1");
         assert!(!token.renew().await.unwrap(), "it is still the same");
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         *secret.lock().unwrap() = "xoxp-2";
         token.replaced().await;
-        token.refused(Refusal::TokenRevoked);
+        refuse("Bearer xoxp-1");
         assert!(token.renew().await.unwrap());
+        let before = asked.load(Ordering::SeqCst);
+        refuse("Bearer xoxp-1");
+        assert!(!token.renew().await.unwrap() && asked.load(Ordering::SeqCst) == before, "a late answer");
         assert_eq!(twin.bearer().await.unwrap(), "Bearer xoxp-2");
         assert!(token == Token::fixed(&"xoxp-2".into()).unwrap() && token == twin);
 
-        token.refused(Refusal::TokenRevoked);
+        refuse("Bearer xoxp-2");
         *secret.lock().unwrap() = "";
         let error = token.bearer().await.unwrap_err();
         assert!(matches!(&error, SlackError::Unfetched(why) if why.what == "nothing there"), "{error}");

@@ -109,7 +109,7 @@ impl Poller {
             Some(walk) => walk,
             None => self.begin().await,
         };
-        let Answer { reply, clocks } = self.ask(walk).await;
+        let Answer { reply, clocks, .. } = self.ask(walk).await;
         self.show_clocks(clocks);
         match reply {
             Ok(reply) => {

@@ -130,9 +130,12 @@ impl Rotation {
         self.0.now().kept.as_ref().map(|(_, bearer)| bearer.clone())
     }
 
-    pub(in crate::slack) fn refused(&self, is_dead: bool) {
-        let why = if is_dead { WhyRefused::Dead } else { WhyRefused::NotEnough };
-        self.0.now().refused = Some(why);
+    /// Slack refused that one; if another is in force by now, it was not meant.
+    pub(in crate::slack) fn refused(&self, shown: &HeaderValue, is_dead: bool) {
+        let mut now = self.0.now();
+        if now.kept.as_ref().is_some_and(|(_, bearer)| bearer == shown) {
+            now.refused = Some(if is_dead { WhyRefused::Dead } else { WhyRefused::NotEnough });
+        }
     }
 
     /// Whether another one is kept than this process has.
