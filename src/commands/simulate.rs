@@ -5,12 +5,13 @@ mod receiver;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 
 use clap::{Args, Subcommand};
 
 use super::runtime;
 use crate::report::{self, Exit, Failure};
-use crate::simulate::slack::{Generated, LoadError, Pace, Plan, Slack};
+use crate::simulate::slack::{Generated, LoadError, Pace, Plan, Slack, Tally};
 
 /// A simulated Slack, or a simulated syslog receiver, for trying things out.
 #[derive(Debug, Args)]
@@ -25,18 +26,24 @@ enum Command {
     Receiver(Box<receiver::Arguments>),
 }
 
-/// Answers like Slack's Audit Logs API, with all its habits, over plain HTTP on this machine.
+/// Answers like Slack, with all its habits, over plain HTTP on this machine: its three logs, logins, allow list and webhooks.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  slackcef simulate slack --rate 5\n  slackcef simulate slack --events captured.ndjson --listen 127.0.0.1:8080\n  slackcef simulate slack --plan nasty.toml            scripted events and faults\n\nPoint a source at it:  base_url = \"http://127.0.0.1:8080\""
+    after_help = "Examples:\n  slackcef simulate slack --rate 5\n  slackcef simulate slack --events captured.ndjson --listen 127.0.0.1:8080\n  slackcef simulate slack --print-plan > plan.toml     a plan with all that there is, explained\n  slackcef simulate slack --plan plan.toml --json      as it says; each request is a line of JSON\n\nPoint a source at it:  base_url = \"http://127.0.0.1:8080\""
 )]
 struct SlackArguments {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// A plan of events and faults.
+    /// A plan of what it holds and of what goes wrong; see `--print-plan`.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// Prints a plan that shows and explains all that a plan can say, and ends.
+    #[arg(long, exclusive = true)]
+    print_plan: bool,
+    /// Prints each request, once it is answered, as a line of JSON; without tokens and secrets.
+    #[arg(long)]
+    json: bool,
     /// Entries to serve, one JSON object a line; may be given several times.
     #[arg(long, value_name = "FILE")]
     events: Vec<PathBuf>,
@@ -65,7 +72,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+/// All that a plan can say.
+const PLAN: &str = include_str!("../../tests/plans/nasty.toml");
+
 async fn slack(arguments: SlackArguments) -> Result<(), Failure> {
+    if arguments.print_plan {
+        return report::data().line(PLAN.trim_end());
+    }
     let mut plan = match &arguments.plan {
         Some(path) => Plan::load(path).map_err(plan_failure)?,
         None => Plan::default(),
@@ -91,12 +104,33 @@ async fn slack(arguments: SlackArguments) -> Result<(), Failure> {
     })?;
     said(format!("a simulated Slack listens: base_url = \"{}\", token {}", slack.base_url(), slack.token()))?;
     said(format!("messages to a channel: webhook {}", slack.webhook_url("B0SIMULATED")))?;
-    ctrl_c().await?;
-    let tally = slack.tally();
-    said(format!(
-        "{} requests, {} entries served, {} requests troubled",
-        tally.requests, tally.entries, tally.troubled
-    ))
+    if arguments.json {
+        told(&slack).await?;
+    } else {
+        ctrl_c().await?;
+    }
+    for (log, tally) in slack.tallies() {
+        if tally.requests > 0 {
+            let Tally { requests, entries, troubled, .. } = tally;
+            said(format!(
+                "{log} log: {requests} requests, {entries} entries served, {troubled} requests troubled"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints each request until nobody reads on, or it is stopped.
+async fn told(slack: &Slack) -> Result<(), Failure> {
+    let (mut seen, mut out) = (slack.seen(), report::data());
+    let mut stopped = pin!(ctrl_c());
+    while !out.is_closed() {
+        tokio::select! {
+            Some(request) = seen.recv() => out.line(serde_json::to_string(&request).unwrap_or_default())?,
+            stopped = &mut stopped => return stopped,
+        }
+    }
+    Ok(())
 }
 
 fn plan_failure(error: LoadError) -> Failure {

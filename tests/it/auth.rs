@@ -2,21 +2,27 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use slackcef::cef::{self, Decoded};
-use slackcef::simulate::slack::{Generated, Happening, OAuth, OAuthTally, Pace, Plan, RefreshFault, Slack};
+use slackcef::simulate::slack::{
+    Allowlist, Fault, Generated, Happening, OAuth, OAuthTally, Pace, Plan, RefreshFault, Slack, Trouble, When,
+};
+use slackcef::slack::oauth::{App, Keep, Rotation};
+use slackcef::slack::{Account, Budget, Clock, Fetch, HttpClient, Token, allowlist, whoami};
 use tempfile::TempDir;
 use tokio::task::{JoinSet, block_in_place};
 
 use crate::support::daemon::{PATIENCE, tick};
 use crate::support::forwarder::is_of_slack;
+use crate::support::login::{Login, allowed, browser};
 
 const HERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
@@ -109,12 +115,10 @@ impl Place {
 
     /// Logs in by what a person would paste, which `meddle` changes.
     async fn paste(&self, slack: &Slack, meddle: impl Fn(&str) -> String) -> Output {
-        let mut login = Login::start(self, &["--paste"]);
+        let mut login = Login::start(self.command(&["auth", "login", "acme", "--paste"]));
         let back = allowed(&login.url()).await;
         assert!(back.starts_with("https://localhost:9465/?code="), "{back} {}", slack.base_url());
-        let mut stdin = login.child.stdin.take().unwrap();
-        writeln!(stdin, "{}", meddle(&back)).unwrap();
-        drop(stdin);
+        login.paste(&meddle(&back));
         login.end()
     }
 
@@ -146,58 +150,6 @@ fn text(output: &Output) -> String {
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(output)))
-}
-
-/// A login under way.
-struct Login {
-    child: Child,
-    stderr: BufReader<ChildStderr>,
-    said: String,
-}
-
-impl Login {
-    fn start(place: &Place, more: &[&str]) -> Self {
-        let mut command = place.command(&["auth", "login", "acme"]);
-        command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stderr, said: String::new() }
-    }
-
-    /// The address that a person opens.
-    fn url(&mut self) -> String {
-        loop {
-            let mut line = String::new();
-            let read = block_in_place(|| self.stderr.read_line(&mut line).unwrap());
-            assert!(read > 0, "it ended: {}", self.said);
-            self.said.push_str(&line);
-            if let Some(url) = line.trim().strip_prefix("http://") {
-                return format!("http://{url}");
-            }
-        }
-    }
-
-    fn end(mut self) -> Output {
-        let mut stderr = self.said.into_bytes();
-        block_in_place(|| {
-            self.stderr.read_to_end(&mut stderr).unwrap();
-            let output = self.child.wait_with_output().unwrap();
-            Output { stderr, ..output }
-        })
-    }
-}
-
-fn browser() -> reqwest::Client {
-    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    // A person clicks the warning away.
-    client.tls_danger_accept_invalid_certs(true).build().unwrap()
-}
-
-/// Where Slack leads the browser back to.
-async fn allowed(url: &str) -> String {
-    let response = browser().get(url).send().await.unwrap();
-    assert_eq!(response.status(), 302);
-    response.headers()["location"].to_str().unwrap().to_owned()
 }
 
 /// The service; dropped, it is killed.
@@ -266,7 +218,8 @@ fn no_token_in(shown: &str) {
 async fn a_person_logs_in_by_the_browser_and_a_forged_code_is_not_taken() {
     let slack = slack(rotating(43_200)).await;
     let place = Place::with_login(&slack);
-    let mut login = Login::start(&place, &["--listen", "127.0.0.1:0"]);
+    let login = ["auth", "login", "acme", "--listen", "127.0.0.1:0"];
+    let mut login = Login::start(place.command(&login));
     let back = allowed(&login.url()).await;
     let (address, _) = back.split_once('?').unwrap();
     assert!(address.starts_with("https://localhost:"), "{address}");
@@ -499,6 +452,44 @@ async fn a_revoked_token_of_a_login_is_replaced_before_anybody_is_told() {
     service.until_caught_up().await;
     until("both events", || !place.own("source-recovered").is_empty()).await;
     assert_eq!(place.own("source-refused")[0].value("reason"), Some("login"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_comes_late_is_not_of_the_token_that_is_in_force_by_then() {
+    let slow = Fault { when: When::On(vec![1]), trouble: Trouble::Slow(Duration::from_secs(1)) };
+    let allowlist = Allowlist { faults: vec![slow], ..Allowlist::default() };
+    let plan = Plan { oauth: rotating(43_200), allowlist, ..Plan::default() };
+    let slack = Slack::start(SocketAddr::from(HERE), plan).await.unwrap();
+    let place = Place::with_login(&slack);
+    place.log_in(&slack).await;
+    let OAuth { client_id, client_secret, .. } = OAuth::default();
+    let app = App {
+        name: "acme".to_owned(),
+        client_id,
+        client_secret: Fetch::new(true, move || Ok(client_secret.clone().into())),
+        base_url: slack.base_url().parse().unwrap(),
+        client: HttpClient::to_this_machine().unwrap(),
+        clock: Clock::system(),
+    };
+    let rotation = Rotation::new(app, Keep::new(place.path("state/oauth"), "acme"));
+    let account = Account {
+        base_url: slack.base_url().parse().unwrap(),
+        token: Token::rotating(rotation),
+        client: HttpClient::to_this_machine().unwrap(),
+        budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
+        clock: Clock::system(),
+    };
+    whoami(&account).await.unwrap();
+    slack.happen(&Happening::Revoked);
+    // Asked by the old token, and refused once the new one is there.
+    let allow_list = allowlist::Api::new(&account);
+    let (late, ()) = tokio::join!(allow_list.read(), async {
+        whoami(&account).await.unwrap_err();
+        whoami(&account).await.unwrap();
+    });
+    late.unwrap_err();
+    whoami(&account).await.unwrap();
+    assert_eq!(slack.logins().refreshes, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,6 +65,8 @@ mod misbehaving;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
+mod organization;
+#[cfg(test)]
 mod problems;
 #[cfg(test)]
 mod prove;

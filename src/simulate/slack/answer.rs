@@ -20,12 +20,20 @@ use super::plan::End;
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// Rows on the page, where it is a page.
-    pub(super) rows: Option<usize>,
+    pub(super) outcome: Outcome,
     kind: &'static str,
     body: Vec<u8>,
     gzipped: bool,
     retry_after: Option<u64>,
+}
+
+/// What an answer comes to, for whoever looks on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outcome {
+    /// Rows on the page, where it is a page.
+    pub(super) rows: Option<usize>,
+    /// Slack's word for what went wrong.
+    pub(super) error: Option<String>,
 }
 
 impl Answer {
@@ -34,12 +42,13 @@ impl Answer {
     }
 
     fn new(status: u16, kind: &'static str, body: String) -> Self {
-        Self { status, rows: None, kind, body: body.into_bytes(), gzipped: false, retry_after: None }
+        let (outcome, body) = (Outcome::default(), body.into_bytes());
+        Self { status, outcome, kind, body, gzipped: false, retry_after: None }
     }
 
     /// A page of so many rows.
     pub(super) fn page(rows: usize, body: String) -> Self {
-        Self { rows: Some(rows), ..Self::json(200, body) }
+        Self { outcome: Outcome { rows: Some(rows), error: None }, ..Self::json(200, body) }
     }
 
     /// A page of the Web API: the list's name, its rows with commas between, and where the next page
@@ -69,13 +78,18 @@ impl Answer {
 
     /// A status with a word, as webhooks answer.
     pub(super) fn word(status: u16, word: &str) -> Self {
-        Self::new(status, "text/html", word.to_owned())
+        Self::new(status, "text/html", word.to_owned()).told_as(Some(word).filter(|word| *word != "ok"))
     }
 
     /// Slack's error form, or a bare status where there is no word for it.
     pub(super) fn refused(status: u16, error: Option<&str>) -> Self {
         let body = error.map(|error| format!(r#"{{"ok":false,"error":"{error}"}}"#)).unwrap_or_default();
-        Self::json(status, body)
+        Self::json(status, body).told_as(error)
+    }
+
+    /// The same, which comes to that error.
+    pub(super) fn told_as(self, error: Option<&str>) -> Self {
+        Self { outcome: Outcome { rows: None, error: error.map(str::to_owned) }, ..self }
     }
 
     pub(super) fn html(status: u16) -> Self {
@@ -123,9 +137,10 @@ impl Answer {
     }
 
     pub(super) fn whole(self) -> Response<Body> {
-        let Self { status, kind, body, gzipped, retry_after, .. } = self;
+        let Self { status, outcome, kind, body, gzipped, retry_after } = self;
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.extensions_mut().insert(outcome);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache, no-store"));

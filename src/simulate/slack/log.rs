@@ -70,9 +70,9 @@ impl Log {
         });
         let gzip = request.gzip && state.plan.pages.gzip;
         request.status = answer.status;
-        request.entries = answer.rows.unwrap_or(0);
+        request.entries = answer.outcome.rows.unwrap_or(0);
         request.troubled = trouble.is_some();
-        self.note(request, answer.rows.is_some());
+        self.note(request, answer.outcome.rows.is_some());
         if gzip { answer.gzip() } else { answer }
     }
 

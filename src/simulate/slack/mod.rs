@@ -32,6 +32,7 @@ mod oauth;
 mod page;
 mod plan;
 mod request;
+mod seen;
 mod serve;
 mod webhook;
 
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 pub use access::{AccessLog, Classic};
@@ -54,6 +56,7 @@ pub use integration::{IntegrationLog, Order, integration_row};
 pub use late::{Late, Pick, Until};
 pub use plan::{End, MAX_LIMIT, NotAnObject, Pages, Plan, RateLimit, TOKEN};
 pub use request::{Request, Tally};
+pub use seen::Seen;
 pub use webhook::{Posted, Webhooks};
 
 use serve::State;
@@ -188,6 +191,16 @@ impl Slack {
         self.state.audit_logs.tally()
     }
 
+    /// What was counted of each log so far.
+    pub fn tallies(&self) -> [(&'static str, Tally); 3] {
+        let State { audit_logs, access_logs, integration_logs, .. } = &*self.state;
+        [
+            ("audit", audit_logs.tally()),
+            ("access", access_logs.tally()),
+            ("integration", integration_logs.tally()),
+        ]
+    }
+
     /// Waits until what was counted is as wished.
     pub async fn until(&self, wished: impl FnMut(&Tally) -> bool) -> Tally {
         self.state.audit_logs.until(wished).await
@@ -201,6 +214,14 @@ impl Slack {
     /// What was counted of logins so far.
     pub fn logins(&self) -> OAuthTally {
         *self.state.logins.borrow()
+    }
+
+    /// Every request from now on, once it is answered; whoever asks last is told. A thousand wait for
+    /// one who does not take them, and the next answers wait for that.
+    pub fn seen(&self) -> mpsc::Receiver<Seen> {
+        let (listener, seen) = mpsc::channel(1_000);
+        self.state.tell(listener);
+        seen
     }
 
     /// Every entry that can be read now, as its text, newest first.

@@ -13,7 +13,7 @@ use super::answer::Answer;
 use super::cursor;
 use super::fault::Trouble;
 use super::grants::{Api, Given, RefreshFault, Refused};
-use super::request::parameters;
+use super::request::{form, parameters};
 use super::serve::State;
 
 /// What keeps a request from an interface, if something does.
@@ -37,7 +37,8 @@ impl Refused {
             (Self::Scope { needed, provided }, _) => {
                 let said =
                     json!({"ok": false, "error": "missing_scope", "needed": needed, "provided": provided});
-                Answer::json(if api == Api::Audit { 403 } else { 200 }, said.to_string())
+                let status = if api == Api::Audit { 403 } else { 200 };
+                Answer::json(status, said.to_string()).told_as(Some("missing_scope"))
             }
             (Self::Plan, Api::Audit) => Answer::refused(403, Some("feature_not_enabled")),
             (Self::Plan, Api::Web) => Answer::not_ok("paid_only"),
@@ -198,12 +199,6 @@ pub(super) async fn revoke(
     let is_dry = parameters(&uri).iter().any(|(key, value)| key == "test" && value == "1");
     let revoked = state.grants(|grants| !is_dry && grants.revoke(token));
     Answer::said(&json!({ "ok": true, "revoked": revoked })).whole()
-}
-
-/// A form's body has the form of a query.
-fn form(body: &Bytes) -> Vec<(String, String)> {
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    format!("/?{text}").parse().map(|uri| parameters(&uri)).unwrap_or_default()
 }
 
 /// HTTP Basic.

@@ -149,6 +149,12 @@ pub(super) fn parameters(uri: &Uri) -> Vec<(String, String)> {
     parameters
 }
 
+/// The fields of a form: its body has the form of a query.
+pub(super) fn form(body: &[u8]) -> Vec<(String, String)> {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    format!("/?{text}").parse().map(|uri| parameters(&uri)).unwrap_or_default()
+}
+
 /// Whether the client takes gzip.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let accepted =

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, HeaderValue, Response, Uri, header};
 use axum::routing::{any, get, post};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Logins;
@@ -21,8 +21,9 @@ use super::history::History;
 use super::integration::{Rows, is_row};
 use super::log::{self, Log};
 use super::plan::{NotAnObject, Plan};
+use super::seen::Seen;
 use super::webhook::Webhooks;
-use super::{allowlist, audit, oauth, webhook};
+use super::{allowlist, audit, oauth, seen, webhook};
 
 pub(super) fn router(state: Arc<State>) -> Router {
     let log = |log: fn(&State) -> &Log| {
@@ -44,6 +45,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .method_not_allowed_fallback(async || Answer::refused(405, Some("method_not_allowed")).whole())
         .fallback(async || Answer::html(404).whole())
         .layer(axum::middleware::map_response_with_state(Arc::clone(&state), dated))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&state), seen::told))
         .with_state(state)
 }
 
@@ -73,6 +75,7 @@ pub(super) struct State {
     pub(super) webhooks: Webhooks,
     pub(super) logins: watch::Sender<OAuthTally>,
     grants: Mutex<Grants>,
+    listener: Mutex<Option<mpsc::Sender<Seen>>>,
     /// When it began, by a clock that nobody sets.
     begun: Instant,
 }
@@ -122,6 +125,7 @@ impl State {
                 &plan.token,
                 std::mem::take(&mut plan.changes),
             )),
+            listener: Mutex::default(),
             begun: Instant::now(),
             plan,
         })
@@ -132,6 +136,15 @@ impl State {
         let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         grants.pass(self.audit_logs.count(), self.begun.elapsed());
         look(&mut grants)
+    }
+
+    /// Whoever wants to be told of requests.
+    pub(super) fn listener(&self) -> Option<mpsc::Sender<Seen>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn tell(&self, listener: mpsc::Sender<Seen>) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
     }
 
     /// What the trouble says in place of any answer; or what keeps the token out; or else the answer.

@@ -272,6 +272,23 @@ fn a_webhook_refuses_in_slacks_words_or_in_the_plans() {
 }
 
 #[test]
+fn the_sample_plan_says_what_can_be_read_in_its_comments_too() {
+    let sample = include_str!("../../../../tests/plans/nasty.toml");
+    let is_setting = |line: &str| line.starts_with("[[") || line.split(' ').nth(1) == Some("=");
+    let lines = sample.lines().map(|line| match line.strip_prefix("# ") {
+        Some(setting) if is_setting(setting) => format!("{setting}\n"),
+        _ => format!("{line}\n"),
+    });
+    let text: String = lines.collect();
+    let (plan, events) =
+        Plan::from_toml("nasty.toml", &text).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
+    assert_eq!((events.audit.len(), events.integration.len()), (1, 1));
+    assert_eq!((plan.faults.len(), plan.access.faults.len(), plan.integration.faults.len()), (15, 1, 1));
+    assert_eq!((plan.allowlist.faults.len(), plan.webhook_faults.len()), (1, 3));
+    assert_eq!((plan.oauth.faults.len(), plan.changes.len()), (1, 4));
+}
+
+#[test]
 fn a_mistake_is_shown_where_it_stands() {
     for (text, at, what) in [
         ("seed = 1", "", "missing field `version`"),
