@@ -8,7 +8,6 @@ use super::bookmark::Bookmark;
 use super::settings::Settings;
 use super::walk::{ROWS, Walk};
 use super::walker::{Part, Walker};
-use crate::event::UnixTime;
 use crate::slack::Clock;
 use crate::slack::Start;
 use crate::slack::clock::seconds;
@@ -16,14 +15,9 @@ use crate::slack::http::{Answer, Clocks};
 use crate::slack::patience::Patience;
 use crate::slack::poller::CannotPoll;
 use crate::slack::reply::Reply;
+use crate::slack::start::{FIRST_SECOND, TOLERATED_SKEW};
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Step};
 use crate::slack::web::Web;
-
-/// A first "now" is corrected by Slack's clock when ours differs by more seconds than this.
-const TOLERATED_SKEW: u64 = 5;
-
-/// Before it no clock can be right: 2013-01-01T00:00:00Z, the year in which Slack began.
-const FIRST_SECOND: UnixTime = UnixTime::from_seconds(1_356_998_400);
 
 /// Rows that are met are noted once a day: forgotten earlier, they would be told again.
 const LEAST_MEMORY: Duration = Duration::from_secs(2 * 86_400);
@@ -67,12 +61,7 @@ impl Poller {
             // Nothing was read yet: the operator may still choose another beginning.
             (Some(stored), Start::At(at)) if stored.walks == 0 => (Bookmark::at(*at, chosen), false),
             (Some(stored), _) => (stored.clone().choosing(chosen), false),
-            (None, Start::At(at)) => (Bookmark::at(*at, chosen), false),
-            (None, Start::Now | Start::Ago(_)) if now < FIRST_SECOND => {
-                return Err(CannotPoll::ClockUnset(now));
-            }
-            (None, Start::Now) => (Bookmark::at(now, chosen), true),
-            (None, Start::Ago(ago)) => (Bookmark::at(now.plus(-seconds(*ago)), chosen), true),
+            (None, start) => (Bookmark::at(start.begin(now, FIRST_SECOND)?, chosen), start.is_by_our_clock()),
         };
         Ok(Self {
             web: Web::new(account),
