@@ -15,6 +15,7 @@ use reqwest::{RequestBuilder, Response, Url};
 use super::error::{Class, SlackError};
 use super::refusal::Said;
 use super::settings::Account;
+use super::step::Probed;
 use super::trace::Exchange;
 use super::{Budget, Clock, HttpClient, Token, reply};
 use crate::event::UnixTime;
@@ -40,6 +41,12 @@ impl<T> Answer<T> {
     /// Reads further what came.
     pub(super) fn and_then<U>(self, read: impl FnOnce(T) -> Result<U, SlackError>) -> Answer<U> {
         Answer { reply: self.reply.and_then(read), clocks: self.clocks }
+    }
+
+    /// Whether it was answered, whatever the answer holds.
+    pub(super) fn probed(self) -> Probed {
+        let slack_ahead = self.clocks.map(Clocks::slack_ahead);
+        Probed { outcome: self.reply.map(|_| ()), slack_ahead }
     }
 }
 

@@ -129,8 +129,7 @@ impl Poller {
         let arguments = [("count", "1".to_owned()), ("page", "1".to_owned())];
         let team_id = self.reader.team_id().map(|team_id| ("team_id", team_id.to_owned()));
         let arguments: Vec<_> = arguments.into_iter().chain(team_id).collect();
-        let answer = self.web.page(METHOD, LIST, &arguments).await;
-        Probed { outcome: answer.reply.map(|_| ()), slack_ahead: answer.clocks.map(Clocks::slack_ahead) }
+        self.web.page(METHOD, LIST, &arguments).await.probed()
     }
 
     /// A page that moves nothing.

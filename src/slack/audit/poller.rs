@@ -127,8 +127,7 @@ impl Poller {
     pub async fn probe(&self) -> Probed {
         let latest = self.clock.now().plus(-self.settle);
         let window = Window { oldest: latest.plus(-3_600), latest };
-        let answer = self.client.ask(&Query { window, limit: 1, cursor: None }).await;
-        Probed { outcome: answer.reply.map(|_| ()), slack_ahead: answer.clocks.map(Clocks::slack_ahead) }
+        self.client.ask(&Query { window, limit: 1, cursor: None }).await.probed()
     }
 
     /// Slack's own list of actions, as it is now.
