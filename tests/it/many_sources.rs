@@ -151,7 +151,7 @@ async fn sources_of_one_organization_share_its_budget_in_turns() {
     assert_eq!(slack.tally().troubled, 0, "{}", running.log());
     running.ask_to_end();
     assert!(running.end().await.success());
-    // Those of the burst belong to who began first.
+    // The first belong to who began first.
     let mut counts = BTreeMap::new();
     for request in slack.requests().get(12..33).unwrap() {
         *counts.entry(actor(request).to_owned()).or_insert(0) += 1;
