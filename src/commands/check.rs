@@ -1,12 +1,16 @@
 //! `check`: is everything right, before anything runs?
 
+use std::sync::Arc;
+
 use clap::Args;
+use tokio::sync::Semaphore;
 
 use super::{ConfigFile, runtime, setup_failure};
 use crate::config::{Config, Destination, Transport};
+use crate::event::Log;
 use crate::pipeline::{self, SetupError};
 use crate::report::{self, Exit, Failure, Output};
-use crate::slack;
+use crate::slack::{self, Account, BaseUrl, Poller};
 use crate::syslog::{Assurance, Probe};
 
 /// Checks configuration and mappings; then token and plan; then each receiver.
@@ -108,37 +112,49 @@ fn mappings(config: &Config, offline: bool) -> Result<Vec<Finding>, Failure> {
     if problems.is_empty() { Ok(findings) } else { Err(Failure::of_problems(problems)) }
 }
 
+/// Each source, many side by side: each waits until its organization's budget allows a request.
 async fn sources(config: &Config) -> Vec<Finding> {
+    let side_by_side = Arc::new(Semaphore::new(AT_ONCE));
+    let asked = config.sources.iter().zip(pipeline::pollers(config)).map(|((name, source), poller)| {
+        let side_by_side = Arc::clone(&side_by_side);
+        let (log, base_url) = (source.log(), source.base_url.clone());
+        let outcome = tokio::spawn(async move {
+            let (account, poller) = poller.map_err(setup_failure)?;
+            let _turn = side_by_side.acquire().await;
+            answers(&poller, &account, log, &base_url).await
+        });
+        (format!("source {name}"), outcome)
+    });
     let mut findings = Vec::new();
-    for (name, source) in &config.sources {
-        let what = format!("source {name}");
-        let ready = pipeline::account(name, source)
-            .and_then(|account| Ok((account, pipeline::poller(name, source, None)?)));
-        let outcome = match ready {
-            Err(error) => Err(setup_failure(error)),
-            Ok((account, poller)) => {
-                let probed = poller.probe().await;
-                let skew = match probed.slack_ahead {
-                    Some(seconds) if seconds.abs() > TOLERATED_SKEW => {
-                        format!("; this machine's clock and Slack's differ by {seconds} s")
-                    }
-                    _ => String::new(),
-                };
-                match probed.outcome {
-                    Ok(()) => Ok(format!(
-                        "Slack answers at {}: token, scope and plan are right{skew}",
-                        source.base_url
-                    )),
-                    Err(error) => {
-                        let error = slack::diagnosed(error, source.log(), &account).await;
-                        Err(Failure::of_error(Exit::Unavailable, &error).help(error.cure(&account.token)))
-                    }
-                }
-            }
-        };
+    for (what, outcome) in asked.collect::<Vec<_>>() {
+        let outcome = outcome.await.unwrap_or_else(|broken| Err(Failure::of_error(Exit::Bug, &broken)));
         findings.push(Finding { what, outcome });
     }
     findings
+}
+
+/// So many sources are asked at once.
+const AT_ONCE: usize = 32;
+
+/// Whether Slack answers the source.
+async fn answers(
+    poller: &Poller,
+    account: &Account,
+    log: Log,
+    base_url: &BaseUrl,
+) -> Result<String, Failure> {
+    let probed = poller.probe().await;
+    if let Err(error) = probed.outcome {
+        let error = slack::diagnosed(error, log, account).await;
+        return Err(Failure::of_error(Exit::Unavailable, &error).help(error.cure(&account.token)));
+    }
+    let skew = match probed.slack_ahead {
+        Some(seconds) if seconds.abs() > TOLERATED_SKEW => {
+            format!("; this machine's clock and Slack's differ by {seconds} s")
+        }
+        _ => String::new(),
+    };
+    Ok(format!("Slack answers at {base_url}: token, scope and plan are right{skew}"))
 }
 
 /// Seconds; beyond them logs are hard to compare.

@@ -80,8 +80,8 @@ pub use lateness::{Found, Lateness};
 pub use notify::{NoticeStanding, NoticeState, NoticeStatus};
 pub use poll::{Phase, Polled, Reading, Way};
 pub use setup::{
-    SetupError, account, app, converter, keyed, line_budget, plans, plans_of, poller, polling, rotation,
-    sink, webhook,
+    SetupError, account, app, converter, keyed, line_budget, plans, plans_of, poller, pollers, polling,
+    rotation, sink, webhook,
 };
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};

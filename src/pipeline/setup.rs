@@ -249,6 +249,18 @@ pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Po
     poller_of(name, &polling(name, source)?, bookmark)
 }
 
+/// Whose log each source is, in their order, with a poller that begins anew; those of one organization
+/// share its budget.
+pub fn pollers(config: &Config) -> Vec<Result<(Account, Poller), SetupError>> {
+    let alone = Shared::default();
+    let mut sharing = Sharing::after(&alone);
+    let pollers = config.sources.iter().map(|(name, source)| {
+        let polling = polling_sharing(name, source, &mut sharing)?;
+        Ok((polling.account().clone(), poller_of(name, &polling, None)?))
+    });
+    pollers.collect()
+}
+
 pub(super) fn poller_of(
     name: &str,
     settings: &slack::Settings,

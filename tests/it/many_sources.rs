@@ -161,6 +161,28 @@ async fn sources_of_one_organization_share_its_budget_in_turns() {
 }
 
 #[tokio::test]
+async fn a_check_asks_for_each_source_once_within_the_budget_of_all() {
+    let slack = slack(limited(&[])).await;
+    let mut scene = Scene::new();
+    let names: Vec<_> = (10..22).map(|nth| format!("s{nth}")).collect();
+    scene.source(&names[0], &slack.base_url(), "one", "requests_per_minute = 200");
+    for name in &names[1..] {
+        scene.source(name, &slack.base_url(), "one", "");
+    }
+    scene.write("");
+    let config = scene.path("slackcef.toml");
+    let check = move || forwarder::slackcef(&["check", "--json", "--config", config.to_str().unwrap()]);
+    let output = tokio::task::spawn_blocking(check).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = found.as_array().unwrap().iter().filter_map(|finding| finding["what"].as_str());
+    let told: Vec<_> = found.filter_map(|what| what.strip_prefix("source ")).collect();
+    assert_eq!(told, names, "in their order");
+    assert!(by_source(&slack).values().eq(&[1; 12]));
+    assert_eq!(slack.tally().troubled, 0);
+}
+
+#[tokio::test]
 async fn a_reload_leaves_an_organization_with_one_budget() {
     let slack = slack(limited(&["a", "b"])).await;
     let mut scene = Scene::new();
