@@ -1,5 +1,5 @@
-//! Slack's HTTP side: every request within the budget and with the token that is in force, every
-//! answer read with a bound.
+//! Slack's HTTP side: every request that counts within the budget and with the token that is in
+//! force, every answer read with a bound.
 //!
 //! **Invariant:** the token goes into one header, marked sensitive, to the one address that was
 //! checked when the settings were read; redirects are not followed.
@@ -79,16 +79,22 @@ pub(super) struct Received {
 pub(super) struct Http {
     client: HttpClient,
     token: Token,
-    budget: Arc<Budget>,
+    /// What requests are counted in.
+    budget: Option<Arc<Budget>>,
     clock: Clock,
 }
 
 impl Http {
     pub(super) fn new(account: &Account) -> Self {
+        Self { budget: Some(Arc::clone(&account.budget)), ..Self::uncounted(account) }
+    }
+
+    /// For a method that Slack counts apart, and grants far more of than is ever asked for.
+    pub(super) fn uncounted(account: &Account) -> Self {
         Self {
             client: account.client.clone(),
             token: account.token.clone(),
-            budget: Arc::clone(&account.budget),
+            budget: None,
             clock: account.clock.clone(),
         }
     }
@@ -109,7 +115,9 @@ impl Http {
             Ok(bearer) => bearer,
             Err(error) => return Answer { reply: Err(error), clocks: None },
         };
-        self.budget.request().await;
+        if let Some(budget) = &self.budget {
+            budget.request().await;
+        }
         let request = request
             .header(AUTHORIZATION, bearer)
             .header(ACCEPT, HeaderValue::from_static("application/json"));
@@ -137,7 +145,11 @@ impl Http {
     /// refuses is not to be taken for a good one.
     fn heed<T>(&self, reply: &Result<T, SlackError>) {
         match reply {
-            Err(SlackError::RateLimited { retry_after: Some(wait) }) => self.budget.pause(*wait),
+            Err(SlackError::RateLimited { retry_after: Some(wait) }) => {
+                if let Some(budget) = &self.budget {
+                    budget.pause(*wait);
+                }
+            }
             Err(SlackError::Refused(refused)) if refused.refusal.class() == Class::Token => {
                 self.token.refused(refused.refusal);
             }
