@@ -89,7 +89,7 @@ impl Http {
         Self { budget: Some(Arc::clone(&account.budget)), ..Self::uncounted(account) }
     }
 
-    /// For a method that Slack counts apart, and grants far more of than is ever asked for.
+    /// For requests that count for no budget.
     pub(super) fn uncounted(account: &Account) -> Self {
         Self {
             client: account.client.clone(),
