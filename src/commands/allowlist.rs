@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ConfigFile, runtime, setup_failure};
 use crate::config::Config;
-use crate::pipeline;
+use crate::pipeline::Sharing;
 use crate::report::{self, Exit, Failure};
 use crate::slack::allowlist::{self, Allowlist, AllowlistError, Api, Items};
 use crate::telemetry::plain;
@@ -86,10 +86,10 @@ impl Of {
             return Err(Failure::new(Exit::Usage, format!("there is no source {name}"))
                 .help(format!("the configuration has {}", names.join(", "))));
         };
-        // The HTTP client wants a runtime around it.
-        let runtime = runtime()?;
-        let _within = runtime.enter();
-        let api = pipeline::allowlist(&name, source).map_err(setup_failure)?;
+        let mut sharing = Sharing::default();
+        let account = sharing.account(&name, source);
+        let api = account.and_then(|account| sharing.allowlist(&name, source, &account));
+        let api = api.map_err(setup_failure)?;
         Ok((name, api))
     }
 

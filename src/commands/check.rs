@@ -1,12 +1,16 @@
 //! `check`: is everything right, before anything runs?
 
+use std::sync::Arc;
+
 use clap::Args;
+use tokio::sync::Semaphore;
 
 use super::{ConfigFile, runtime, setup_failure};
 use crate::config::{Config, Destination, Source, Transport};
-use crate::pipeline::{self, SetupError};
+use crate::pipeline::{self, SetupError, Sharing};
 use crate::report::{self, Exit, Failure, Output};
-use crate::slack;
+use crate::slack::allowlist::Api;
+use crate::slack::{self, Account, Poller};
 use crate::syslog::{Assurance, Probe};
 
 /// Checks configuration and mappings; then token and plan; then each receiver.
@@ -36,10 +40,11 @@ struct Finding {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.file.load()?;
     let mut findings = mappings(&config, arguments.offline)?;
-    findings.extend(notices(&config, arguments.offline));
+    let mut sharing = Sharing::default();
+    findings.extend(notices(&config, arguments.offline, &mut sharing));
     if !arguments.offline {
         let online = runtime()?.block_on(async {
-            let mut found = sources(&config).await;
+            let mut found = sources(&config, &mut sharing).await;
             found.extend(destinations(&config).await);
             found
         });
@@ -57,12 +62,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// What each notice would do. Nothing is posted: a webhook cannot be asked without a message.
-fn notices(config: &Config, offline: bool) -> Vec<Finding> {
+fn notices(config: &Config, offline: bool, sharing: &mut Sharing) -> Vec<Finding> {
     let findings = config.notices.iter().map(|(name, notify)| {
         let to = if offline {
             Ok(format!("the webhook of {}", notify.webhook))
         } else {
-            pipeline::webhook(name, notify)
+            sharing
+                .webhook(name, notify)
                 .map(|webhook| format!("a webhook at {}", webhook.address().host()))
                 .map_err(setup_failure)
         };
@@ -108,52 +114,83 @@ fn mappings(config: &Config, offline: bool) -> Result<Vec<Finding>, Failure> {
     if problems.is_empty() { Ok(findings) } else { Err(Failure::of_problems(problems)) }
 }
 
-async fn sources(config: &Config) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// Each source, many side by side: each waits until its organization's budget allows a request.
+async fn sources(config: &Config, sharing: &mut Sharing) -> Vec<Finding> {
+    let side_by_side = Arc::new(Semaphore::new(AT_ONCE));
+    let mut asked = Vec::new();
     for (name, source) in &config.sources {
-        let what = format!("source {name}");
-        let ready = pipeline::account(name, source)
-            .and_then(|account| Ok((account, pipeline::poller(name, source, None)?)));
-        let outcome = match ready {
-            Err(error) => Err(setup_failure(error)),
-            Ok((account, poller)) => {
-                let probed = poller.probe().await;
-                let skew = match probed.slack_ahead {
-                    Some(seconds) if seconds.abs() > TOLERATED_SKEW => {
-                        format!("; this machine's clock and Slack's differ by {seconds} s")
-                    }
-                    _ => String::new(),
-                };
-                match probed.outcome {
-                    Ok(()) => Ok(format!(
-                        "Slack answers at {}: token, scope and plan are right{skew}",
-                        source.base_url
-                    )),
-                    Err(error) => {
-                        let error = slack::diagnosed(error, source.log(), &account).await;
-                        Err(Failure::of_error(Exit::Unavailable, &error).help(error.cure(&account.token)))
-                    }
+        let (what, side_by_side) = (format!("source {name}"), Arc::clone(&side_by_side));
+        let asking = Asking::of(name, source, sharing);
+        let findings = tokio::spawn({
+            let (what, source) = (what.clone(), source.clone());
+            async move {
+                let _turn = side_by_side.acquire().await;
+                match asking {
+                    Ok(asking) => asking.findings(&what, &source).await,
+                    Err(error) => vec![Finding { what, outcome: Err(setup_failure(error)) }],
                 }
             }
-        };
-        findings.push(Finding { what, outcome });
-        if source.trusted {
-            findings.push(allowlist(name, source).await);
-        }
+        });
+        asked.push((what, findings));
+    }
+    let mut findings = Vec::new();
+    for (what, found) in asked {
+        let broken = |error| vec![Finding { what, outcome: Err(Failure::of_error(Exit::Bug, &error)) }];
+        findings.extend(found.await.unwrap_or_else(broken));
     }
     findings
 }
 
-async fn allowlist(name: &str, source: &Source) -> Finding {
-    let outcome = match pipeline::allowlist(name, source) {
-        Err(error) => Err(setup_failure(error)),
-        Ok(api) => api
-            .read()
-            .await
-            .map(|list| list.to_string())
-            .map_err(|error| Failure::of_error(Exit::Unavailable, &error).help(error.help())),
-    };
-    Finding { what: format!("allow list of source {name}"), outcome }
+/// So many sources are asked at once.
+const AT_ONCE: usize = 32;
+
+/// What asks Slack for one source.
+struct Asking {
+    account: Account,
+    poller: Poller,
+    /// The way to the allow list, where mappings ask for it.
+    allowlist: Option<Result<Api, SetupError>>,
+}
+
+impl Asking {
+    fn of(name: &str, source: &Source, sharing: &mut Sharing) -> Result<Self, SetupError> {
+        let polling = sharing.polling(name, source)?;
+        let account = polling.account().clone();
+        let poller = pipeline::poller(name, &polling, None)?;
+        let allowlist = source.trusted.then(|| sharing.allowlist(name, source, &account));
+        Ok(Self { account, poller, allowlist })
+    }
+
+    async fn findings(self, what: &str, source: &Source) -> Vec<Finding> {
+        let mut findings = vec![Finding { what: what.to_owned(), outcome: self.answers(source).await }];
+        if let Some(api) = self.allowlist {
+            findings.push(Finding { what: format!("allow list of {what}"), outcome: trusted(api).await });
+        }
+        findings
+    }
+
+    /// Whether Slack answers the source.
+    async fn answers(&self, source: &Source) -> Result<String, Failure> {
+        let probed = self.poller.probe().await;
+        if let Err(error) = probed.outcome {
+            let error = slack::diagnosed(error, source.log(), &self.account).await;
+            return Err(Failure::of_error(Exit::Unavailable, &error).help(error.cure(&self.account.token)));
+        }
+        let skew = match probed.slack_ahead {
+            Some(seconds) if seconds.abs() > TOLERATED_SKEW => {
+                format!("; this machine's clock and Slack's differ by {seconds} s")
+            }
+            _ => String::new(),
+        };
+        Ok(format!("Slack answers at {}: token, scope and plan are right{skew}", source.base_url))
+    }
+}
+
+/// What an organization trusts.
+async fn trusted(api: Result<Api, SetupError>) -> Result<String, Failure> {
+    let read = api.map_err(setup_failure)?.read().await;
+    read.map(|list| list.to_string())
+        .map_err(|error| Failure::of_error(Exit::Unavailable, &error).help(error.help()))
 }
 
 /// Seconds; beyond them logs are hard to compare.

@@ -26,7 +26,7 @@ use crate::pipeline::SetupError;
 use crate::report::{Exit, Failure};
 use crate::telemetry::LogForm;
 
-/// Pulls Slack's audit log, maps every action to CEF and delivers it to a SIEM by syslog.
+/// Pulls Slack's audit, access and integration logs, maps every action to CEF and delivers it to a SIEM by syslog.
 #[derive(Debug, Parser)]
 #[command(name = "slackcef", version, max_term_width = 110, subcommand_required = true)]
 #[command(

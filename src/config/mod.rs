@@ -9,6 +9,7 @@
 mod access;
 mod destination;
 mod integration;
+mod list;
 mod login;
 mod notify;
 mod organization;

@@ -11,6 +11,7 @@ use super::access;
 pub use super::access::AccessReading;
 use super::integration;
 pub use super::integration::IntegrationReading;
+use super::list;
 use super::login::Login;
 use super::quiet::{self, Quiet};
 use super::reach::{self, Reach};
@@ -227,7 +228,7 @@ fn check_base_url(section: &Section<'_, '_>, source: &Source) {
 }
 
 fn read_audit(section: &Section<'_, '_>) -> AuditReading {
-    for key in access::KEYS {
+    for key in list::KEYS {
         refuse(section, key, "an audit log", "leave it out: it is for access and integration logs");
     }
     AuditReading {

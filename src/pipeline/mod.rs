@@ -82,10 +82,8 @@ pub use forward::Forwarded;
 pub use lateness::{Found, Lateness};
 pub use notify::{NoticeStanding, NoticeState, NoticeStatus};
 pub use poll::{Phase, Polled, Reading, Way};
-pub use setup::{
-    SetupError, account, allowlist, app, converter, keyed, line_budget, plans, plans_of, poller, polling,
-    rotation, sink, webhook,
-};
+pub use setup::{SetupError, converter, keyed, line_budget, plans, plans_of, poller, sink};
+pub use shared::Sharing;
 pub use silence::{Because, Quiet};
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};

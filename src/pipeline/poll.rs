@@ -399,8 +399,8 @@ impl Source {
         }
         let bookmark = store.bookmark(&self.name).await.map_err(RunError::Store)?;
         let bookmark = bookmark.as_ref().map(Bookmark::as_bytes);
-        self.poller = setup::poller_of(self.name.as_str(), &self.polling, bookmark)
-            .map_err(|error| unpolled(&error))?;
+        self.poller =
+            setup::poller(self.name.as_str(), &self.polling, bookmark).map_err(|error| unpolled(&error))?;
         Ok(())
     }
 

@@ -102,11 +102,9 @@ impl Prepared {
         let mut sharing = Sharing::after(shared);
         sharing.trace(config.trace.as_ref())?;
         let ready = |(name, source): (&String, &config::Source)| {
-            let polling = setup::polling_sharing(name, source, &mut sharing)?;
-            let allowlist = source
-                .trusted
-                .then(|| setup::allowlist_sharing(name, source, polling.account(), &mut sharing))
-                .transpose()?;
+            let polling = sharing.polling(name, source)?;
+            let allowlist =
+                source.trusted.then(|| sharing.allowlist(name, source, polling.account())).transpose()?;
             Ok(ReadySource {
                 id: SourceId::new(name.as_str()),
                 polling,
@@ -120,7 +118,7 @@ impl Prepared {
         let mut notices = Vec::new();
         for (name, settings) in &config.notices {
             let plans = mappings.open(settings.mapping.as_deref(), config)?;
-            let webhook = setup::shared_webhook(name, settings, &mut sharing)?;
+            let webhook = sharing.webhook(name, settings)?;
             let (name, settings, fresh) = (name.clone(), settings.clone(), fresh(settings, config));
             notices.push(ReadyNotice { name, webhook, settings, fresh, plans });
         }
@@ -194,7 +192,7 @@ impl ReadySource {
     pub(super) async fn poller(&self, store: &Store) -> Result<(Poller, Option<UnixTime>), SetupError> {
         let bookmark = store.bookmark(&self.id).await.map_err(SetupError::Store)?;
         let bookmark = bookmark.as_ref().map(store::Bookmark::as_bytes);
-        let poller = setup::poller_of(self.id.as_str(), &self.polling, bookmark)?;
+        let poller = setup::poller(self.id.as_str(), &self.polling, bookmark)?;
         let read_up_to = bookmark.and_then(|bookmark| slack::read_up_to(self.polling.log(), bookmark).ok());
         Ok((poller, read_up_to.flatten()))
     }

@@ -8,22 +8,13 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use super::convert::Converter;
-use super::shared::{Shared, Sharing};
-use crate::config::{
-    AccessReading, AuditReading, Config, Destination, IntegrationReading, Login, Notify, Reading,
-    SecretError, SecretFrom, Source, Tls, TokenFrom, Transport,
-};
+use crate::config::{Config, Destination, SecretError, SecretFrom, Tls, Transport};
 use crate::mapping::{self, LoadError, MappingFile, Origin, Plans, PseudonymKey};
 use crate::net::{Address, TlsError};
 use crate::problem::Problem;
-use crate::slack::oauth::{App, Rotation};
-use crate::slack::{
-    self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Fetch, HttpClient, Poller, Token, Unfetched,
-    Webhook, WebhookAddress, allowlist,
-};
+use crate::slack::{self, BadSettings, BadWebhook, CannotPoll, Poller};
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
-use crate::telemetry::chain;
 
 /// What is not as it must be.
 #[derive(Debug, thiserror::Error)]
@@ -241,193 +232,13 @@ fn called(name: Option<&str>) -> String {
     name.map_or_else(|| "the shipped mapping".to_owned(), |name| format!("mapping {name}"))
 }
 
-/// The poller of a source, at its bookmark, with a budget of its own.
+/// The poller of a source, at its bookmark.
 ///
 /// # Errors
-/// Its token cannot be had, or its settings do not go together.
-pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
-    poller_of(name, &polling(name, source)?, bookmark)
-}
-
-pub(super) fn poller_of(
-    name: &str,
-    settings: &slack::Settings,
-    bookmark: Option<&[u8]>,
-) -> Result<Poller, SetupError> {
+/// Its settings do not go together, or the bookmark is none of its.
+pub fn poller(name: &str, settings: &slack::Settings, bookmark: Option<&[u8]>) -> Result<Poller, SetupError> {
     Poller::new(settings, bookmark)
         .map_err(|source| SetupError::Source { source_name: name.to_owned(), source })
-}
-
-/// The way to the allow list of a source's organization: by its `admin_token`, or else by the
-/// source's own.
-///
-/// # Errors
-/// The token cannot be had, or the settings do not go together.
-pub fn allowlist(name: &str, source: &Source) -> Result<allowlist::Api, SetupError> {
-    let alone = Shared::default();
-    let mut sharing = Sharing::after(&alone);
-    let account = account_sharing(name, source, &mut sharing)?;
-    allowlist_sharing(name, source, &account, &mut sharing)
-}
-
-pub(super) fn allowlist_sharing(
-    name: &str,
-    source: &Source,
-    account: &Account,
-    sharing: &mut Sharing<'_>,
-) -> Result<allowlist::Api, SetupError> {
-    let mut account = account.clone();
-    if let Some(admin_token) = &source.admin_token {
-        account.token = token(name, admin_token, sharing)?;
-    }
-    Ok(allowlist::Api::new(&account))
-}
-
-/// What the poller of a source is told, its token fetched.
-///
-/// # Errors
-/// Its token cannot be had, or how Slack is reached.
-pub fn polling(name: &str, source: &Source) -> Result<slack::Settings, SetupError> {
-    let alone = Shared::default();
-    polling_sharing(name, source, &mut Sharing::after(&alone))
-}
-
-pub(super) fn polling_sharing(
-    name: &str,
-    source: &Source,
-    sharing: &mut Sharing<'_>,
-) -> Result<slack::Settings, SetupError> {
-    let account = account_sharing(name, source, sharing)?;
-    let (start, poll_every) = (source.start, source.poll_every);
-    Ok(match &source.reading {
-        Reading::Audit(AuditReading { settle, verify_after, only }) => {
-            slack::Settings::Audit(slack::audit::Settings {
-                account,
-                start,
-                settle: *settle,
-                verify_after: *verify_after,
-                poll_every,
-                only: only.clone(),
-            })
-        }
-        Reading::Access(AccessReading { full_walk_every, forget_after, team_id }) => {
-            slack::Settings::Access(slack::access::Settings {
-                account,
-                start,
-                poll_every,
-                full_walk_every: *full_walk_every,
-                forget_after: *forget_after,
-                team_id: team_id.clone(),
-            })
-        }
-        Reading::Integration(IntegrationReading { full_walk_every, forget_after, only, team_id }) => {
-            slack::Settings::Integration(slack::integration::Settings {
-                account,
-                start,
-                poll_every,
-                full_walk_every: *full_walk_every,
-                forget_after: *forget_after,
-                only: only.clone(),
-                team_id: team_id.clone(),
-            })
-        }
-    })
-}
-
-/// Whose log a source is, its token fetched, with a budget of its own.
-///
-/// # Errors
-/// The token cannot be had, or is none; or its settings do not go together.
-pub fn account(name: &str, source: &Source) -> Result<Account, SetupError> {
-    let alone = Shared::default();
-    account_sharing(name, source, &mut Sharing::after(&alone))
-}
-
-fn account_sharing(name: &str, source: &Source, sharing: &mut Sharing<'_>) -> Result<Account, SetupError> {
-    Ok(Account {
-        base_url: source.base_url.clone(),
-        token: token(name, &source.token, sharing)?,
-        client: sharing.source_client(name, source)?,
-        budget: sharing.budget(source),
-        clock: Clock::system(),
-    })
-}
-
-fn token(source_name: &str, from: &TokenFrom, sharing: &mut Sharing<'_>) -> Result<Token, SetupError> {
-    let name = || source_name.to_owned();
-    match from {
-        TokenFrom::Secret(from) => {
-            let token = from.fetch().map_err(|source| SetupError::Token { source_name: name(), source })?;
-            Token::fetched(&token, fetch(from))
-                .map_err(|error| SetupError::Source { source_name: name(), source: error.into() })
-        }
-        TokenFrom::Login(login) => {
-            let client = sharing.login_client(login)?;
-            Ok(Token::rotating(Rotation::new(app_by(login, client)?, login.keep())))
-        }
-    }
-}
-
-/// The rotation of a login. Whether anybody has logged in shows with the first request.
-///
-/// # Errors
-/// The app's secret cannot be had, or its settings do not go together.
-pub fn rotation(login: &Login) -> Result<Rotation, SetupError> {
-    Ok(Rotation::new(app(login)?, login.keep()))
-}
-
-/// The app of a login.
-///
-/// # Errors
-/// The app's secret cannot be had, or its settings do not go together.
-pub fn app(login: &Login) -> Result<App, SetupError> {
-    let alone = Shared::default();
-    app_by(login, Sharing::after(&alone).login_client(login)?)
-}
-
-fn app_by(login: &Login, client: HttpClient) -> Result<App, SetupError> {
-    // It is wanted in hours: better now than then.
-    login
-        .client_secret
-        .fetch()
-        .map_err(|source| SetupError::ClientSecret { login: login.name.clone(), source })?;
-    Ok(App {
-        name: login.name.clone(),
-        client_id: login.client_id.clone(),
-        client_secret: fetch(&login.client_secret),
-        base_url: login.base_url.clone(),
-        client,
-        clock: Clock::system(),
-    })
-}
-
-fn fetch(from: &SecretFrom) -> Fetch {
-    let is_cheap = from.is_cheap();
-    let from = from.clone();
-    Fetch::new(is_cheap, move || {
-        from.fetch().map_err(|error| Unfetched { what: chain(&error), help: error.help() })
-    })
-}
-
-/// The way to the webhook of a notice, its secret fetched.
-///
-/// # Errors
-/// Its address cannot be had, or cannot be used.
-pub fn webhook(name: &str, notify: &Notify) -> Result<Webhook, SetupError> {
-    shared_webhook(name, notify, &mut Sharing::after(&Shared::default()))
-}
-
-pub(super) fn shared_webhook(
-    name: &str,
-    notify: &Notify,
-    sharing: &mut Sharing<'_>,
-) -> Result<Webhook, SetupError> {
-    let secret =
-        notify.webhook.fetch().map_err(|source| SetupError::Webhook { notice: name.to_owned(), source })?;
-    let address = WebhookAddress::new(&secret)
-        .map_err(|source| SetupError::WebhookAddress { notice: name.to_owned(), source })?;
-    let client = sharing.client(&format!("notice {name}"), &notify.reach, address.is_loopback())?;
-    Ok(Webhook::new(address, client))
 }
 
 /// The sink of a destination, not connected yet, and the framing that it wants.

@@ -1,6 +1,9 @@
-//! What sources and notices share: each organization's budgets of requests, the HTTP clients, and the trace.
+//! What sources and notices share: each organization's budgets of requests, the HTTP clients, and the trace;
+//! and, by these, `accounts` makes what asks Slack.
 //!
 //! They outlive a reload: Slack goes on counting where it was, and connections stay.
+
+mod accounts;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -53,15 +56,15 @@ impl Shared {
 }
 
 /// What a configuration's sources share, being made; what the one before has made is used again.
-#[derive(Debug)]
-pub(super) struct Sharing<'a> {
-    before: &'a Shared,
+#[derive(Debug, Default)]
+pub struct Sharing {
+    before: Shared,
     now: Shared,
 }
 
-impl<'a> Sharing<'a> {
-    pub(super) fn after(before: &'a Shared) -> Self {
-        Self { before, now: Shared { trace: before.trace.clone(), ..Shared::default() } }
+impl Sharing {
+    pub(super) fn after(before: &Shared) -> Self {
+        Self { before: before.clone(), now: Shared { trace: before.trace.clone(), ..Shared::default() } }
     }
 
     /// Opens the files of the trace, where they are not open already.
@@ -82,7 +85,7 @@ impl<'a> Sharing<'a> {
     }
 
     /// The budget of the source's organization for its log.
-    pub(super) fn budget(&mut self, source: &Source) -> Arc<Budget> {
+    fn budget(&mut self, source: &Source) -> Arc<Budget> {
         let key = (source.organization.clone(), source.log());
         let requests = source.requests_per_minute;
         let before = self.before.budgets.get(&key);
@@ -97,7 +100,7 @@ impl<'a> Sharing<'a> {
     ///
     /// # Errors
     /// See [`Self::client`].
-    pub(super) fn source_client(&mut self, name: &str, source: &Source) -> Result<HttpClient, SetupError> {
+    fn source_client(&mut self, name: &str, source: &Source) -> Result<HttpClient, SetupError> {
         let to_this_machine = source.base_url.is_loopback();
         let client = self.client(&format!("source {name}"), &source.reach, to_this_machine)?;
         Ok(client.traced(&self.now.trace, name))
@@ -107,7 +110,7 @@ impl<'a> Sharing<'a> {
     ///
     /// # Errors
     /// See [`Self::client`].
-    pub(super) fn login_client(&mut self, login: &Login) -> Result<HttpClient, SetupError> {
+    fn login_client(&mut self, login: &Login) -> Result<HttpClient, SetupError> {
         self.client(&format!("login {}", login.name), &login.reach, login.base_url.is_loopback())
     }
 
@@ -115,7 +118,7 @@ impl<'a> Sharing<'a> {
     ///
     /// # Errors
     /// The proxy's password cannot be had, or an authority's file cannot be used.
-    pub(super) fn client(
+    fn client(
         &mut self,
         whose: &str,
         reach: &Reach,

@@ -302,7 +302,7 @@ pub struct Api {
 impl Api {
     /// The list of the organization that this account's token belongs to.
     pub fn new(account: &Account) -> Self {
-        Self { web: Web::new(account) }
+        Self { web: Web::uncounted(account) }
     }
 
     /// The list as it is.

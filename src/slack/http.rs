@@ -1,5 +1,5 @@
-//! Slack's HTTP side: every request within the budget and with the token that is in force, every
-//! answer read with a bound.
+//! Slack's HTTP side: every request that counts within the budget and with the token that is in
+//! force, every answer read with a bound.
 //!
 //! **Invariant:** the token goes into one header, marked sensitive, to the one address that was
 //! checked when the settings were read; redirects are not followed.
@@ -15,6 +15,7 @@ use reqwest::{RequestBuilder, Response, Url};
 use super::error::{Class, SlackError};
 use super::refusal::Said;
 use super::settings::Account;
+use super::step::Probed;
 use super::trace::Exchange;
 use super::{Budget, Clock, HttpClient, Token, reply};
 use crate::event::UnixTime;
@@ -42,6 +43,12 @@ impl<T> Answer<T> {
     /// Reads further what came.
     pub(super) fn and_then<U>(self, read: impl FnOnce(T) -> Result<U, SlackError>) -> Answer<U> {
         Answer { reply: self.reply.and_then(read), clocks: self.clocks, shown: self.shown }
+    }
+
+    /// Whether it was answered, whatever the answer holds.
+    pub(super) fn probed(self) -> Probed {
+        let slack_ahead = self.clocks.map(Clocks::slack_ahead);
+        Probed { outcome: self.reply.map(|_| ()), slack_ahead }
     }
 }
 
@@ -74,16 +81,22 @@ pub(super) struct Received {
 pub(super) struct Http {
     client: HttpClient,
     token: Token,
-    budget: Arc<Budget>,
+    /// What requests are counted in.
+    budget: Option<Arc<Budget>>,
     clock: Clock,
 }
 
 impl Http {
     pub(super) fn new(account: &Account) -> Self {
+        Self { budget: Some(Arc::clone(&account.budget)), ..Self::uncounted(account) }
+    }
+
+    /// For requests that count for no budget.
+    pub(super) fn uncounted(account: &Account) -> Self {
         Self {
             client: account.client.clone(),
             token: account.token.clone(),
-            budget: Arc::clone(&account.budget),
+            budget: None,
             clock: account.clock.clone(),
         }
     }
@@ -104,7 +117,9 @@ impl Http {
             Ok(bearer) => bearer,
             Err(error) => return Answer { reply: Err(error), clocks: None, shown: None },
         };
-        self.budget.request().await;
+        if let Some(budget) = &self.budget {
+            budget.request().await;
+        }
         let shown = Some(bearer.clone());
         let request = request
             .header(AUTHORIZATION, bearer)
@@ -136,7 +151,11 @@ impl Http {
     /// refuses is not to be taken for a good one.
     fn heed<T>(&self, answer: &Answer<T>) {
         match &answer.reply {
-            Err(SlackError::RateLimited { retry_after: Some(wait) }) => self.budget.pause(*wait),
+            Err(SlackError::RateLimited { retry_after: Some(wait) }) => {
+                if let Some(budget) = &self.budget {
+                    budget.pause(*wait);
+                }
+            }
             Err(SlackError::Refused(refused)) if refused.refusal.class() == Class::Token => {
                 if let Some(shown) = &answer.shown {
                     self.token.refused(shown, refused.refusal);

@@ -20,6 +20,11 @@ impl Web {
         Self { http: Http::new(account), base_url: account.base_url.clone() }
     }
 
+    /// For methods that Slack counts apart from the logs, and grants far more of than are ever asked for.
+    pub(super) fn uncounted(account: &Account) -> Self {
+        Self { http: Http::uncounted(account), base_url: account.base_url.clone() }
+    }
+
     /// One page of what a method lists under that name.
     pub(super) async fn page(
         &self,

@@ -151,13 +151,35 @@ async fn sources_of_one_organization_share_its_budget_in_turns() {
     assert_eq!(slack.tally().troubled, 0, "{}", running.log());
     running.ask_to_end();
     assert!(running.end().await.success());
-    // Those of the burst belong to who began first.
+    // The first belong to who began first.
     let mut counts = BTreeMap::new();
     for request in slack.requests().get(12..33).unwrap() {
         *counts.entry(actor(request).to_owned()).or_insert(0) += 1;
     }
     let turns = |count: &i32| (6..=8).contains(count);
     assert!(counts.len() == 3 && counts.values().all(turns), "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_check_asks_for_each_source_once_within_the_budget_of_all() {
+    let slack = slack(limited(&[])).await;
+    let mut scene = Scene::new();
+    let names: Vec<_> = (10..22).map(|nth| format!("s{nth}")).collect();
+    scene.source(&names[0], &slack.base_url(), "one", "requests_per_minute = 200");
+    for name in &names[1..] {
+        scene.source(name, &slack.base_url(), "one", "");
+    }
+    scene.write("");
+    let config = scene.path("slackcef.toml");
+    let check = move || forwarder::slackcef(&["check", "--json", "--config", config.to_str().unwrap()]);
+    let output = tokio::task::spawn_blocking(check).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = found.as_array().unwrap().iter().filter_map(|finding| finding["what"].as_str());
+    let told: Vec<_> = found.filter_map(|what| what.strip_prefix("source ")).collect();
+    assert_eq!(told, names, "in their order");
+    assert!(by_source(&slack).values().eq(&[1; 12]));
+    assert_eq!(slack.tally().troubled, 0);
 }
 
 #[tokio::test]

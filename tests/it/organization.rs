@@ -6,7 +6,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -14,7 +13,7 @@ use slackcef::cef::{self, Decoded};
 use slackcef::simulate::slack::OAuth;
 use tempfile::TempDir;
 
-use crate::support::daemon::{PATIENCE, tick};
+use crate::support::daemon::until;
 use crate::support::forwarder::{self, Running, is_of_slack};
 use crate::support::login::{Login, allowed};
 use crate::support::simulator::Simulator;
@@ -122,14 +121,6 @@ fn decoded(line: &str) -> Decoded {
     cef::decode(line.get(line.find("CEF:").unwrap()..).unwrap()).unwrap()
 }
 
-async fn until(what: &str, running: &Running, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < 2 * PATIENCE, "it does not come: {what}: {}", running.log());
-        tick().await;
-    }
-}
-
 /// A bad day of an organization, but its forwarder can do its work.
 const BAD_DAY: &str = r#"
     version = 1
@@ -201,15 +192,14 @@ async fn three_logs_share_a_login_that_is_refreshed_once_in_each_life_of_its_tok
     let mut running = place.run();
 
     for (log, count) in logs {
-        until(log, &running, || place.ids(log).len() >= count).await;
+        until(|| place.ids(log).len() >= count, || format!("{log}: {}", running.log())).await;
     }
-    until("a notice", &running, || slack.seen().iter().any(is_told)).await;
+    until(|| slack.seen().iter().any(is_told), || running.log()).await;
     let refreshes = || {
         let asked = slack.seen_at("/api/oauth.v2.access").into_iter();
         asked.filter(|seen| seen["parameters"]["grant_type"] == "refresh_token").collect::<Vec<_>>()
     };
-    until("four lives", &running, || refreshes().len() >= 3 && all_are_asked_after(&slack, &refreshes()[2]))
-        .await;
+    until(|| refreshes().len() >= 3 && all_are_asked_after(&slack, &refreshes()[2]), || running.log()).await;
     running.ask_to_end();
     assert!(running.end().await.success(), "{}", running.log());
 
@@ -275,7 +265,7 @@ async fn what_happens_to_four_organizations_is_told_apart_with_its_cure() {
         place.log_in(change).await;
     }
     let mut running = place.run();
-    until("four refusals", &running, || place.own("source-refused", "all").len() >= all.len()).await;
+    until(|| place.own("source-refused", "all").len() >= all.len(), || running.log()).await;
     running.ask_to_end();
     assert!(running.end().await.success(), "{}", running.log());
 

@@ -13,7 +13,7 @@ use super::{named, refused};
 use crate::commands::{ConfigFile, runtime, setup_failure};
 use crate::config::{Config, Login, Source, TokenFrom};
 use crate::event::Log;
-use crate::pipeline;
+use crate::pipeline::Sharing;
 use crate::report::{self, Exit, Failure};
 use crate::slack::oauth::{App, Grant, Holder, Kept, manifest, secret_word};
 use crate::slack::{Account, Budget, Identity, SlackError, Token, scope_of, whoami};
@@ -93,7 +93,7 @@ fn logs(config: &Config, name: &str) -> BTreeSet<Log> {
 }
 
 async fn log_in(arguments: &Arguments, config: &Config, login: &Login) -> Result<(), Failure> {
-    let app = pipeline::app(login).map_err(setup_failure)?;
+    let app = Sharing::default().app(login).map_err(setup_failure)?;
     let scopes = scopes(config, &login.name);
     let state = secret_word().map_err(|error| Failure::of_error(Exit::Unavailable, &error))?;
     let listening = if arguments.paste {

@@ -5,7 +5,7 @@ use clap::Args;
 use super::login::until;
 use super::{named, refused};
 use crate::commands::{ConfigFile, runtime, setup_failure};
-use crate::pipeline;
+use crate::pipeline::Sharing;
 use crate::report::{self, Failure};
 
 /// Refreshes the token of a login now, whether it is time or not.
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.file.load()?;
     let login = named(&config, &arguments.name)?;
-    let rotation = pipeline::rotation(login).map_err(setup_failure)?;
+    let rotation = Sharing::default().rotation(login).map_err(setup_failure)?;
     let kept = runtime()?.block_on(rotation.refresh()).map_err(|error| refused(&error))?;
     report::data().line(until(&kept))
 }

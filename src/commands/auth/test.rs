@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::exit;
 use crate::commands::{ConfigFile, runtime, setup_failure};
 use crate::config::{Config, Source};
-use crate::pipeline;
+use crate::pipeline::{SetupError, Sharing};
 use crate::report::{self, Exit, Failure, Style};
-use crate::slack::{Identity, SlackError, whoami};
+use crate::slack::{Account, Identity, SlackError, whoami};
 use crate::telemetry::{chain, plain};
 
 /// Asks Slack whose the token of each source is: scopes, organization, how long it lives.
@@ -52,9 +52,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.file.load()?;
     let sources = chosen(&config, &arguments.sources)?;
     let findings = runtime()?.block_on(async {
-        let mut findings = Vec::new();
+        let (mut sharing, mut findings) = (Sharing::default(), Vec::new());
         for (name, source) in sources {
-            findings.push(look(name, source).await);
+            findings.push(look(name, source, sharing.account(name, source)).await);
         }
         findings
     });
@@ -89,9 +89,9 @@ fn chosen<'c>(config: &'c Config, names: &[String]) -> Result<Vec<(&'c String, &
     names.iter().map(find).collect()
 }
 
-async fn look<'c>(name: &'c str, source: &Source) -> Finding<'c> {
+async fn look<'c>(name: &'c str, source: &Source, account: Result<Account, SetupError>) -> Finding<'c> {
     let nothing = Finding { source: name, identity: None, wrong: None, note: None };
-    let account = match pipeline::account(name, source) {
+    let account = match account {
         Ok(account) => account,
         Err(error) => {
             let (what, cure) = (chain(&error), error.help());

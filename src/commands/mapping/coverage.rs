@@ -13,7 +13,7 @@ use clap::Args;
 use crate::commands::{ConfigFile, entries, runtime, setup_failure, stored};
 use crate::event::Log;
 use crate::mapping::Plans;
-use crate::pipeline;
+use crate::pipeline::{self, Sharing};
 use crate::report::{self, Exit, Failure};
 use crate::slack::{ActionList, SlackError};
 use listed::Comparison;
@@ -130,7 +130,8 @@ fn live(arguments: &Arguments) -> Result<ActionList, Failure> {
             Failure::new(Exit::Usage, what).help(format!("the configuration has {}", names.join(", ")))
         );
     };
-    let poller = pipeline::poller(name, source, None).map_err(setup_failure)?;
+    let polling = Sharing::default().polling(name, source).map_err(setup_failure)?;
+    let poller = pipeline::poller(name, &polling, None).map_err(setup_failure)?;
     let list = runtime()?
         .block_on(poller.actions())
         .map_err(|error| Failure::of_error(Exit::Unavailable, &error).help(error.help()))?;

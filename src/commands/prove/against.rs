@@ -15,7 +15,7 @@ use super::span::Span;
 use crate::commands::setup_failure;
 use crate::config::Config;
 use crate::event::{Entry, UnixTime};
-use crate::pipeline;
+use crate::pipeline::Sharing;
 use crate::report::{Exit, Failure};
 use crate::slack::audit::{Range, RangeStep, Window};
 use crate::slack::{self, Class, Failed};
@@ -38,7 +38,7 @@ const PATIENCE: u32 = 5;
 /// # Errors
 /// One of them is no audit log, or its token cannot be had.
 pub(super) fn comparisons(config: &Config, proofs: &[SourceProof]) -> Result<Vec<Comparison>, Failure> {
-    let mut comparisons = Vec::new();
+    let (mut sharing, mut comparisons) = (Sharing::default(), Vec::new());
     for (nth, proof) in proofs.iter().enumerate() {
         let name = &proof.name;
         let Some(source) = config.sources.get(name) else {
@@ -46,7 +46,7 @@ pub(super) fn comparisons(config: &Config, proofs: &[SourceProof]) -> Result<Vec
                 format!("{name} is no source of the configuration: nobody knows how to ask Slack for it");
             return Err(Failure::new(Exit::Usage, what));
         };
-        let polling = pipeline::polling(name, source).map_err(setup_failure)?;
+        let polling = sharing.polling(name, source).map_err(setup_failure)?;
         let slack::Settings::Audit(settings) = polling else {
             let what = format!(
                 "{name} reads Slack's {} log: that is a list without ids and times to ask for",
