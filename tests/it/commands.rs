@@ -138,6 +138,14 @@ fn help_ends_with_an_example() {
 }
 
 #[test]
+fn all_that_a_plan_can_say_is_printed() {
+    assert_eq!(
+        printed(&slackcef(&["simulate", "slack", "--print-plan"])),
+        include_str!("../plans/nasty.toml")
+    );
+}
+
+#[test]
 fn the_unit_is_hardened_and_calls_what_exists() {
     let unit = include_str!("../../deploy/systemd/slackcef.service");
     for line in [
