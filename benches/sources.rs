@@ -13,23 +13,15 @@
 
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
+mod support;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A process at work; killed when dropped.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _status = self.0.wait();
-    }
-}
+use support::Process;
 
 fn main() {
     let mut numbers = std::env::args().filter_map(|word| word.parse::<u64>().ok());
@@ -39,9 +31,9 @@ fn main() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
 
-    let (_slack, slack) = stand_in(&["simulate", "slack", "--listen", "127.0.0.1:0"]);
+    let (_slack, slack) = Process::stand_in(&["simulate", "slack", "--listen", "127.0.0.1:0"]);
     let (_receiver, receiver) =
-        stand_in(&["simulate", "receiver", "--listen", "127.0.0.1:0", "--ca-file", &path("ca.pem")]);
+        Process::stand_in(&["simulate", "receiver", "--listen", "127.0.0.1:0", "--ca-file", &path("ca.pem")]);
     let url = slack.split('"').nth(1).expect("a base_url");
     let to = receiver.split(' ').find(|word| word.starts_with("127.")).expect("an address");
     let mut config =
@@ -81,13 +73,10 @@ fn main() {
 
     let log = fs::File::create(path("log")).expect("a file");
     let begun = Instant::now();
-    let child = Command::new(env!("CARGO_BIN_EXE_slackcef"))
-        .args(["run", "--config", &path("slackcef.toml")])
-        .stderr(log)
-        .spawn()
-        .expect("the program");
-    let forwarder = Process(child);
-    let about = format!("/proc/{}", forwarder.0.id());
+    let config = path("slackcef.toml");
+    let forwarder = Process::start(|command| command.args(["run", "--config", &config]).stderr(log));
+    let cpu = || forwarder.state_and_cpu().1;
+    let memory = |which| f64::from(forwarder.memory(which).expect("it runs")) / 1024.0;
     let polled = || fs::read_to_string(path("log")).unwrap_or_default().matches("caught up").count() as u64;
     let ready = loop {
         let said = polled();
@@ -98,45 +87,14 @@ fn main() {
         sleep(Duration::from_millis(100));
     };
     sleep(Duration::from_secs(60));
-    let (from, before) = (Instant::now(), cpu(&about));
+    let (from, before) = (Instant::now(), cpu());
     sleep(Duration::from_secs(seconds));
-    let (spent, wall) = (cpu(&about) - before, from.elapsed());
+    let (spent, wall) = (cpu() - before, from.elapsed());
     let own = std::env::args().filter(|word| matches!(word.as_str(), "destinations" | "mappings"));
     println!("{count} sources; of their own: {:?}", own.collect::<Vec<_>>());
     println!("all polled after, s        {:>10.1}", ready.as_secs_f64());
     println!("CPU until measuring, s     {before:>10.2}");
     println!("CPU of a core, %           {:>10.2}", 100.0 * spent / wall.as_secs_f64());
-    println!("memory, MiB                {:>10.1}", f64::from(memory(&about, "VmRSS:")) / 1024.0);
-    println!("peak memory, MiB           {:>10.1}", f64::from(memory(&about, "VmHWM:")) / 1024.0);
-}
-
-/// Starts a stand-in; gives back the first line that it says.
-fn stand_in(arguments: &[&str]) -> (Process, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_slackcef"))
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program");
-    let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
-    let mut line = String::new();
-    said.read_line(&mut line).expect("a line");
-    std::thread::spawn(move || said.lines().count());
-    (Process(child), line)
-}
-
-/// A resident size, in KiB.
-fn memory(about: &str, which: &str) -> u32 {
-    let status = fs::read_to_string(format!("{about}/status")).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with(which)).expect("Linux tells");
-    line.split_whitespace().nth(1).and_then(|size| size.parse().ok()).expect("a number")
-}
-
-/// User and system seconds so far.
-fn cpu(about: &str) -> f64 {
-    let stat = fs::read_to_string(format!("{about}/stat")).expect("it runs");
-    let (_, rest) = stat.rsplit_once(") ").expect("a name in brackets");
-    // utime and stime, in hundredths of a second on every Linux that Rust runs on.
-    let ticks: f64 = rest.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
-    ticks / 100.0
+    println!("memory, MiB                {:>10.1}", memory("VmRSS:"));
+    println!("peak memory, MiB           {:>10.1}", memory("VmHWM:"));
 }

@@ -6,11 +6,11 @@ use clap::Args;
 use tokio::sync::Semaphore;
 
 use super::{ConfigFile, runtime, setup_failure};
-use crate::config::{Config, Destination, Transport};
-use crate::event::Log;
-use crate::pipeline::{self, SetupError};
+use crate::config::{Config, Destination, Source, Transport};
+use crate::pipeline::{self, Inquirer, SetupError};
 use crate::report::{self, Exit, Failure, Output};
-use crate::slack::{self, Account, BaseUrl, Poller};
+use crate::slack::allowlist::Api;
+use crate::slack::{self, Account, Poller};
 use crate::syslog::{Assurance, Probe};
 
 /// Checks configuration and mappings; then token and plan; then each receiver.
@@ -115,20 +115,19 @@ fn mappings(config: &Config, offline: bool) -> Result<Vec<Finding>, Failure> {
 /// Each source, many side by side: each waits until its organization's budget allows a request.
 async fn sources(config: &Config) -> Vec<Finding> {
     let side_by_side = Arc::new(Semaphore::new(AT_ONCE));
-    let asked = config.sources.iter().zip(pipeline::pollers(config)).map(|((name, source), poller)| {
-        let side_by_side = Arc::clone(&side_by_side);
-        let (log, base_url) = (source.log(), source.base_url.clone());
-        let outcome = tokio::spawn(async move {
-            let (account, poller) = poller.map_err(setup_failure)?;
+    let asked = config.sources.iter().zip(pipeline::inquirers(config)).map(|((name, source), inquirer)| {
+        let (name, source, side_by_side) = (name.clone(), source.clone(), Arc::clone(&side_by_side));
+        tokio::spawn(async move {
             let _turn = side_by_side.acquire().await;
-            answers(&poller, &account, log, &base_url).await
-        });
-        (format!("source {name}"), outcome)
+            asked(&name, &source, inquirer).await
+        })
     });
     let mut findings = Vec::new();
-    for (what, outcome) in asked.collect::<Vec<_>>() {
-        let outcome = outcome.await.unwrap_or_else(|broken| Err(Failure::of_error(Exit::Bug, &broken)));
-        findings.push(Finding { what, outcome });
+    for (found, name) in asked.collect::<Vec<_>>().into_iter().zip(config.sources.keys()) {
+        findings.extend(found.await.unwrap_or_else(|broken| {
+            let outcome = Err(Failure::of_error(Exit::Bug, &broken));
+            vec![Finding { what: format!("source {name}"), outcome }]
+        }));
     }
     findings
 }
@@ -136,16 +135,26 @@ async fn sources(config: &Config) -> Vec<Finding> {
 /// So many sources are asked at once.
 const AT_ONCE: usize = 32;
 
-/// Whether Slack answers the source.
-async fn answers(
-    poller: &Poller,
-    account: &Account,
-    log: Log,
-    base_url: &BaseUrl,
-) -> Result<String, Failure> {
+/// What came of one source.
+async fn asked(name: &str, source: &Source, inquirer: Result<Inquirer, SetupError>) -> Vec<Finding> {
+    let what = format!("source {name}");
+    match inquirer {
+        Err(error) => vec![Finding { what, outcome: Err(setup_failure(error)) }],
+        Ok(Inquirer { account, poller, allowlist }) => {
+            let mut findings = vec![Finding { what, outcome: answers(source, &account, &poller).await }];
+            if let Some(api) = allowlist {
+                let what = format!("allow list of source {name}");
+                findings.push(Finding { what, outcome: allows(api).await });
+            }
+            findings
+        }
+    }
+}
+
+async fn answers(source: &Source, account: &Account, poller: &Poller) -> Result<String, Failure> {
     let probed = poller.probe().await;
     if let Err(error) = probed.outcome {
-        let error = slack::diagnosed(error, log, account).await;
+        let error = slack::diagnosed(error, source.log(), account).await;
         return Err(Failure::of_error(Exit::Unavailable, &error).help(error.cure(&account.token)));
     }
     let skew = match probed.slack_ahead {
@@ -154,7 +163,13 @@ async fn answers(
         }
         _ => String::new(),
     };
-    Ok(format!("Slack answers at {base_url}: token, scope and plan are right{skew}"))
+    Ok(format!("Slack answers at {}: token, scope and plan are right{skew}", source.base_url))
+}
+
+async fn allows(api: Result<Api, SetupError>) -> Result<String, Failure> {
+    let list = api.map_err(setup_failure)?.read().await;
+    list.map(|list| list.to_string())
+        .map_err(|error| Failure::of_error(Exit::Unavailable, &error).help(error.help()))
 }
 
 /// Seconds; beyond them logs are hard to compare.

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a command returns a [`Failure`] or nothing; it never ends the process itself.
 
+mod allowlist;
 mod auth;
 mod check;
 mod demo;
@@ -25,7 +26,7 @@ use crate::pipeline::SetupError;
 use crate::report::{Exit, Failure};
 use crate::telemetry::LogForm;
 
-/// Pulls Slack's audit log, maps every action to CEF and delivers it to a SIEM by syslog.
+/// Pulls Slack's audit, access and integration logs, maps every action to CEF and delivers it to a SIEM by syslog.
 #[derive(Debug, Parser)]
 #[command(name = "slackcef", version, max_term_width = 110, subcommand_required = true)]
 #[command(
@@ -55,6 +56,7 @@ enum Command {
     Map(map::Arguments),
     Mapping(mapping::Arguments),
     Status(status::Arguments),
+    Allowlist(allowlist::Arguments),
     Auth(auth::Arguments),
     Prove(prove::Arguments),
     Simulate(simulate::Arguments),
@@ -104,6 +106,7 @@ impl Cli {
             Command::Map(arguments) => map::run(&arguments),
             Command::Mapping(arguments) => mapping::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
+            Command::Allowlist(arguments) => allowlist::run(arguments),
             Command::Auth(arguments) => auth::run(&arguments),
             Command::Prove(arguments) => prove::run(&arguments),
             Command::Simulate(arguments) => simulate::run(arguments),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::access::{team_id, walk, within};
+use super::list::{self, DAY, ListReading};
 use super::reader::Section;
 use super::source::refuse;
 use crate::slack::integration::Only;
@@ -21,22 +21,11 @@ pub struct IntegrationReading {
 }
 
 pub(super) fn read(section: &Section<'_, '_>) -> IntegrationReading {
-    for (key, instead) in [
-        ("settle", "leave it out: rows are compared with what is remembered, and none is read too early"),
-        ("verify_after", "leave it out: the walk at every `full_walk_every` finds what came late"),
-    ] {
-        refuse(section, key, "an integration log", instead);
-        section.skip(key);
-    }
-    IntegrationReading {
-        full_walk_every: section.parsed("full_walk_every", walk).unwrap_or(DAY),
-        forget_after: section.parsed("forget_after", within(14..=3_650)).unwrap_or(90 * DAY),
-        only: section.section("only").map(|only| read_only(&only)).unwrap_or_default(),
-        team_id: section.parsed("team_id", team_id),
-    }
+    let ListReading { full_walk_every, forget_after, team_id } =
+        list::read(section, "an integration log", DAY);
+    let only = section.section("only").map(|only| read_only(&only)).unwrap_or_default();
+    IntegrationReading { full_walk_every, forget_after, only, team_id }
 }
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 fn read_only(section: &Section<'_, '_>) -> Only {
     for (key, instead) in [

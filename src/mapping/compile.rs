@@ -55,7 +55,8 @@ pub fn compile(files: &[MappingFile]) -> Result<Plans, Vec<Problem>> {
     match nothing {
         Some(nothing) if reading.is_clean() => {
             let wants_key = reading.wants_key.as_ref().map(|at| reading.origin(at));
-            Ok(Plans { logs, nothing, wants_key })
+            let asks_trusted = reading.asks_trusted.as_ref().map(|at| reading.origin(at));
+            Ok(Plans { logs, nothing, wants_key, asks_trusted })
         }
         _ => Err(reading.into_problems()),
     }

@@ -99,6 +99,7 @@ mod table;
 mod template;
 mod text;
 mod tree;
+mod trusted;
 
 use std::fmt;
 use std::sync::Arc;
@@ -114,6 +115,7 @@ pub use plans::{Mapped, Plans};
 pub use pseudonym::PseudonymKey;
 pub use samples::{Sample, samples};
 pub use selection::When;
+pub use trusted::Trusted;
 
 /// One mapping file, not yet understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,8 @@ pub struct Plans {
     pub(super) nothing: Plan,
     /// The first place that makes a pseudonym.
     pub(super) wants_key: Option<Origin>,
+    /// The first place that asks for what the organization trusts.
+    pub(super) asks_trusted: Option<Origin>,
 }
 
 /// The plans of one log.
@@ -54,6 +56,12 @@ impl Plans {
     /// The first place of the files that makes a pseudonym, for which there must be a key.
     pub fn wants_pseudonym_key(&self) -> Option<&Origin> {
         self.wants_key.as_ref()
+    }
+
+    /// The first place of the files that asks for what the organization trusts, for which a source
+    /// must read it.
+    pub fn asks_trusted(&self) -> Option<&Origin> {
+        self.asks_trusted.as_ref()
     }
 
     /// Every field that a log's files write: those of every entry, of the unmapped, of each action

@@ -63,6 +63,8 @@ pub(super) struct Reading<'f> {
     pub(super) uses: Vec<Use>,
     /// The first place that makes a pseudonym.
     pub(super) wants_key: Option<At>,
+    /// The first place that asks for what the organization trusts.
+    pub(super) asks_trusted: Option<At>,
     problems: Vec<(At, Problem)>,
     /// Where each line of each file begins.
     lines: Vec<Vec<usize>>,
@@ -81,6 +83,7 @@ impl<'f> Reading<'f> {
             tables: Tables::default(),
             uses: Vec::new(),
             wants_key: None,
+            asks_trusted: None,
             problems: Vec::new(),
             lines,
         }

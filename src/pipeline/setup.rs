@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::slack::oauth::{App, Rotation};
 use crate::slack::{
     self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Fetch, HttpClient, Poller, Token, Unfetched,
-    Webhook, WebhookAddress,
+    Webhook, WebhookAddress, allowlist,
 };
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
@@ -249,16 +249,28 @@ pub fn poller(name: &str, source: &Source, bookmark: Option<&[u8]>) -> Result<Po
     poller_of(name, &polling(name, source)?, bookmark)
 }
 
-/// Whose log each source is, in their order, with a poller that begins anew; those of one organization
-/// share its budget.
-pub fn pollers(config: &Config) -> Vec<Result<(Account, Poller), SetupError>> {
+/// All that Slack is asked by for one source.
+#[derive(Debug)]
+pub struct Inquirer {
+    /// Whose log it is.
+    pub account: Account,
+    /// Its poller, which begins anew.
+    pub poller: Poller,
+    /// The way to the allow list, where the source asks for it.
+    pub allowlist: Option<Result<allowlist::Api, SetupError>>,
+}
+
+/// Those of all sources, in their order; the sources of one organization share its budget.
+pub fn inquirers(config: &Config) -> Vec<Result<Inquirer, SetupError>> {
     let alone = Shared::default();
     let mut sharing = Sharing::after(&alone);
-    let pollers = config.sources.iter().map(|(name, source)| {
+    let inquirers = config.sources.iter().map(|(name, source)| {
         let polling = polling_sharing(name, source, &mut sharing)?;
-        Ok((polling.account().clone(), poller_of(name, &polling, None)?))
+        let account = polling.account().clone();
+        let allowlist = source.trusted.then(|| allowlist_sharing(name, source, &account, &mut sharing));
+        Ok(Inquirer { account, poller: poller_of(name, &polling, None)?, allowlist })
     });
-    pollers.collect()
+    inquirers.collect()
 }
 
 pub(super) fn poller_of(
@@ -268,6 +280,31 @@ pub(super) fn poller_of(
 ) -> Result<Poller, SetupError> {
     Poller::new(settings, bookmark)
         .map_err(|source| SetupError::Source { source_name: name.to_owned(), source })
+}
+
+/// The way to the allow list of a source's organization: by its `admin_token`, or else by the
+/// source's own.
+///
+/// # Errors
+/// The token cannot be had, or the settings do not go together.
+pub fn allowlist(name: &str, source: &Source) -> Result<allowlist::Api, SetupError> {
+    let alone = Shared::default();
+    let mut sharing = Sharing::after(&alone);
+    let account = account_sharing(name, source, &mut sharing)?;
+    allowlist_sharing(name, source, &account, &mut sharing)
+}
+
+pub(super) fn allowlist_sharing(
+    name: &str,
+    source: &Source,
+    account: &Account,
+    sharing: &mut Sharing<'_>,
+) -> Result<allowlist::Api, SetupError> {
+    let mut account = account.clone();
+    if let Some(admin_token) = &source.admin_token {
+        account.token = token(name, admin_token, sharing)?;
+    }
+    Ok(allowlist::Api::new(&account))
 }
 
 /// What the poller of a source is told, its token fetched.

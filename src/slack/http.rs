@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, Url};
 
 use super::error::{Class, SlackError};
 use super::refusal::Said;
 use super::settings::Account;
+use super::step::Probed;
 use super::trace::Exchange;
 use super::{Budget, Clock, HttpClient, Token, reply};
 use crate::event::UnixTime;
@@ -40,6 +41,12 @@ impl<T> Answer<T> {
     /// Reads further what came.
     pub(super) fn and_then<U>(self, read: impl FnOnce(T) -> Result<U, SlackError>) -> Answer<U> {
         Answer { reply: self.reply.and_then(read), clocks: self.clocks }
+    }
+
+    /// Whether it was answered, whatever the answer holds.
+    pub(super) fn probed(self) -> Probed {
+        let slack_ahead = self.clocks.map(Clocks::slack_ahead);
+        Probed { outcome: self.reply.map(|_| ()), slack_ahead }
     }
 }
 
@@ -95,6 +102,12 @@ impl Http {
     /// Asks for that address with these parameters, once the budget allows it.
     pub(super) async fn get(&self, url: &Url, parameters: &[(&'static str, String)]) -> Answer<Received> {
         self.send(self.client.get(url.clone()).query(parameters)).await
+    }
+
+    /// Posts JSON to that address, once the budget allows it.
+    pub(super) async fn post(&self, url: &Url, body: Vec<u8>) -> Answer<Received> {
+        let form = HeaderValue::from_static("application/json; charset=utf-8");
+        self.send(self.client.post(url.clone()).header(CONTENT_TYPE, form).body(body)).await
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer<Received> {

@@ -13,6 +13,7 @@
 //! [`oauth`] alone writes a file: the pair of a login, which Slack gives but once.
 
 pub mod access;
+pub mod allowlist;
 pub mod audit;
 mod bookmark;
 mod budget;
@@ -30,6 +31,7 @@ mod refusal;
 mod reply;
 mod rhythm;
 mod settings;
+mod start;
 mod step;
 mod token;
 mod trace;
@@ -46,7 +48,8 @@ pub use identity::{Identity, diagnosed, scope_of, whoami};
 pub use poller::{CannotPoll, Poller, Settings, read_up_to};
 pub use proxy::{BadProxy, Proxy, ProxyAddress, ProxyTrouble};
 pub use refusal::{Code, Refusal, Refused, Said};
-pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl, Start};
+pub use settings::{Account, BadBaseUrl, BadSettings, BaseUrl};
+pub use start::Start;
 pub use step::{CaughtUp, Failed, Memo, Page, Pass, Probed, Progress, RowKey, Step};
 pub use token::{Fetch, Token, Unfetched};
 pub use trace::{Trace, TraceFiles, TraceSettings};

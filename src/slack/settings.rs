@@ -4,13 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::Url;
 
 use super::audit::Only;
 use super::{Budget, Clock, HttpClient, Token};
-use crate::event::UnixTime;
 
 /// One organization's Slack, and how it is reached.
 #[derive(Debug, Clone)]
@@ -32,17 +30,6 @@ impl Account {
     pub fn is_like(&self, other: &Self) -> bool {
         self.token == other.token && self.client.is(&other.client) && Arc::ptr_eq(&self.budget, &other.budget)
     }
-}
-
-/// How far the first run reaches back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// From the present second on.
-    Now,
-    /// From so long ago on.
-    Ago(Duration),
-    /// From that second on.
-    At(UnixTime),
 }
 
 /// The root of Slack's API: https, or http to this very machine.

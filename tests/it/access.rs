@@ -7,26 +7,24 @@
 //! cargo test --release --test it -- --ignored --nocapture two_hundred_thousand_rows
 //! ```
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slackcef::cef::decode;
 use slackcef::event::UnixTime;
 use slackcef::simulate::slack::{
-    AccessLog, Classic, Clock as SlackClock, Fault, Plan, Request, Slack, TOKEN, Trouble, When,
+    AccessLog, Classic, Clock as SlackClock, Fault, Plan, Request, Slack, Trouble, When,
 };
-use slackcef::slack::access::{Poller, Settings};
-use slackcef::slack::{
-    Account, Budget, CaughtUp, Class, Clock, Failed, HttpClient, Page, RowKey, Start, Step, Token,
-};
+use slackcef::slack::access::Settings;
+use slackcef::slack::{Class, Start};
 
 use crate::support::daemon::{PATIENCE, tick};
 use crate::support::forwarder::Forwarder;
+use crate::support::polling::{self, Kept};
 
 /// The present of these tests, until they move it.
 const NOW: i64 = 1_790_000_000;
@@ -35,20 +33,12 @@ const DAY: i64 = 86_400;
 
 async fn slack(access: AccessLog) -> Arc<Slack> {
     let clock = SlackClock::Fixed(UnixTime::from_seconds(NOW));
-    let plan = Plan { clock, access, ..Plan::default() };
-    Arc::new(Slack::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), plan).await.unwrap())
+    polling::start(Plan { clock, access, ..Plan::default() }).await
 }
 
 fn settings(slack: &Arc<Slack>) -> Settings {
-    let theirs = Arc::clone(slack);
     Settings {
-        account: Account {
-            base_url: slack.base_url().parse().unwrap(),
-            token: Token::fixed(&TOKEN.into()).unwrap(),
-            client: HttpClient::to_this_machine().unwrap(),
-            budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
-            clock: Clock::new(move || UnixTime::from_seconds(theirs.now())),
-        },
+        account: polling::account(&slack.base_url(), polling::clock(slack, 0)),
         start: Start::Ago(Duration::from_secs(365 * 86_400)),
         poll_every: Duration::from_millis(1),
         full_walk_every: Duration::from_secs(6 * 3_600),
@@ -57,57 +47,14 @@ fn settings(slack: &Arc<Slack>) -> Settings {
     }
 }
 
-/// What a store keeps.
-#[derive(Debug, Default)]
-struct Kept {
-    memos: HashMap<RowKey, (Vec<u8>, UnixTime)>,
-    bookmark: Option<Vec<u8>>,
-    /// New uses by combination.
-    uses: BTreeMap<String, u64>,
-    actions: BTreeMap<String, u32>,
-    failures: Vec<Failed>,
-    pages: u32,
-}
-
-impl Kept {
-    fn poller(&self, settings: &Settings) -> Poller {
-        Poller::new(settings, self.bookmark.as_deref()).unwrap()
+/// New uses by combination.
+fn uses(kept: &Kept) -> BTreeMap<String, u64> {
+    let mut uses = BTreeMap::new();
+    for entry in &kept.entries {
+        let row: serde_json::Value = serde_json::from_slice(entry.raw()).unwrap();
+        *uses.entry(combination(&row)).or_default() += row["slackcef"]["uses"].as_u64().unwrap();
     }
-
-    fn store(&mut self, page: Page) {
-        self.pages += 1;
-        self.memos.extend(page.memos.into_iter().map(|memo| (memo.key, (memo.value, memo.at))));
-        for entry in page.entries {
-            let row: serde_json::Value = serde_json::from_slice(entry.raw()).unwrap();
-            let uses = row["slackcef"]["uses"].as_u64().unwrap();
-            *self.uses.entry(combination(&row)).or_default() += uses;
-            *self.actions.entry(entry.action().as_str().to_owned()).or_default() += 1;
-        }
-        self.bookmark = Some(page.bookmark);
-    }
-
-    /// One step; what it was, if a reading has ended.
-    async fn step(&mut self, poller: &mut Poller) -> Option<CaughtUp> {
-        match poller.next().await {
-            Step::Page(page) => self.store(page),
-            Step::Recall(keys) => {
-                let known = |key: &RowKey| self.memos.get(key).map(|(value, _)| value.clone());
-                let page = poller.compare(keys.iter().map(known).collect());
-                self.store(page);
-            }
-            Step::Failed(failed) => self.failures.push(failed),
-            Step::CaughtUp(caught_up) => return Some(caught_up),
-        }
-        None
-    }
-
-    async fn until_caught_up(&mut self, poller: &mut Poller) -> CaughtUp {
-        loop {
-            if let Some(caught_up) = self.step(poller).await {
-                return caught_up;
-            }
-        }
-    }
+    uses
 }
 
 fn combination(row: &serde_json::Value) -> String {
@@ -138,14 +85,14 @@ fn assert_adds_up(uses: &BTreeMap<String, u64>, slack: &Slack) {
 async fn what_is_new_is_told_and_nothing_else() {
     let slack = slack(AccessLog { rows: 3_500, ..AccessLog::default() }).await;
     let settings = Settings { start: Start::Now, ..settings(&slack) };
-    let (mut kept, mut poller) = (Kept::default(), Poller::new(&settings, None).unwrap());
+    let (mut kept, mut poller) = (Kept::default(), Kept::default().poller(&settings));
     let first = kept.step(&mut poller).await;
     assert!(first.is_none() && kept.bookmark.is_some(), "the beginning is stored before anything else");
     assert!(slack.access_requests().is_empty());
     let caught_up = kept.until_caught_up(&mut poller).await;
     assert_eq!(caught_up.up_to, UnixTime::from_seconds(NOW));
     assert_eq!(caught_up.forget_before, Some(UnixTime::from_seconds(NOW - 30 * DAY)));
-    assert_eq!((kept.actions.len(), kept.memos.len()), (0, 3_500));
+    assert_eq!((kept.actions().len(), kept.memos.len()), (0, 3_500));
 
     slack.advance(60);
     slack.push_access();
@@ -153,15 +100,15 @@ async fn what_is_new_is_told_and_nothing_else() {
     slack.use_access(3_400, 7);
     let walked = slack.access_requests().len();
     kept.until_caught_up(&mut poller).await;
-    let told = BTreeMap::from([("access_first_seen".to_owned(), 1), ("access_seen_again".to_owned(), 1)]);
-    assert_eq!(kept.actions, told, "the row deep in the list is found by a walk");
+    let told = BTreeMap::from([("access_first_seen", 1), ("access_seen_again", 1)]);
+    assert_eq!(kept.actions(), told, "the row deep in the list is found by a walk");
     assert_eq!(slack.access_requests().len(), walked + 2, "a page with news, and one without");
 
     slack.advance(6 * HOUR);
     // The polls before the walk have nothing to tell.
     while kept.until_caught_up(&mut poller).await.forget_before.is_none() {}
-    assert_eq!(kept.actions["access_seen_again"], 2);
-    assert_eq!(kept.uses.values().sum::<u64>(), 1 + 2 + 7);
+    assert_eq!(kept.actions()["access_seen_again"], 2);
+    assert_eq!(uses(&kept).values().sum::<u64>(), 1 + 2 + 7);
     assert!(kept.failures.is_empty(), "{:?}", kept.failures);
 }
 
@@ -172,20 +119,20 @@ async fn only_what_was_used_since_the_start_is_told_of_an_old_list() {
             .await;
     let month = Duration::from_secs(30 * 86_400);
     let settings = Settings { start: Start::Ago(month), ..settings(&slack) };
-    let (mut kept, mut poller) = (Kept::default(), Poller::new(&settings, None).unwrap());
+    let (mut kept, mut poller) = (Kept::default(), Kept::default().poller(&settings));
     kept.until_caught_up(&mut poller).await;
     let since = NOW - 30 * DAY;
     let rows = slack.access_rows();
     let rows: Vec<serde_json::Value> = rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
     let used: Vec<_> = rows.iter().filter(|row| row["date_last"].as_i64().unwrap() >= since).collect();
     assert!(used.len() > 1_000 && used.len() < 2_400, "{}", used.len());
-    assert_eq!(kept.uses.keys().cloned().collect::<Vec<_>>(), {
+    assert_eq!(uses(&kept).keys().cloned().collect::<Vec<_>>(), {
         let mut keys: Vec<_> = used.iter().map(|row| combination(row)).collect();
         keys.sort();
         keys
     });
     let new = used.iter().filter(|row| row["date_first"].as_i64().unwrap() >= since).count();
-    assert_eq!(kept.actions["access_first_seen"] as usize, new, "what is older than the start is not new");
+    assert_eq!(kept.actions()["access_first_seen"] as usize, new, "what is older than the start is not new");
 }
 
 #[tokio::test]
@@ -247,7 +194,7 @@ async fn a_list_that_changes_and_a_slack_that_falters_add_up() {
         while kept.until_caught_up(&mut poller).await.forget_before.is_none() {}
         slack.advance(6 * HOUR);
         while kept.until_caught_up(&mut poller).await.forget_before.is_none() {}
-        assert_adds_up(&kept.uses, &slack);
+        assert_adds_up(&uses(&kept), &slack);
         let by_cursor = slack.access_requests().iter().any(|request| request.parameter("cursor").is_some());
         assert_eq!(by_cursor, classic != Classic::Works, "{of}");
         assert_eq!(!kept.failures.is_empty(), failing, "{of}: {:?}", kept.failures);
@@ -259,7 +206,7 @@ async fn beyond_a_hundred_pages_it_goes_on_with_an_upper_bound() {
     let slack = slack(AccessLog { rows: 1_200, largest: 5, ..AccessLog::default() }).await;
     let (mut kept, settings) = (Kept::default(), settings(&slack));
     kept.until_caught_up(&mut kept.poller(&settings)).await;
-    assert_adds_up(&kept.uses, &slack);
+    assert_adds_up(&uses(&kept), &slack);
     let requests = slack.access_requests();
     assert!(requests.iter().all(|request| request.status == 200 && request.parameter("cursor").is_none()));
     let bounds: std::collections::BTreeSet<_> =
@@ -275,14 +222,14 @@ async fn a_workspace_is_asked_for_where_it_is_set() {
     assert!(slack.access_requests().iter().all(|request| request.parameter("team_id").is_none()));
     let ours = Settings { team_id: Some("T1".to_owned()), ..settings(&slack) };
     assert!(works(&ours).await);
-    Kept::default().until_caught_up(&mut Poller::new(&ours, None).unwrap()).await;
+    Kept::default().until_caught_up(&mut Kept::default().poller(&ours)).await;
     assert_eq!(slack.access_requests().last().unwrap().parameter("team_id"), Some("T1"));
     let others = Settings { team_id: Some("T2".to_owned()), ..settings(&slack) };
     assert!(!works(&others).await);
 }
 
 async fn works(settings: &Settings) -> bool {
-    Poller::new(settings, None).unwrap().probe().await.outcome.is_ok()
+    Kept::default().poller(settings).probe().await.outcome.is_ok()
 }
 
 #[tokio::test]
@@ -295,7 +242,7 @@ async fn a_refusal_is_told_and_not_tried_in_a_hurry() {
     let slack = slack(AccessLog { rows: 10, faults: faults.collect(), ..AccessLog::default() }).await;
     for class in [Class::Token, Class::Install, Class::Token] {
         let mut kept = Kept::default();
-        let mut poller = Poller::new(&settings(&slack), None).unwrap();
+        let mut poller = kept.poller(&settings(&slack));
         while kept.failures.is_empty() {
             assert!(kept.step(&mut poller).await.is_none());
         }

@@ -10,7 +10,7 @@ use slackcef::pipeline::{App, Mode, RunError};
 use slackcef::simulate::slack::{Generated, Pace, Plan, Slack};
 use tokio::time::timeout;
 
-use crate::support::daemon::{PATIENCE, tick};
+use crate::support::daemon::{self, PATIENCE, tick};
 use crate::support::forwarder::{Forwarder, Running, is_of_slack};
 
 const HERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
@@ -34,11 +34,7 @@ fn to_a_file() -> (tempfile::TempDir, String) {
 }
 
 async fn until(running: &Running, said: &str) {
-    let start = Instant::now();
-    while !running.log().contains(said) {
-        assert!(start.elapsed() < PATIENCE, "it does not say {said:?}: {}", running.log());
-        tick().await;
-    }
+    daemon::until(|| running.log().contains(said), || format!("{said:?}: {}", running.log())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

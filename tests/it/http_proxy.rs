@@ -5,15 +5,13 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
-use std::time::Instant;
 
 use slackcef::simulate::authority::{Authority, Term};
 use slackcef::simulate::slack::{Plan, Slack};
 use tokio::task::spawn_blocking;
 
 use crate::support::certificates::Certificates;
-use crate::support::daemon::{PATIENCE, tick};
-use crate::support::forwarder::{self, Forwarder};
+use crate::support::forwarder::{self, Forwarder, until};
 use crate::support::http_proxy::{Answer, ConnectProxy, TlsFront};
 
 /// GovSlack, as far as a proxy can tell.
@@ -218,15 +216,7 @@ async fn a_proxy_that_opens_tls_needs_its_authority_in_ca() {
     let mut command = scene.forwarder.command(&[]);
     command.env("HTTPS_PROXY", format!("http://{}", proxy.address()));
     let running = scene.forwarder.begin(&mut command);
-    until(|| running.log().contains("nobody trusted here has issued")).await;
+    until(&running, || running.log().contains("nobody trusted here has issued")).await;
     fs::write(&other, scene.certificates.authority.pem()).unwrap();
-    until(|| scene.slack.tally().pages > 0).await;
-}
-
-async fn until(mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE);
-        tick().await;
-    }
+    until(&running, || scene.slack.tally().pages > 0).await;
 }

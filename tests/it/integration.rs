@@ -1,23 +1,21 @@
 //! The integration log from a simulated Slack: its poller over HTTP, then the program itself.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slackcef::event::UnixTime;
-use slackcef::simulate::receiver::{self, Arrival, Receiver};
+use slackcef::simulate::receiver::{self, Receiver};
 use slackcef::simulate::slack::{
-    Clock as SlackClock, Fault, IntegrationLog, Order, Plan, Slack, TOKEN, Trouble, When, integration_row,
+    Clock as SlackClock, Fault, IntegrationLog, Order, Plan, Slack, Trouble, When, integration_row,
 };
-use slackcef::slack::integration::{Only, Poller, Settings};
-use slackcef::slack::{
-    Account, Budget, CaughtUp, Class, Clock, Failed, HttpClient, Page, RowKey, Start, Step, Token,
-};
+use slackcef::slack::integration::{Only, Settings};
+use slackcef::slack::{Class, Start, Step};
 
-use crate::support::daemon::{PATIENCE, tick};
-use crate::support::forwarder::{Forwarder, Running, is_of_slack};
+use crate::support::forwarder::{Forwarder, Running};
+use crate::support::polling::{self, Kept};
+use crate::support::{arrived, daemon};
 
 /// The present of these tests, until they move it.
 const NOW: i64 = 1_790_000_000;
@@ -26,20 +24,12 @@ const ORDERS: [Order; 3] = [Order::NewestFirst, Order::OldestFirst, Order::Shuff
 
 async fn slack(integration: IntegrationLog) -> Arc<Slack> {
     let clock = SlackClock::Fixed(UnixTime::from_seconds(NOW));
-    let plan = Plan { clock, integration, ..Plan::default() };
-    Arc::new(Slack::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), plan).await.unwrap())
+    polling::start(Plan { clock, integration, ..Plan::default() }).await
 }
 
 fn settings(slack: &Arc<Slack>) -> Settings {
-    let theirs = Arc::clone(slack);
     Settings {
-        account: Account {
-            base_url: slack.base_url().parse().unwrap(),
-            token: Token::fixed(&TOKEN.into()).unwrap(),
-            client: HttpClient::to_this_machine().unwrap(),
-            budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
-            clock: Clock::new(move || UnixTime::from_seconds(theirs.now())),
-        },
+        account: polling::account(&slack.base_url(), polling::clock(slack, 0)),
         start: Start::Ago(Duration::from_secs(30 * 86_400)),
         poll_every: Duration::from_millis(1),
         full_walk_every: Duration::from_secs(86_400),
@@ -49,63 +39,18 @@ fn settings(slack: &Arc<Slack>) -> Settings {
     }
 }
 
-/// What a store keeps.
-#[derive(Debug, Default)]
-struct Kept {
-    memos: HashMap<RowKey, (Vec<u8>, UnixTime)>,
-    bookmark: Option<Vec<u8>>,
-    /// How often each id was told.
-    ids: BTreeMap<String, u32>,
-    /// Rows told, as they were told.
-    rows: Vec<String>,
-    actions: BTreeMap<String, u32>,
-    failures: Vec<Failed>,
-    pages: u32,
+/// How often each id was told.
+fn ids(kept: &Kept) -> BTreeMap<&str, u32> {
+    let mut ids = BTreeMap::new();
+    for entry in &kept.entries {
+        *ids.entry(entry.id().as_str()).or_default() += 1;
+    }
+    ids
 }
 
-impl Kept {
-    fn store(&mut self, page: Page) {
-        self.pages += 1;
-        assert!(page.progress.is_none());
-        self.memos.extend(page.memos.into_iter().map(|memo| (memo.key, (memo.value, memo.at))));
-        for entry in page.entries {
-            *self.ids.entry(entry.id().as_str().to_owned()).or_default() += 1;
-            *self.actions.entry(entry.action().as_str().to_owned()).or_default() += 1;
-            self.rows.push(String::from_utf8(entry.raw().to_vec()).unwrap());
-        }
-        self.bookmark = Some(page.bookmark);
-    }
-
-    /// What is remembered of the rows, and the page that comes of it.
-    fn recall(&mut self, poller: &mut slackcef::slack::Poller, keys: &[RowKey]) {
-        let remembered = keys.iter().map(|key| self.memos.get(key).map(|(value, _)| value.clone())).collect();
-        let page = poller.compare(remembered);
-        self.store(page);
-    }
-
-    /// One step; what it was, if it was the end of a walk.
-    async fn step(&mut self, poller: &mut slackcef::slack::Poller) -> Option<CaughtUp> {
-        match poller.next().await {
-            Step::Page(page) => self.store(page),
-            Step::Recall(keys) => self.recall(poller, &keys),
-            Step::Failed(failed) => self.failures.push(failed),
-            Step::CaughtUp(caught_up) => return Some(caught_up),
-        }
-        None
-    }
-
-    async fn walk(&mut self, poller: &mut slackcef::slack::Poller) -> CaughtUp {
-        loop {
-            if let Some(caught_up) = self.step(poller).await {
-                return caught_up;
-            }
-        }
-    }
-
-    fn poller(&self, settings: &Settings) -> slackcef::slack::Poller {
-        let poller = Poller::new(settings, self.bookmark.as_deref()).unwrap();
-        slackcef::slack::Poller::Integration(poller)
-    }
+/// Rows told, as they were told.
+fn rows(kept: &Kept) -> Vec<String> {
+    kept.entries.iter().map(|entry| String::from_utf8(entry.raw().to_vec()).unwrap()).collect()
 }
 
 /// A row's id may be a number or a text.
@@ -125,11 +70,11 @@ fn counted<'a>(rows: impl IntoIterator<Item = &'a String>) -> BTreeMap<String, u
 
 #[track_caller]
 fn assert_each_told_once(kept: &Kept, slack: &Slack) {
-    let (told, there) = (counted(&kept.rows), counted(&slack.integration_rows()));
+    let (told, there) = (counted(&rows(kept)), counted(&slack.integration_rows()));
     let wrong: Vec<_> = there.iter().filter(|(row, count)| told.get(*row) != Some(count)).collect();
     assert!(wrong.is_empty(), "{} of {} rows, the first {:?}", wrong.len(), there.len(), wrong.first());
     assert_eq!(told.len(), there.len());
-    assert!(kept.ids.values().all(|times| *times == 1), "an id was told twice");
+    assert!(ids(kept).values().all(|times| *times == 1), "an id was told twice");
 }
 
 #[tokio::test]
@@ -148,16 +93,21 @@ async fn whatever_the_order_each_row_is_told_once_however_its_ids_are_typed() {
         let mut kept = Kept::default();
         let mut poller = kept.poller(&settings);
         for _ in 0..4 {
-            kept.walk(&mut poller).await;
+            kept.until_caught_up(&mut poller).await;
             slack.advance(DAY / 2);
         }
         assert!(kept.failures.is_empty(), "{:?}", kept.failures);
         assert_each_told_once(&kept, &slack);
         for action in ["added", "removed", "enabled", "disabled", "updated", "reticulated"] {
-            assert!(kept.actions.contains_key(&format!("integration_{action}")), "{:?}", kept.actions);
+            assert!(
+                kept.actions().contains_key(format!("integration_{action}").as_str()),
+                "{:?}",
+                kept.actions()
+            );
         }
-        let numbers = kept.rows.iter().filter(|row| row.contains(r#""service_id":4"#)).count();
-        let texts = kept.rows.iter().filter(|row| row.contains(r#""service_id":"4"#)).count();
+        let rows = rows(&kept);
+        let numbers = rows.iter().filter(|row| row.contains(r#""service_id":4"#)).count();
+        let texts = rows.iter().filter(|row| row.contains(r#""service_id":"4"#)).count();
         assert!(numbers > 20 && texts > 20, "{numbers} numbers, {texts} texts");
     }
 }
@@ -199,9 +149,9 @@ async fn rows_that_come_in_between_restarts_and_faults_are_told_once() {
         }
         assert!(kept.failures.len() >= 5, "{:?}", kept.failures);
         // The walk that is under way ends, and another reads it all.
-        kept.walk(&mut poller).await;
+        kept.until_caught_up(&mut poller).await;
         slack.advance(2 * DAY);
-        kept.walk(&mut poller).await;
+        kept.until_caught_up(&mut poller).await;
         assert_each_told_once(&kept, &slack);
     }
 }
@@ -214,15 +164,15 @@ async fn in_a_list_with_an_order_news_are_told_without_a_full_walk() {
         let settings = settings(&slack);
         let mut kept = Kept::default();
         let mut poller = kept.poller(&settings);
-        kept.walk(&mut poller).await;
+        kept.until_caught_up(&mut poller).await;
         let asked = slack.integration_requests().len();
         assert_eq!(asked, 20, "a full walk asks for each page once");
-        kept.walk(&mut poller).await;
+        kept.until_caught_up(&mut poller).await;
         assert_eq!(slack.integration_requests().len(), asked + 2, "the two ends, and no more");
         for nth in 0..50 {
             slack.push_integration(&integration_row(1_000 + nth, UnixTime::from_seconds(NOW))).unwrap();
         }
-        kept.walk(&mut poller).await;
+        kept.until_caught_up(&mut poller).await;
         assert!(slack.integration_requests().len() <= asked + 2 + 5);
         assert_each_told_once(&kept, &slack);
     }
@@ -235,14 +185,14 @@ async fn from_now_on_what_was_there_is_remembered_and_not_told() {
     slack.advance(60);
     let mut kept = Kept::default();
     let mut poller = kept.poller(&settings);
-    kept.walk(&mut poller).await;
-    assert_eq!((kept.ids.len(), kept.memos.len()), (0, 294), "with twins once");
+    kept.until_caught_up(&mut poller).await;
+    assert_eq!((ids(&kept).len(), kept.memos.len()), (0, 294), "with twins once");
     // What is late is news as well: it was not there.
     slack.push_integration(&integration_row(1_000, UnixTime::from_seconds(NOW - 9))).unwrap();
     slack.push_integration(r#"{"change_type":"added","date":null,"channel":"C1"}"#).unwrap();
     let mut poller = kept.poller(&settings);
-    kept.walk(&mut poller).await;
-    assert_eq!(kept.ids.len(), 2);
+    kept.until_caught_up(&mut poller).await;
+    assert_eq!(ids(&kept).len(), 2);
 }
 
 #[tokio::test]
@@ -250,14 +200,13 @@ async fn the_first_now_is_slacks() {
     for (ahead, told) in [(0, 1), (3_600, 1), (-3_600, 1)] {
         let slack = slack(IntegrationLog::default()).await;
         let mut settings = Settings { start: Start::Now, ..settings(&slack) };
-        let theirs = Arc::clone(&slack);
-        settings.account.clock = Clock::new(move || UnixTime::from_seconds(theirs.now() + ahead));
+        settings.account.clock = polling::clock(&slack, ahead);
         slack.push_integration(&integration_row(1, UnixTime::from_seconds(NOW - 30))).unwrap();
         slack.push_integration(&integration_row(2, UnixTime::from_seconds(NOW + 1))).unwrap();
         let mut kept = Kept::default();
         let mut poller = kept.poller(&settings);
-        kept.walk(&mut poller).await;
-        assert_eq!(kept.ids.len(), told, "{ahead}");
+        kept.until_caught_up(&mut poller).await;
+        assert_eq!(ids(&kept).len(), told, "{ahead}");
     }
 }
 
@@ -270,20 +219,20 @@ async fn filters_and_workspace_are_asked_for_and_another_choice_does_not_tell_ol
     let only = Only { change_type: Some("removed".into()), ..Only::default() };
     let mut kept = Kept::default();
     let mut poller = kept.poller(&team(only));
-    kept.walk(&mut poller).await;
-    let removed = kept.actions["integration_removed"];
-    assert_eq!((kept.actions.len(), kept.ids.len()), (1, usize::try_from(removed).unwrap()));
+    kept.until_caught_up(&mut poller).await;
+    let removed = kept.actions()["integration_removed"];
+    assert_eq!((kept.actions().len(), ids(&kept).len()), (1, usize::try_from(removed).unwrap()));
     let asked = slack.integration_requests();
     assert!(asked.iter().all(|request| request.parameter("team_id") == Some("T1")));
     assert!(asked.iter().all(|request| request.parameter("change_type") == Some("removed")));
 
     slack.advance(60);
     let mut poller = kept.poller(&team(Only::default()));
-    kept.walk(&mut poller).await;
-    assert_eq!(kept.actions.len(), 1, "what happened before the other choice");
+    kept.until_caught_up(&mut poller).await;
+    assert_eq!(kept.actions().len(), 1, "what happened before the other choice");
     slack.push_integration(&integration_row(1_000, UnixTime::from_seconds(slack.now()))).unwrap();
-    kept.walk(&mut poller).await;
-    assert_eq!(kept.ids.len(), usize::try_from(removed).unwrap() + 1);
+    kept.until_caught_up(&mut poller).await;
+    assert_eq!(ids(&kept).len(), usize::try_from(removed).unwrap() + 1);
 }
 
 #[tokio::test]
@@ -316,8 +265,8 @@ async fn what_is_not_handed_out_is_asked_for_by_type_of_change_and_the_rest_is_s
     let slack = slack(log).await;
     let mut kept = Kept::default();
     let mut poller = kept.poller(&settings(&slack));
-    let caught_up = kept.walk(&mut poller).await;
-    assert_eq!((kept.ids.len(), caught_up.out_of_reach), (260, 3));
+    let caught_up = kept.until_caught_up(&mut poller).await;
+    assert_eq!((ids(&kept).len(), caught_up.out_of_reach), (260, 3));
     let pages = slack.integration_requests();
     let pages = pages.iter().map(|request| request.parameter("page").unwrap().parse::<u32>().unwrap());
     assert_eq!(pages.max(), Some(100));
@@ -329,15 +278,15 @@ async fn only_a_full_walk_lets_memos_be_forgotten_and_it_has_met_the_rest() {
     let settings = settings(&slack);
     let mut kept = Kept::default();
     let mut poller = kept.poller(&settings);
-    let forget = kept.walk(&mut poller).await.forget_before.unwrap();
+    let forget = kept.until_caught_up(&mut poller).await.forget_before.unwrap();
     assert_eq!(forget, UnixTime::from_seconds(NOW - 30 * DAY));
-    assert_eq!(kept.walk(&mut poller).await.forget_before, None);
+    assert_eq!(kept.until_caught_up(&mut poller).await.forget_before, None);
     // For two months nobody looked.
     slack.advance(60 * DAY);
     let mut poller = kept.poller(&settings);
-    let forget = kept.walk(&mut poller).await.forget_before.unwrap();
+    let forget = kept.until_caught_up(&mut poller).await.forget_before.unwrap();
     assert!(kept.memos.values().all(|(_, at)| *at >= forget), "what is still there is remembered");
-    assert_eq!(kept.ids.len(), 20);
+    assert_eq!(ids(&kept).len(), 20);
 }
 
 /// A poll must not wait for a lookup that never came.
@@ -349,7 +298,7 @@ async fn a_page_whose_rows_were_not_looked_up_is_asked_for_again() {
     for _ in 0..3 {
         let (Step::Page(_) | Step::Recall(_)) = poller.next().await else { panic!("nothing was stored") };
     }
-    kept.walk(&mut poller).await;
+    kept.until_caught_up(&mut poller).await;
     assert_each_told_once(&kept, &slack);
 }
 
@@ -362,24 +311,18 @@ struct Received(Arc<Mutex<ByIdAndRow>>);
 type ByIdAndRow = (BTreeMap<String, u32>, BTreeMap<u64, BTreeSet<String>>);
 
 impl Received {
-    fn watch(&self, mut receiver: Receiver) {
-        let received = self.clone();
-        tokio::spawn(async move {
-            while let Some(arrival) = receiver.next().await {
-                let Arrival::Message(message) = arrival else { continue };
-                let text = std::str::from_utf8(&message.text).unwrap();
-                if !is_of_slack(text) {
-                    continue;
-                }
-                assert!(text.contains("|Slack|Integration Logs|"), "{text}");
-                let part = |from| text.split_once(from).unwrap_or_else(|| panic!("no {from} in {text}")).1;
-                let id = part("externalId=").split(' ').next().unwrap().to_owned();
-                let row = part("\"x_row\":").split(|c: char| !c.is_ascii_digit()).next().unwrap();
-                let mut received = received.0.lock().unwrap();
-                *received.0.entry(id.clone()).or_default() += 1;
-                received.1.entry(row.parse().unwrap()).or_default().insert(id);
-            }
+    fn at(receiver: Receiver) -> Self {
+        let received = Self::default();
+        let to = Arc::clone(&received.0);
+        arrived::watch(receiver, move |id, text| {
+            assert!(text.contains("|Slack|Integration Logs|"), "{text}");
+            let row = text.split_once("\"x_row\":").unwrap_or_else(|| panic!("no row in {text}")).1;
+            let row = row.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+            let mut received = to.lock().unwrap();
+            *received.0.entry(id.to_owned()).or_default() += 1;
+            received.1.entry(row.parse().unwrap()).or_default().insert(id.to_owned());
         });
+        received
     }
 
     fn different(&self) -> usize {
@@ -387,19 +330,15 @@ impl Received {
     }
 
     async fn until(&self, count: usize, running: &Running) {
-        let start = Instant::now();
-        while self.different() < count {
-            assert!(start.elapsed() < PATIENCE, "{} of {count}: {}", self.different(), running.log());
-            tick().await;
-        }
+        let there = || format!("{} of {count}: {}", self.different(), running.log());
+        daemon::until(|| self.different() >= count, there).await;
     }
 }
 
 async fn receiving() -> (Received, SocketAddr) {
     let receiver = Receiver::start(receiver::Settings::default()).await.unwrap();
-    let (received, address) = (Received::default(), receiver.address());
-    received.watch(receiver);
-    (received, address)
+    let address = receiver.address();
+    (Received::at(receiver), address)
 }
 
 async fn live(integration: IntegrationLog) -> Slack {

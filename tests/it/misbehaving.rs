@@ -16,9 +16,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::support::arrived;
 use crate::support::certificates::Certificates;
 use crate::support::daemon::{PATIENCE, tick};
-use crate::support::forwarder::{Forwarder, is_of_slack};
+use crate::support::forwarder::Forwarder;
 use crate::support::proxy::{Mode as Passing, Proxy};
 
 const HERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
@@ -84,10 +85,7 @@ impl Seen {
             Arrival::Connected { .. } => arrived.connections += 1,
             Arrival::Message(message) => {
                 let text = String::from_utf8(message.text.to_vec()).unwrap();
-                if !is_of_slack(&text) {
-                    return;
-                }
-                let id = text.split_once("externalId=").unwrap().1.split(' ').next().unwrap();
+                let Some(id) = arrived::id(&text) else { return };
                 let index = Generated::index_of(id).unwrap();
                 let (first, times) = arrived.events.entry(index).or_insert_with(|| (text.clone(), 0));
                 *times += 1;

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Output;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use slackcef::config::Config;
 use slackcef::event::UnixTime;
 use slackcef::pipeline::{App, Lateness, Mode, Running};
-use slackcef::simulate::receiver::{Arrival, Receiver, ServerTls, Settings};
+use slackcef::simulate::receiver::{Receiver, ServerTls, Settings};
 use slackcef::simulate::slack::{
     Clock as SlackClock, End, Fault, Generated, Late, Pace, Pages, Pick, Plan, Request, Slack, Trouble,
     Until, When,
@@ -30,6 +30,7 @@ use slackcef::slack::audit::{self, Marks};
 use slackcef::store::Archive;
 use tempfile::TempDir;
 
+use crate::support::arrived::Arrived;
 use crate::support::certificates::Certificates;
 use crate::support::daemon::{PATIENCE, tick};
 use crate::support::forwarder::{Forwarder, is_of_slack, slackcef};
@@ -91,37 +92,6 @@ fn faults() -> Vec<Fault> {
         chance(0.03, Trouble::EmptyPage),
         chance(0.03, Trouble::ShortPage),
     ]
-}
-
-/// How often each generated entry has arrived, by its index.
-#[derive(Debug, Clone)]
-struct Arrived(Arc<Mutex<Vec<u32>>>);
-
-impl Arrived {
-    fn at(mut receiver: Receiver, count: u64) -> Self {
-        let arrived = Self(Arc::new(Mutex::new(vec![0; usize::try_from(count).unwrap()])));
-        let counts = Arc::clone(&arrived.0);
-        tokio::spawn(async move {
-            while let Some(arrival) = receiver.next().await {
-                let Arrival::Message(message) = arrival else { continue };
-                let text = std::str::from_utf8(&message.text).unwrap();
-                if is_of_slack(text) {
-                    let id = text.split_once("externalId=").unwrap().1.split(' ').next().unwrap();
-                    let index = usize::try_from(Generated::index_of(id).unwrap()).unwrap();
-                    counts.lock().unwrap()[index] += 1;
-                }
-            }
-        });
-        arrived
-    }
-
-    fn missing(&self) -> usize {
-        self.0.lock().unwrap().iter().filter(|times| **times == 0).count()
-    }
-
-    fn repeats(&self) -> u64 {
-        self.0.lock().unwrap().iter().map(|times| u64::from(times.saturating_sub(1))).sum()
-    }
 }
 
 /// Every request, by when it came.
@@ -229,7 +199,8 @@ async fn nothing_is_missed(scene: Scene) {
             certificates.ca(),
         ),
     );
-    let arrived = Arrived::at(receiver, count);
+    let arrived = Arrived::at(receiver);
+    let missing = || count - arrived.different();
     let config = Config::load(forwarder.config().as_ref()).unwrap();
     let machine = Machine { slack: Arc::clone(&slack), config, ahead: Arc::default() };
 
@@ -237,7 +208,7 @@ async fn nothing_is_missed(scene: Scene) {
     let mut dice = fastrand::Rng::with_seed(2);
     let (mut requests, mut restarts, mut steps, mut lateness) = (Requests::default(), 0, 0, None::<Lateness>);
     let mut between = Duration::ZERO;
-    while marks(&forwarder).is_none_or(|marks| marks.verified.seconds() < end) || arrived.missing() > 0 {
+    while marks(&forwarder).is_none_or(|marks| marks.verified.seconds() < end) || missing() > 0 {
         let starting = Instant::now();
         let running = machine.start().await;
         between += starting.elapsed();
@@ -247,8 +218,8 @@ async fn nothing_is_missed(scene: Scene) {
         let reading = running.readings().borrow()[0].1.clone();
         let until = Instant::now() + Duration::from_millis(dice.u64(1_000..4_000));
         while Instant::now() < until {
-            let missing = || format!("{} of {count} are missing: {:?}", arrived.missing(), marks(&forwarder));
-            assert!(begun.elapsed() < patience, "{}", missing());
+            let there = || format!("{} of {count} are missing: {:?}", missing(), marks(&forwarder));
+            assert!(begun.elapsed() < patience, "{}", there());
             // Time goes by as fast as it can be followed, and no faster: cursors are good for a while.
             let read = reading.borrow().read_up_to.map_or(BEGIN, UnixTime::seconds);
             let follows = slack.now() - read < lag;

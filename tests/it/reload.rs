@@ -8,8 +8,8 @@ use slackcef::cef::Decoded;
 use slackcef::simulate::slack::{Generated, Pace, Plan, Slack};
 use tempfile::TempDir;
 
-use crate::support::forwarder::{Forwarder, Running, is_of_slack};
-use crate::support::reload::{SOURCE, edition, login, of_slack, own, slack, until};
+use crate::support::forwarder::{Forwarder, Running, is_of_slack, until};
+use crate::support::reload::{SOURCE, edition, login, of_slack, own, slack};
 
 /// The program with a mapping folder, and a file that takes its events.
 struct Stage {

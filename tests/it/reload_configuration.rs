@@ -13,8 +13,8 @@ use slackcef::simulate::receiver::{self, Arrival, Fault, Receiver};
 use slackcef::simulate::slack::{Generated, Pace, Plan, Slack};
 use tempfile::TempDir;
 
-use crate::support::forwarder::{Forwarder, Running, is_of_slack};
-use crate::support::reload::{SOURCE, edition, lines, login, of_slack, own, slack, until};
+use crate::support::forwarder::{Forwarder, Running, is_of_slack, until};
+use crate::support::reload::{SOURCE, edition, lines, login, of_slack, own, slack};
 
 /// The program, its configuration to be changed, and a file `witness` that takes all of its events.
 struct Stage {

@@ -1,25 +1,22 @@
 //! The poller against a simulated Slack, over HTTP.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use slackcef::event::UnixTime;
 use slackcef::simulate::slack::{
-    Clock as SlackClock, End, Fault, Generated, Late, Pace, Pages, Pick, Plan, Slack, TOKEN, Trouble, Until,
-    When,
+    Clock as SlackClock, End, Fault, Generated, Late, Pace, Pages, Pick, Plan, Slack, Trouble, Until, When,
 };
 use slackcef::slack::Start;
 use slackcef::slack::audit::{Only, Poller, Settings};
-use slackcef::slack::{
-    Account, Budget, CannotPoll, CaughtUp, Class, Clock, Failed, HttpClient, Page, Pass, SlackError, Step,
-    Token,
-};
+use slackcef::slack::{CannotPoll, CaughtUp, Class, Clock, Failed, Page, Pass, SlackError, Step, Token};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+
+use crate::support::polling::{self, start};
 
 /// The present of these tests, until they move it.
 const NOW: i64 = 1_790_000_000;
@@ -46,19 +43,9 @@ fn generated(count: u64, days: i64) -> Plan {
     Plan { generated: Some(Generated { count: Some(count), pace, ..Generated::default() }), ..plan() }
 }
 
-async fn start(plan: Plan) -> Arc<Slack> {
-    Arc::new(Slack::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), plan).await.unwrap())
-}
-
 fn settings_for(base_url: &str, clock: Clock) -> Settings {
     Settings {
-        account: Account {
-            base_url: base_url.parse().unwrap(),
-            token: Token::fixed(&TOKEN.into()).unwrap(),
-            client: HttpClient::to_this_machine().unwrap(),
-            budget: Arc::new(Budget::per_minute(NonZeroU32::new(60_000).unwrap())),
-            clock,
-        },
+        account: polling::account(base_url, clock),
         start: Start::Ago(Duration::from_secs(30 * 86_400)),
         settle: Duration::from_secs(60),
         verify_after: None,
@@ -69,9 +56,7 @@ fn settings_for(base_url: &str, clock: Clock) -> Settings {
 
 /// Settings with a clock that shows Slack's time, and so many seconds more.
 fn settings_ahead(slack: &Arc<Slack>, ahead: i64) -> Settings {
-    let theirs = Arc::clone(slack);
-    let clock = Clock::new(move || UnixTime::from_seconds(theirs.now() + ahead));
-    settings_for(&slack.base_url(), clock)
+    settings_for(&slack.base_url(), polling::clock(slack, ahead))
 }
 
 fn settings(slack: &Arc<Slack>) -> Settings {

@@ -488,16 +488,11 @@ async fn ids_that_outlived_their_entries_do_not_suppress_them() {
         let dir = tempfile::tempdir().unwrap();
         let settings = small(dir.path());
         closed_store(dir.path()).await;
-        let (database, later) = (settings.dir.join("store.db"), dir.path().join("later.db"));
-        let earlier = fs::read(&database).unwrap();
+        let earlier = fs::read(settings.dir.join("store.db")).unwrap();
         let store = open(&settings);
         append(&store, "a", EACH..EACH + 50).await;
         store.close().await.unwrap();
-        fs::copy(&database, &later).unwrap();
-        fs::write(&database, earlier).unwrap();
-        let attach =
-            format!("ATTACH '{}' AS later; INSERT OR IGNORE INTO id SELECT * FROM later.id", later.display());
-        change(&database, &attach);
+        put_back(&settings, &earlier, "INSERT OR IGNORE INTO id SELECT * FROM later.id");
 
         let store = open(&settings);
         if other_first {
@@ -516,8 +511,7 @@ async fn memos_that_outlived_their_entries_do_not_vouch_for_them() {
         let dir = tempfile::tempdir().unwrap();
         let settings = small(dir.path());
         closed_store(dir.path()).await;
-        let (database, later) = (settings.dir.join("store.db"), dir.path().join("later.db"));
-        let earlier = fs::read(&database).unwrap();
+        let earlier = fs::read(settings.dir.join("store.db")).unwrap();
         let store = open(&settings);
         let told = Batch { memos: vec![memo(3, 700), memo(EACH, 1)], ..batch("a", EACH..EACH + 50) };
         store.append(told.clone()).await.unwrap();
@@ -525,13 +519,7 @@ async fn memos_that_outlived_their_entries_do_not_vouch_for_them() {
         store.append(Batch { memos: vec![memo(3, 701)], ..batch("a", EACH..EACH) }).await.unwrap();
         assert_eq!(recall(&store, "a", [3, EACH]).await, [Some(memo(3, 701)), Some(memo(EACH, 1))]);
         store.close().await.unwrap();
-        fs::copy(&database, &later).unwrap();
-        fs::write(&database, earlier).unwrap();
-        let attach = format!(
-            "ATTACH '{}' AS later; INSERT OR REPLACE INTO memo SELECT * FROM later.memo",
-            later.display()
-        );
-        change(&database, &attach);
+        put_back(&settings, &earlier, "INSERT OR REPLACE INTO memo SELECT * FROM later.memo");
 
         let store = open(&settings);
         if other_first {
@@ -543,6 +531,15 @@ async fn memos_that_outlived_their_entries_do_not_vouch_for_them() {
         store.append(told).await.unwrap();
         assert_eq!(recall(&store, "a", [3, EACH]).await, [Some(memo(3, 700)), Some(memo(EACH, 1))]);
     }
+}
+
+/// Puts the file of a store back as it was, with what `sql` takes over from the one that was there,
+/// which it calls `later`.
+fn put_back(settings: &Settings, earlier: &[u8], sql: &str) {
+    let (database, later) = (settings.dir.join("store.db"), tempfile::NamedTempFile::new().unwrap());
+    fs::copy(&database, later.path()).unwrap();
+    fs::write(&database, earlier).unwrap();
+    change(&database, &format!("ATTACH '{}' AS later; {sql}", later.path().display()));
 }
 
 fn change(database: &PathBuf, sql: &str) {

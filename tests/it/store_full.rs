@@ -27,6 +27,14 @@ fn run_child(test: &str, dir: &Path, wrapper: &[&str], prepare: &str) -> Output 
         .unwrap_or_else(|error| panic!("this test needs `{program}`: {error}"))
 }
 
+/// The same on a file system of its own, seen by the child alone: as root at once, else in a user
+/// namespace.
+fn run_on_a_small_disk(test: &str, dir: &Path) -> Output {
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let wrapper: &[&str] = if root { &["unshare", "-m"] } else { &["unshare", "-rm"] };
+    run_child(test, dir, wrapper, &format!("mount -t tmpfs -o size=24m none \"${FOLDER}\""))
+}
+
 fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat()
 }
@@ -34,11 +42,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn a_full_disk_makes_append_wait_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    // A file system of its own, seen by the child alone: as root at once, else in a user namespace.
-    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    let wrapper: &[&str] = if root { &["unshare", "-m"] } else { &["unshare", "-rm"] };
-    let mount = format!("mount -t tmpfs -o size=24m none \"${FOLDER}\"");
-    let output = run_child("store_full::child_on_a_small_disk", dir.path(), wrapper, &mount);
+    let output = run_on_a_small_disk("store_full::child_on_a_small_disk", dir.path());
     let said = said(&output);
     assert!(
         said.contains("1 passed"),
@@ -115,10 +119,7 @@ async fn append_noise(store: Store, batches: u64) {
 #[test]
 fn a_bookmark_waits_for_a_disk_without_a_byte_left() {
     let dir = tempfile::tempdir().unwrap();
-    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    let wrapper: &[&str] = if root { &["unshare", "-m"] } else { &["unshare", "-rm"] };
-    let mount = format!("mount -t tmpfs -o size=24m none \"${FOLDER}\"");
-    let output = run_child("store_full::child_of_a_silent_source", dir.path(), wrapper, &mount);
+    let output = run_on_a_small_disk("store_full::child_of_a_silent_source", dir.path());
     assert!(output.status.success(), "{}", said(&output));
 }
 

@@ -3,13 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Instant;
 
 use serde_json::Value;
 use slackcef::simulate::slack::{Fault, Plan, Slack, Trouble, When};
 
-use crate::support::daemon::{PATIENCE, tick};
-use crate::support::forwarder::Forwarder;
+use crate::support::forwarder::{Forwarder, until};
 
 const SECRETS: [&str; 5] =
     ["xoxp-simulated", "xoxb-1-2-three", "alice@example.com", "bob%40example.com", "B0SECRET/hook"];
@@ -41,14 +39,6 @@ const ON: &str = "[trace]\ndir = \"{dir}/trace\"\nmax_size = \"1MiB\"\n";
 fn lines(dir: &Path) -> Vec<Value> {
     let text = fs::read_to_string(dir.join("trace/slack.ndjson")).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-async fn until(mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE);
-        tick().await;
-    }
 }
 
 #[tokio::test]
@@ -99,19 +89,19 @@ async fn it_goes_on_and_off_while_the_service_runs() {
     let forwarder = forwarder(&slack, "");
     let text = fs::read_to_string(forwarder.config()).unwrap();
     let mut running = forwarder.start(&[]);
-    until(|| slack.tally().pages > 0).await;
+    until(&running, || slack.tally().pages > 0).await;
     assert!(!forwarder.dir().join("trace").exists(), "off unless it is named");
     let on = ON.replace("{dir}", forwarder.dir().to_str().unwrap());
     fs::write(forwarder.config(), format!("{text}{on}")).unwrap();
     running.signal("HUP");
-    until(|| !lines(forwarder.dir()).is_empty()).await;
+    until(&running, || !lines(forwarder.dir()).is_empty()).await;
     assert!(running.log().contains("requests to Slack are traced from now on"), "{}", running.log());
     assert!(!running.log().contains("the source ends"), "no source begins anew for it: {}", running.log());
     fs::write(forwarder.config(), &text).unwrap();
     running.signal("HUP");
-    until(|| running.log().contains("requests to Slack are traced no more")).await;
+    until(&running, || running.log().contains("requests to Slack are traced no more")).await;
     let (held, asked) = (lines(forwarder.dir()).len(), slack.tally().requests);
-    until(|| slack.tally().requests >= asked + 3).await;
+    until(&running, || slack.tally().requests >= asked + 3).await;
     // One may have been under way.
     assert!(lines(forwarder.dir()).len() <= held + 1);
     running.ask_to_end();

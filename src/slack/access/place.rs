@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::row::Row;
 use crate::event::UnixTime;
 use crate::slack::reply::Paging;
+use crate::slack::start::FIRST_SECOND;
 
 /// Rows asked for at once where pages are counted; the most that Slack gives.
 pub(super) const PAGE: usize = 1_000;
@@ -34,8 +35,6 @@ const MOST_OF_A_SECOND: u32 = 1_000;
 const MOST_REJECTIONS: u32 = 3;
 /// By cursors so many refusals in a row are borne before pages are tried again.
 const PATIENCE: u32 = 4;
-/// Slack's first year: an earlier first use is a mistake, and no place in the list.
-const FIRST_SECOND: i64 = 1_356_998_400;
 
 /// Where in the list a reading is. It outlives the process, in the bookmark.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -104,7 +103,8 @@ impl Place {
         cursor: Option<String>,
     ) -> Result<Next, Circle> {
         (self.troubles, self.rejections) = (0, 0);
-        let began = |row: &Row| row.first.map(UnixTime::seconds).filter(|first| *first >= FIRST_SECOND);
+        // An earlier first use is a mistake, and no place in the list.
+        let began = |row: &Row| row.first.filter(|first| *first >= FIRST_SECOND).map(UnixTime::seconds);
         // The last row, not the oldest: one that is out of order must not hide those above it.
         self.bottom = rows.iter().rev().find_map(began).or(self.bottom);
         let lower = self.bottom.filter(|bottom| self.lowest.is_none_or(|lowest| *bottom < lowest));

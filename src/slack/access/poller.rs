@@ -14,18 +14,12 @@ use crate::slack::http::Clocks;
 use crate::slack::patience::Patience;
 use crate::slack::poller::CannotPoll;
 use crate::slack::rhythm::Rhythm;
-use crate::slack::settings::Start;
+use crate::slack::start::{FIRST_SECOND, TOLERATED_SKEW};
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Step};
 use crate::slack::web::Web;
 
 const METHOD: &str = "team.accessLogs";
 const LIST: &str = "logins";
-
-/// Before this second there was no Slack, so a clock that shows it was never set: 2013-01-01.
-const FIRST_SECOND: UnixTime = UnixTime::from_seconds(1_356_998_400);
-
-/// A first "now" is corrected by Slack's clock when ours differs by more seconds than this.
-const TOLERATED_SKEW: u64 = 5;
 
 /// Polls the access log of one organization or workspace.
 ///
@@ -58,10 +52,10 @@ impl Poller {
         let web = Web::new(&settings.account);
         let clock = settings.account.clock.clone();
         let stored = bookmark.map(Bookmark::from_bytes).transpose()?;
-        let (untold, is_by_our_clock) = (stored.is_none(), !matches!(settings.start, Start::At(_)));
+        let untold = stored.is_none();
         let bookmark = match stored {
             Some(stored) => stored,
-            None => Bookmark::at(first_start(settings.start, clock.now())?),
+            None => Bookmark::at(settings.start.begin(clock.now(), FIRST_SECOND)?),
         };
         Ok(Self {
             web,
@@ -72,7 +66,7 @@ impl Poller {
             reader: Reader::new(bookmark, settings.team_id.clone()),
             patience: Patience::new(),
             untold,
-            unchecked: untold && is_by_our_clock,
+            unchecked: untold && settings.start.is_by_our_clock(),
             slack_ahead: None,
             caught_up: false,
             forget_before: None,
@@ -135,8 +129,7 @@ impl Poller {
         let arguments = [("count", "1".to_owned()), ("page", "1".to_owned())];
         let team_id = self.reader.team_id().map(|team_id| ("team_id", team_id.to_owned()));
         let arguments: Vec<_> = arguments.into_iter().chain(team_id).collect();
-        let answer = self.web.page(METHOD, LIST, &arguments).await;
-        Probed { outcome: answer.reply.map(|_| ()), slack_ahead: answer.clocks.map(Clocks::slack_ahead) }
+        self.web.page(METHOD, LIST, &arguments).await.probed()
     }
 
     /// A page that moves nothing.
@@ -249,14 +242,5 @@ fn wants_cursors(error: &SlackError) -> bool {
             matches!(code, Some("fatal_error" | "over_pagination_limit"))
         }
         _ => false,
-    }
-}
-
-fn first_start(start: Start, now: UnixTime) -> Result<UnixTime, CannotPoll> {
-    match start {
-        Start::At(at) => Ok(at),
-        Start::Now | Start::Ago(_) if now < FIRST_SECOND => Err(CannotPoll::ClockUnset(now)),
-        Start::Now => Ok(now),
-        Start::Ago(ago) => Ok(now.plus(-seconds(ago))),
     }
 }

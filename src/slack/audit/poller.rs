@@ -17,7 +17,7 @@ use crate::slack::error::{Class, SlackError};
 use crate::slack::http::Clocks;
 use crate::slack::poller::CannotPoll;
 use crate::slack::rhythm::Rhythm;
-use crate::slack::settings::Start;
+use crate::slack::start::{Start, TOLERATED_SKEW};
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Progress, Step};
 
 /// The second in which Slack's audit log begins: 2018-03-01T00:00:00Z.
@@ -28,9 +28,6 @@ const LEAST_SETTLE: Duration = Duration::from_secs(2);
 
 /// How far behind its goal a cycle may be when it reaches it and still counts as caught up.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
-
-/// A first "now" is corrected by Slack's clock when ours differs by more seconds than this.
-const TOLERATED_SKEW: u64 = 5;
 
 /// The part of `verify_after` for which seconds are gathered before they are verified.
 const VERIFY_AT_LEAST_EVERY: i64 = 4;
@@ -81,14 +78,9 @@ impl Poller {
             // Nothing was read yet: the operator may still choose another beginning.
             (Some(stored), Start::At(at)) if stored.next == stored.start => (Bookmark::at(floor(at)), None),
             (Some(stored), _) => (stored, None),
-            (None, Start::At(at)) => (Bookmark::at(floor(at)), None),
-            (None, Start::Now | Start::Ago(_)) if now < FIRST_SECOND => {
-                return Err(CannotPoll::ClockUnset(now));
-            }
-            (None, Start::Now) => (Bookmark::at(now), Some(now)),
-            (None, Start::Ago(ago)) => {
-                let start = now.plus(-seconds(ago));
-                (Bookmark::at(floor(start)), Some(start))
+            (None, start) => {
+                let first = start.begin(now, FIRST_SECOND)?;
+                (Bookmark::at(floor(first)), start.is_by_our_clock().then_some(first))
             }
         };
         Ok(Self {
@@ -135,8 +127,7 @@ impl Poller {
     pub async fn probe(&self) -> Probed {
         let latest = self.clock.now().plus(-self.settle);
         let window = Window { oldest: latest.plus(-3_600), latest };
-        let answer = self.client.ask(&Query { window, limit: 1, cursor: None }).await;
-        Probed { outcome: answer.reply.map(|_| ()), slack_ahead: answer.clocks.map(Clocks::slack_ahead) }
+        self.client.ask(&Query { window, limit: 1, cursor: None }).await.probed()
     }
 
     /// Slack's own list of actions, as it is now.

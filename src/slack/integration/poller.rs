@@ -8,7 +8,6 @@ use super::bookmark::Bookmark;
 use super::settings::Settings;
 use super::walk::{ROWS, Walk};
 use super::walker::{Part, Walker};
-use crate::event::UnixTime;
 use crate::slack::Clock;
 use crate::slack::Start;
 use crate::slack::clock::seconds;
@@ -16,14 +15,10 @@ use crate::slack::http::{Answer, Clocks};
 use crate::slack::patience::Patience;
 use crate::slack::poller::CannotPoll;
 use crate::slack::reply::Reply;
+use crate::slack::rhythm::Rhythm;
+use crate::slack::start::{FIRST_SECOND, TOLERATED_SKEW};
 use crate::slack::step::{CaughtUp, Failed, Page, Pass, Probed, Step};
 use crate::slack::web::Web;
-
-/// A first "now" is corrected by Slack's clock when ours differs by more seconds than this.
-const TOLERATED_SKEW: u64 = 5;
-
-/// Before it no clock can be right: 2013-01-01T00:00:00Z, the year in which Slack began.
-const FIRST_SECOND: UnixTime = UnixTime::from_seconds(1_356_998_400);
 
 /// Rows that are met are noted once a day: forgotten earlier, they would be told again.
 const LEAST_MEMORY: Duration = Duration::from_secs(2 * 86_400);
@@ -37,7 +32,6 @@ pub struct Poller {
     web: Web,
     clock: Clock,
     filters: Vec<(&'static str, String)>,
-    poll_every: Duration,
     full_walk_every: i64,
     forget_after: i64,
 
@@ -50,7 +44,7 @@ pub struct Poller {
     slack_ahead: Option<i64>,
 
     patience: Patience,
-    next_walk: Instant,
+    rhythm: Rhythm,
     /// A walk has ended, and nobody was told: whether it was a full one.
     ended: Option<bool>,
 }
@@ -67,18 +61,12 @@ impl Poller {
             // Nothing was read yet: the operator may still choose another beginning.
             (Some(stored), Start::At(at)) if stored.walks == 0 => (Bookmark::at(*at, chosen), false),
             (Some(stored), _) => (stored.clone().choosing(chosen), false),
-            (None, Start::At(at)) => (Bookmark::at(*at, chosen), false),
-            (None, Start::Now | Start::Ago(_)) if now < FIRST_SECOND => {
-                return Err(CannotPoll::ClockUnset(now));
-            }
-            (None, Start::Now) => (Bookmark::at(now, chosen), true),
-            (None, Start::Ago(ago)) => (Bookmark::at(now.plus(-seconds(*ago)), chosen), true),
+            (None, start) => (Bookmark::at(start.begin(now, FIRST_SECOND)?, chosen), start.is_by_our_clock()),
         };
         Ok(Self {
             web: Web::new(account),
             clock: account.clock.clone(),
             filters,
-            poll_every: *poll_every,
             full_walk_every: seconds(*full_walk_every),
             forget_after: seconds((*forget_after).max(LEAST_MEMORY)),
             untold: stored.as_ref() != Some(&bookmark),
@@ -86,7 +74,7 @@ impl Poller {
             unchecked,
             slack_ahead: None,
             patience: Patience::new(),
-            next_walk: Instant::now(),
+            rhythm: Rhythm::new(*poll_every),
             ended: None,
         })
     }
@@ -137,27 +125,22 @@ impl Poller {
 
     /// Asks for one row: does the token work?
     pub async fn probe(&self) -> Probed {
-        let answer = self.page(1, 1, None).await;
-        Probed { outcome: answer.reply.map(|_| ()), slack_ahead: answer.clocks.map(Clocks::slack_ahead) }
+        self.page(1, 1, None).await.probed()
     }
 
     /// A page that moves nothing.
     fn nothing(&self) -> Page {
-        Page {
-            entries: Vec::new(),
-            memos: Vec::new(),
-            bookmark: self.walker.bookmark().to_bytes(),
-            not_entries: 0,
-            progress: None,
-        }
+        Page { bookmark: self.walker.bookmark().to_bytes(), ..Page::default() }
     }
 
     /// Begins a walk when its time has come.
     async fn begin(&mut self) -> Walk {
-        tokio::time::sleep_until(self.next_walk).await;
-        let now = self.clock.now();
-        self.next_walk = Instant::now() + self.poll_every;
-        self.walker.begin(now, self.full_walk_every)
+        tokio::time::sleep_until(self.rhythm.next(Instant::now())).await;
+        let now = Instant::now();
+        self.rhythm.begin(now);
+        // One that outlasts the period is followed by the next at once.
+        self.rhythm.end(now);
+        self.walker.begin(self.clock.now(), self.full_walk_every)
     }
 
     async fn ask(&self, walk: Walk) -> Answer<Reply> {
@@ -183,9 +166,10 @@ impl Poller {
     fn caught_up(&mut self, full: bool) -> CaughtUp {
         let bookmark = self.walker.bookmark();
         let read_at = bookmark.read_at.unwrap_or(bookmark.start);
+        let now = Instant::now();
         CaughtUp {
             up_to: read_at,
-            next_poll_in: self.next_walk.saturating_duration_since(Instant::now()),
+            next_poll_in: self.rhythm.next(now).saturating_duration_since(now),
             slack_ahead: self.slack_ahead,
             clock_behind: Duration::ZERO,
             // A full walk has met all that there are.

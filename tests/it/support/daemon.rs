@@ -168,6 +168,15 @@ pub(crate) async fn tick() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
+/// Waits until that holds; `there` tells how far things are where it does not come.
+pub(crate) async fn until(mut holds: impl FnMut() -> bool, there: impl Fn() -> String) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "it does not come: {}", there());
+        tick().await;
+    }
+}
+
 /// Everything here takes far less.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 

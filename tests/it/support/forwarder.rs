@@ -9,7 +9,7 @@ use std::time::Instant;
 use slackcef::simulate::slack::Slack;
 use tempfile::TempDir;
 
-use super::daemon::{PATIENCE, tick};
+use super::daemon::{self, PATIENCE, tick};
 
 /// A folder with a configuration, a token and a store.
 #[derive(Debug)]
@@ -150,6 +150,11 @@ impl Running {
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
+}
+
+/// Waits until that holds while the program runs.
+pub(crate) async fn until(running: &Running, holds: impl FnMut() -> bool) {
+    daemon::until(holds, || running.log()).await;
 }
 
 impl Drop for Running {

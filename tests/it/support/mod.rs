@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub(crate) mod arrived;
 pub(crate) mod cef_parsers;
 pub(crate) mod certificates;
 pub(crate) mod daemon;
@@ -9,6 +10,7 @@ pub(crate) mod forwarder;
 pub(crate) mod hostile;
 pub(crate) mod http_proxy;
 pub(crate) mod kept;
+pub(crate) mod polling;
 pub(crate) mod proxy;
 pub(crate) mod reload;
 pub(crate) mod rsyslog;

@@ -3,13 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use slackcef::cef::{self, Decoded};
 use slackcef::simulate::slack::{Plan, Slack};
-
-use super::daemon::{PATIENCE, tick};
-use super::forwarder::Running;
 
 /// The lines of a source that is asked each second.
 pub(crate) const SOURCE: &str =
@@ -29,14 +25,6 @@ pub(crate) fn login(slack: &Slack, id: &str) {
 /// A mapping that says which edition it is.
 pub(crate) fn edition(name: &str) -> String {
     format!("version = 1\nlog = \"audit\"\n[fields]\nAcmeEdition = \"{name}\"\n")
-}
-
-pub(crate) async fn until(running: &Running, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "it does not come: {}", running.log());
-        tick().await;
-    }
 }
 
 /// The lines of a file, which need not be there yet.
