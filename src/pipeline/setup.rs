@@ -282,8 +282,8 @@ pub(super) fn poller_of(
         .map_err(|source| SetupError::Source { source_name: name.to_owned(), source })
 }
 
-/// The way to the allow list of a source's organization: by its `admin_token`, or else by the
-/// source's own.
+/// The way to the allow list of a source's organization, for a person: by its `admin_token`, or else by
+/// the source's own.
 ///
 /// # Errors
 /// The token cannot be had, or the settings do not go together.
@@ -291,20 +291,30 @@ pub fn allowlist(name: &str, source: &Source) -> Result<allowlist::Api, SetupErr
     let alone = Shared::default();
     let mut sharing = Sharing::after(&alone);
     let account = account_sharing(name, source, &mut sharing)?;
-    allowlist_sharing(name, source, &account, &mut sharing)
+    Ok(allowlist::Api::by_hand(&of_admin(name, source, &account, &mut sharing)?))
 }
 
+/// The same for the service, within the source's budget.
 pub(super) fn allowlist_sharing(
     name: &str,
     source: &Source,
     account: &Account,
     sharing: &mut Sharing<'_>,
 ) -> Result<allowlist::Api, SetupError> {
+    Ok(allowlist::Api::new(&of_admin(name, source, account, sharing)?))
+}
+
+fn of_admin(
+    name: &str,
+    source: &Source,
+    account: &Account,
+    sharing: &mut Sharing<'_>,
+) -> Result<Account, SetupError> {
     let mut account = account.clone();
     if let Some(admin_token) = &source.admin_token {
         account.token = token(name, admin_token, sharing)?;
     }
-    Ok(allowlist::Api::new(&account))
+    Ok(account)
 }
 
 /// What the poller of a source is told, its token fetched.

@@ -20,6 +20,11 @@ impl Web {
         Self { http: Http::new(account), base_url: account.base_url.clone() }
     }
 
+    /// The same, for methods that Slack counts apart; see [`Http::uncounted`].
+    pub(super) fn uncounted(account: &Account) -> Self {
+        Self { http: Http::uncounted(account), base_url: account.base_url.clone() }
+    }
+
     /// One page of what a method lists under that name.
     pub(super) async fn page(
         &self,
@@ -41,15 +46,13 @@ impl Web {
         self.http.read(answer, reply::accepted).reply
     }
 
-    /// What `auth.test` answers, and the scopes of the token. Slack counts it apart from the logs, and
-    /// grants hundreds a minute.
-    pub(super) async fn auth_test(account: &Account) -> Result<(Bytes, Option<String>), SlackError> {
-        let http = Http::uncounted(account);
-        let answer = http.get(&account.base_url.method("auth.test"), &[]).await;
+    /// What `auth.test` answers, and the scopes of the token.
+    pub(super) async fn auth_test(&self) -> Result<(Bytes, Option<String>), SlackError> {
+        let answer = self.http.get(&self.base_url.method("auth.test"), &[]).await;
         let read = |mut received: Received| {
             let scopes = received.scopes.take();
             reply::accepted(received).map(|body| (body, scopes))
         };
-        http.read(answer, read).reply
+        self.http.read(answer, read).reply
     }
 }
