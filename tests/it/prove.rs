@@ -1,5 +1,5 @@
 //! Nothing is missed, and `prove` says so: a Slack with all its habits at once, a poller's machine whose
-//! clock jumps, a service that is broken off every few seconds; then what `prove` has to say.
+//! clock jumps, a service that is killed every few seconds; then what `prove` has to say.
 //!
 //! `cargo test --test it prove` runs it with 30,000 entries. With a million, which takes some minutes:
 //!
@@ -19,7 +19,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use slackcef::config::Config;
 use slackcef::event::UnixTime;
-use slackcef::pipeline::{App, Lateness, Mode, Running};
+use slackcef::pipeline::{App, Finished, Lateness, Mode, Reading, RunError, SetupError};
 use slackcef::simulate::receiver::{Receiver, ServerTls, Settings};
 use slackcef::simulate::slack::{
     Clock as SlackClock, End, Fault, Generated, Late, Pace, Pages, Pick, Plan, Request, Slack, Trouble,
@@ -27,8 +27,11 @@ use slackcef::simulate::slack::{
 };
 use slackcef::slack::Clock;
 use slackcef::slack::audit::{self, Marks};
-use slackcef::store::Archive;
+use slackcef::store::{Archive, OpenError, SourceId};
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::support::arrived::Arrived;
 use crate::support::certificates::Certificates;
@@ -124,19 +127,63 @@ struct Machine {
 }
 
 impl Machine {
-    async fn start(&self) -> Running {
-        let (slack, ahead) = (Arc::clone(&self.slack), Arc::clone(&self.ahead));
-        let clock = Clock::new(move || UnixTime::from_seconds(slack.now() + ahead.load(Ordering::SeqCst)));
-        App::build_by(&self.config, &clock).await.unwrap().start(Mode::Forever)
+    /// Begins, as soon as the process before has let go of the store.
+    async fn start(&self) -> Life {
+        loop {
+            let (slack, ahead) = (Arc::clone(&self.slack), Arc::clone(&self.ahead));
+            let clock =
+                Clock::new(move || UnixTime::from_seconds(slack.now() + ahead.load(Ordering::SeqCst)));
+            let config = self.config.clone();
+            let life = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            let built = life.spawn(async move { App::build_by(&config, &clock).await }).await.unwrap();
+            let life = Process(Some(life));
+            match built {
+                Ok(app) => return Life::of(app, life),
+                Err(SetupError::Open(OpenError::Held { .. })) => tick().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 }
 
-/// Ends it at once, with all that is on its way.
-async fn break_off(running: Running) {
-    let stop = running.stopper();
-    stop();
-    stop();
-    running.finish().await.unwrap();
+/// What stands for a process: all that it does is done on a runtime of its own, and ends with it,
+/// wherever it is.
+struct Process(Option<Runtime>);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.take().unwrap().shutdown_background();
+    }
+}
+
+/// A service that runs; dropped, it is killed.
+struct Life {
+    readings: watch::Receiver<Vec<(SourceId, watch::Receiver<Reading>)>>,
+    stop: Box<dyn Fn() + Send>,
+    ended: JoinHandle<Result<Finished, RunError>>,
+    _process: Process,
+}
+
+impl Life {
+    fn of(app: App, process: Process) -> Self {
+        let runtime = process.0.as_ref().unwrap();
+        let running = {
+            let _within = runtime.enter();
+            app.start(Mode::Forever)
+        };
+        let (readings, stop) = (running.readings(), Box::new(running.stopper()));
+        Self { readings, stop, ended: runtime.spawn(running.finish()), _process: process }
+    }
+
+    fn reading(&self) -> watch::Receiver<Reading> {
+        self.readings.borrow()[0].1.clone()
+    }
+
+    /// Ends it in order.
+    async fn end(self) {
+        (self.stop)();
+        self.ended.await.unwrap().unwrap();
+    }
 }
 
 /// What is read, and what is verified, as the store has it.
@@ -210,12 +257,12 @@ async fn nothing_is_missed(scene: Scene) {
     let mut between = Duration::ZERO;
     while marks(&forwarder).is_none_or(|marks| marks.verified.seconds() < end) || missing() > 0 {
         let starting = Instant::now();
-        let running = machine.start().await;
+        let life = machine.start().await;
         between += starting.elapsed();
         restarts += 1;
         // Now it is close behind Slack, now far.
         let lag = dice.choice([200, 900, 2_500]).unwrap();
-        let reading = running.readings().borrow()[0].1.clone();
+        let reading = life.reading();
         let until = Instant::now() + Duration::from_millis(dice.u64(1_000..4_000));
         while Instant::now() < until {
             let there = || format!("{} of {count} are missing: {:?}", missing(), marks(&forwarder));
@@ -235,15 +282,11 @@ async fn nothing_is_missed(scene: Scene) {
         }
         machine.ahead.store(0, Ordering::SeqCst);
         lateness = reading.borrow().lateness.clone();
-        let ending = Instant::now();
-        break_off(running).await;
+        drop(life);
         requests.follow(&slack);
-        between += ending.elapsed();
     }
     // The last one ends in order: what was broken off before it was confirmed is confirmed now.
-    let last = machine.start().await;
-    last.stopper()();
-    last.finish().await.unwrap();
+    machine.start().await.end().await;
     requests.follow(&slack);
     let (took, tally) = (begun.elapsed(), slack.tally());
     let (most, at_once) = (requests.most_within(MINUTE), requests.most_within(MINUTE / 50));
