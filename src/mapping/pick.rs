@@ -13,9 +13,9 @@
 use std::ops::Range;
 
 use super::json::{self, Scanner};
+use super::kit::Kit;
 use super::outline::{Extent, MemberId, Outline};
 use super::path::PathId;
-use super::pseudonym::PseudonymKey;
 use super::tree::{End, Node, Number, Tree};
 
 impl Tree {
@@ -158,7 +158,7 @@ pub(super) struct Values<'a> {
     id: &'a str,
     text: &'a str,
     rest: &'a str,
-    key: Option<&'a PseudonymKey>,
+    kit: Option<&'a Kit>,
     spots: &'a [Spot],
     entry: u32,
 }
@@ -166,7 +166,7 @@ pub(super) struct Values<'a> {
 impl<'a> Values<'a> {
     /// `id` is the entry's id as the forwarder knows it, `text` what `picked` was picked from.
     pub(super) fn new(id: &'a str, text: &'a str, picked: &'a Picked) -> Self {
-        Self { id, text, rest: "", key: None, spots: &picked.spots, entry: picked.entry }
+        Self { id, text, rest: "", kit: None, spots: &picked.spots, entry: picked.entry }
     }
 
     /// The same with what no field took.
@@ -174,14 +174,14 @@ impl<'a> Values<'a> {
         Self { rest, ..self }
     }
 
-    /// The same with what pseudonyms are made with.
-    pub(super) fn keyed(self, key: Option<&'a PseudonymKey>) -> Self {
-        Self { key, ..self }
+    /// The same with what filters work with.
+    pub(super) fn with_kit(self, kit: &'a Kit) -> Self {
+        Self { kit: Some(kit), ..self }
     }
 
-    /// What pseudonyms are made with.
-    pub(super) fn key(self) -> Option<&'a PseudonymKey> {
-        self.key
+    /// What filters work with.
+    pub(super) fn kit(self) -> Option<&'a Kit> {
+        self.kit
     }
 
     /// What no field took, as JSON; `None` where nothing is left, or where fields are still to be

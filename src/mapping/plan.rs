@@ -15,9 +15,9 @@ use std::sync::Arc;
 use super::Origin;
 use super::condition::{AtPath, Condition};
 use super::field::Field;
+use super::kit::Kit;
 use super::outline::Outline;
 use super::pick::{Picked, Values};
-use super::pseudonym::PseudonymKey;
 use super::severity::{self, Grade, Lacking};
 use super::slot::{FieldPlan, Slot};
 use super::template::{Buffers, Placeholder};
@@ -44,8 +44,8 @@ pub struct Plan {
     pub(super) fields: Box<[Slot]>,
     /// Those that ask for what no other field took, written behind the others.
     pub(super) rest: Box<[Slot]>,
-    /// What pseudonyms are made with.
-    pub(super) key: Option<Arc<PseudonymKey>>,
+    /// What filters work with.
+    pub(super) kit: Arc<Kit>,
 }
 
 /// The header's first fields.
@@ -185,7 +185,7 @@ impl Plan {
         let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
         let keeps_rest = !self.rest.is_empty();
         self.tree.pick(text, picked, keeps_rest.then_some(&mut *outline), self.paths);
-        let values = Values::new(entry.id().as_str(), text, picked).keyed(self.key.as_deref());
+        let values = Values::new(entry.id().as_str(), text, picked).with_kit(&self.kit);
         applies.clear();
         applies.resize(self.all_rules, false);
         for (rule, condition) in &self.rules {

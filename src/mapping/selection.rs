@@ -66,12 +66,12 @@ impl When {
         sources: &[&str],
     ) -> Result<Self, Vec<Problem>> {
         let files = [MappingFile::new(file.clone(), Layer::Customer, text.clone())];
-        let mut reading = Reading::new(&files);
-        let mut file = InFile { reading: &mut reading, file: 0 };
+        let mut reading = Reading::new(&files, None);
+        let mut file = InFile::new(&mut reading, 0);
         let condition = file.condition_on(value, &mut |file, member| file.asked(member, sources));
         match condition {
-            Some(condition) if reading.is_clean() => Ok(Self(condition)),
-            _ => Err(reading.into_problems()),
+            Some(condition) if reading.problems.is_empty() => Ok(Self(condition)),
+            _ => Err(reading.problems.sorted()),
         }
     }
 
