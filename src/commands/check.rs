@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{ConfigFile, runtime, setup_failure};
-use crate::config::{Config, Destination, Transport};
+use crate::config::{Config, Destination, Source, Transport};
 use crate::pipeline::{self, SetupError};
 use crate::report::{self, Exit, Failure, Output};
 use crate::slack;
@@ -137,8 +137,23 @@ async fn sources(config: &Config) -> Vec<Finding> {
             }
         };
         findings.push(Finding { what, outcome });
+        if source.trusted {
+            findings.push(allowlist(name, source).await);
+        }
     }
     findings
+}
+
+async fn allowlist(name: &str, source: &Source) -> Finding {
+    let outcome = match pipeline::allowlist(name, source) {
+        Err(error) => Err(setup_failure(error)),
+        Ok(api) => api
+            .read()
+            .await
+            .map(|list| list.to_string())
+            .map_err(|error| Failure::of_error(Exit::Unavailable, &error).help(error.help())),
+    };
+    Finding { what: format!("allow list of source {name}"), outcome }
 }
 
 /// Seconds; beyond them logs are hard to compare.

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a command returns a [`Failure`] or nothing; it never ends the process itself.
 
+mod allowlist;
 mod auth;
 mod check;
 mod demo;
@@ -55,6 +56,7 @@ enum Command {
     Map(map::Arguments),
     Mapping(mapping::Arguments),
     Status(status::Arguments),
+    Allowlist(allowlist::Arguments),
     Auth(auth::Arguments),
     Prove(prove::Arguments),
     Simulate(simulate::Arguments),
@@ -104,6 +106,7 @@ impl Cli {
             Command::Map(arguments) => map::run(&arguments),
             Command::Mapping(arguments) => mapping::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
+            Command::Allowlist(arguments) => allowlist::run(arguments),
             Command::Auth(arguments) => auth::run(&arguments),
             Command::Prove(arguments) => prove::run(&arguments),
             Command::Simulate(arguments) => simulate::run(arguments),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::duration;
 use super::reader::Section;
-use super::source::{at_least, refuse};
+use super::source::refuse;
+use super::units::at_least;
 
 /// How the access log is read.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ mod integration;
 mod login;
 mod notify;
 mod organization;
+mod quiet;
 mod rate;
 mod reach;
 mod reader;
@@ -37,6 +38,7 @@ pub use destination::Destination;
 pub use login::Login;
 pub use notify::Notify;
 pub use organization::Organization;
+pub use quiet::Quiet;
 pub use reach::Reach;
 pub use secret::{CommandError, CommandLine, SecretError, SecretFrom};
 pub use source::{AccessReading, AuditReading, IntegrationReading, Reading, Source, TokenFrom};
@@ -137,6 +139,9 @@ fn read(top: &Section<'_, '_>) -> Config {
     let mut remarks = Vec::new();
     let state = top.section("state").map_or_else(State::default, |section| read_state(&section));
     let mappings = read_mappings(top);
+    let telemetry = top
+        .section("telemetry")
+        .map_or_else(Telemetry::default, |given| telemetry::read(&given, &mut remarks));
     let reach = top.section("slack").map_or_else(Reach::default, |section| {
         let reach = reach::read(&section, &Reach::default());
         section.finish();
@@ -161,7 +166,7 @@ fn read(top: &Section<'_, '_>) -> Config {
                 top.problem(&name.span, "bad-name", what, "choose another name, such as `acme-audit`");
             }
             wishes.insert(name.text.to_owned(), organization::read(&section));
-            let given = source::Given { reach: &reach, logins: &logins };
+            let given = source::Given { reach: &reach, logins: &logins, quiet: telemetry.quiet };
             Some((checked_name(top, &name)?, source::read(&section, &given)?))
         })
         .collect();
@@ -184,9 +189,6 @@ fn read(top: &Section<'_, '_>) -> Config {
             Some((checked, destination))
         })
         .collect();
-    let telemetry = top
-        .section("telemetry")
-        .map_or_else(Telemetry::default, |given| telemetry::read(&given, &mut remarks));
     let notices = top
         .sections("notify")
         .into_iter()

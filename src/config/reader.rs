@@ -158,6 +158,15 @@ impl<'r, 'i> Section<'r, 'i> {
         })
     }
 
+    /// Whether `key` is true.
+    pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
+        let (_, value) = self.entry(key)?;
+        self.expect(key, value, "true or false", |value| match value {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => None,
+        })
+    }
+
     /// The whole number of `key`, which must lie in `range`.
     pub(super) fn number(&self, key: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let (_, value) = self.entry(key)?;

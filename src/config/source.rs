@@ -5,14 +5,18 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::access;
 pub use super::access::AccessReading;
 use super::integration;
 pub use super::integration::IntegrationReading;
 use super::login::Login;
+use super::quiet::{self, Quiet};
 use super::reach::{self, Reach};
 use super::reader::Section;
 use super::secret::{self, SecretFrom};
+use super::units::at_least;
 use super::{Organization, duration};
 use crate::event::{Log, UnixTime};
 use crate::slack::audit::Only;
@@ -37,6 +41,12 @@ pub struct Source {
     pub base_url: BaseUrl,
     /// How it is reached.
     pub reach: Reach,
+    /// When it counts as gone quiet.
+    pub quiet: Quiet,
+    /// Whether Slack's allow list of the organization is read for the mappings.
+    pub trusted: bool,
+    /// Where the token is that the allow list wants, if it is another one.
+    pub admin_token: Option<TokenFrom>,
 }
 
 /// Where a source's token comes from.
@@ -87,6 +97,20 @@ impl Source {
             Reading::Access(_) | Reading::Integration(_) => Duration::ZERO,
         }
     }
+
+    /// What it is asked for, in a form by which another question is told apart.
+    pub fn reads(&self) -> String {
+        match &self.reading {
+            Reading::Audit(AuditReading { only, .. }) => {
+                json!([self.log().name(), only.actions, only.actor, only.entity])
+            }
+            Reading::Access(AccessReading { team_id, .. }) => json!([self.log().name(), team_id]),
+            Reading::Integration(IntegrationReading { only, team_id, .. }) => {
+                json!([self.log().name(), team_id, only.app_id, only.service_id, only.user, only.change_type])
+            }
+        }
+        .to_string()
+    }
 }
 
 /// What else the file says that a source goes by.
@@ -94,11 +118,13 @@ pub(super) struct Given<'a> {
     /// How Slack is reached, unless the source says so itself.
     pub(super) reach: &'a Reach,
     pub(super) logins: &'a BTreeMap<String, Option<Arc<Login>>>,
+    /// When a source that does not say it itself counts as gone quiet.
+    pub(super) quiet: Quiet,
 }
 
 pub(super) fn read(section: &Section<'_, '_>, given: &Given<'_>) -> Option<Source> {
     let log = read_log(section);
-    let token = read_token(section, given.logins);
+    let token = read_own_token(section, given.logins);
     let source = Source {
         reading: match log {
             Some(Log::Access) => Reading::Access(access::read(section)),
@@ -116,6 +142,9 @@ pub(super) fn read(section: &Section<'_, '_>, given: &Given<'_>) -> Option<Sourc
             _ => BaseUrl::default(),
         }),
         reach: reach::read(section, given.reach),
+        quiet: quiet::read(section, given.quiet),
+        trusted: section.flag("trusted").unwrap_or(false),
+        admin_token: read_token(section, "admin_token", given.logins),
     };
     check_base_url(section, &source);
     section.finish();
@@ -143,18 +172,30 @@ fn read_log(section: &Section<'_, '_>) -> Option<Log> {
     })
 }
 
-fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Option<Arc<Login>>>) -> Option<TokenFrom> {
-    const HELP: &str = "write `token = { env = \"SLACK_AUDIT_TOKEN\" }`, `{ file = \"…\" }`, `{ credential = \"…\" }`, `{ command = [\"…\"] }` or `{ oauth = \"…\" }`";
-    let Some(place) = section.place("token") else {
-        section.problem(&section.span(), "missing", "the source has no `token`", HELP);
-        return None;
-    };
-    let token = section.section("token")?;
+fn read_own_token(
+    section: &Section<'_, '_>,
+    logins: &BTreeMap<String, Option<Arc<Login>>>,
+) -> Option<TokenFrom> {
+    if section.place("token").is_none() {
+        section.problem(&section.span(), "missing", "the source has no `token`", token_help("token"));
+    }
+    read_token(section, "token", logins)
+}
+
+/// What the source says of a token; of a mistake in it was told where this is `None`.
+fn read_token(
+    section: &Section<'_, '_>,
+    key: &'static str,
+    logins: &BTreeMap<String, Option<Arc<Login>>>,
+) -> Option<TokenFrom> {
+    let place = section.place(key)?;
+    let token = section.section(key)?;
     let Some(name) = token.text("oauth") else {
-        return secret::read(section, "token", &place, &token, HELP).map(TokenFrom::Secret);
+        return secret::read(section, key, &place, &token, &token_help(key)).map(TokenFrom::Secret);
     };
     if secret::KEYS.into_iter().any(|key| token.skip(key)) {
-        section.problem(&place, "bad-value", "`token` names more than one place", HELP);
+        let what = format!("`{key}` names more than one place");
+        section.problem(&place, "bad-value", what, token_help(key));
     }
     token.finish();
     let login = logins.get(name.text);
@@ -165,6 +206,13 @@ fn read_token(section: &Section<'_, '_>, logins: &BTreeMap<String, Option<Arc<Lo
         section.problem(&name.span, "undefined", what, help);
     }
     login.cloned().flatten().map(TokenFrom::Login)
+}
+
+fn token_help(key: &str) -> String {
+    let variable = if key == "token" { "SLACK_AUDIT_TOKEN" } else { "SLACK_ADMIN_TOKEN" };
+    format!(
+        "write `{key} = {{ env = \"{variable}\" }}`, `{{ file = \"…\" }}`, `{{ credential = \"…\" }}`, `{{ command = [\"…\"] }}` or `{{ oauth = \"…\" }}`"
+    )
 }
 
 /// A token of one cloud is none in the other.
@@ -220,13 +268,6 @@ fn read_only(section: &Section<'_, '_>) -> Only {
     }
     section.finish();
     only
-}
-
-pub(super) fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
-    move |text| {
-        let given = duration(text)?;
-        if given < least { Err(format!("write at least {} s", least.as_secs())) } else { Ok(given) }
-    }
 }
 
 /// The store knows an entry again by its id, and keeps ids for three days at least: verified later

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::quiet::{self, Quiet};
 use super::reader::Section;
 
 /// `[telemetry]`.
@@ -9,11 +10,13 @@ use super::reader::Section;
 pub struct Telemetry {
     /// Where `/status`, `/healthz` and `/readyz` are served; `None`: nowhere.
     pub listen: Option<SocketAddr>,
+    /// When a source that does not say it itself counts as gone quiet.
+    pub quiet: Quiet,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))) }
+        Self { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))), quiet: Quiet::default() }
     }
 }
 
@@ -26,13 +29,12 @@ pub(super) fn read(section: &Section<'_, '_>, remarks: &mut Vec<String>) -> Tele
              destinations are called and how they are; secrets are never shown"
         ));
     }
-    for (key, what) in [("heartbeat", "heartbeat"), ("quiet_after", "watch for sources gone quiet")] {
-        if section.skip(key) {
-            remarks.push(format!("[telemetry] `{key}` is not acted on: this version has no {what} yet"));
-        }
+    if section.skip("heartbeat") {
+        remarks.push("[telemetry] `heartbeat` is not acted on: this version has no heartbeat yet".to_owned());
     }
+    let quiet = quiet::read(section, Quiet::default());
     section.finish();
-    Telemetry { listen }
+    Telemetry { listen, quiet }
 }
 
 fn address(text: &str) -> Result<Option<SocketAddr>, String> {

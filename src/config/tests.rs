@@ -51,6 +51,32 @@ fn a_mistyped_key_is_answered_with_the_right_one() {
 }
 
 #[test]
+fn a_source_is_listened_to_as_it_says_or_as_all_are() {
+    let quiet = |telemetry: &str, source: &str| {
+        let text =
+            SMALLEST.replace("log =", &format!("{source}\nlog =")) + "[telemetry]\n" + telemetry + "\n";
+        Config::parse("slackcef.toml", &text).map(|config| {
+            let Quiet { after, learned } = config.sources["acme"].quiet;
+            (after.map(|after| after.as_secs()), learned)
+        })
+    };
+    assert_eq!(quiet("", "").unwrap(), (Some(86_400), true));
+    assert_eq!(quiet("quiet_after = \"2h\"\nquiet_learned = false", "").unwrap(), (Some(7_200), false));
+    assert_eq!(quiet("quiet_after = \"2h\"", "quiet_after = \"off\"").unwrap(), (None, true));
+    assert_eq!(
+        quiet("quiet_after = \"off\"\nquiet_learned = false", "quiet_after = \"7d\"\nquiet_learned = true")
+            .unwrap(),
+        (Some(7 * 86_400), true)
+    );
+    for wrong in
+        ["quiet_after = \"0s\"", "quiet_after = \"never\"", "quiet_after = 24", "quiet_learned = \"no\""]
+    {
+        assert_eq!(quiet(wrong, "").unwrap_err().len(), 1, "{wrong}");
+        assert_eq!(quiet("", wrong).unwrap_err().len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn limits_are_read_with_their_units() {
     let rate = "rate = { events_per_second = 500, burst = 50, bytes_per_second = \"1MB\", bytes_per_day = \"5GiB\", catch_up = 200 }\n";
     let text = SMALLEST

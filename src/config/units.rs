@@ -20,6 +20,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(|| WANTED.to_owned())
 }
 
+/// A duration that is no shorter than that one.
+pub(super) fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| {
+        let given = duration(text)?;
+        if given < least { Err(format!("write at least {} s", least.as_secs())) } else { Ok(given) }
+    }
+}
+
 /// `8000B`, `8KiB`, `10GiB`, `10GB`: bytes.
 ///
 /// # Errors

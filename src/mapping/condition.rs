@@ -17,11 +17,13 @@
 //! | `{ glob = "user_*" }` | is like that from end to end: `*` is any run, `?` one character, `[a-z]` and `[!a-z]` one of a set or not of it, `\` takes the next as it is |
 //! | `{ regex = "^[A-Z]{2}" }` | has that in it; `^` and `$` are the text's ends, `(?i)` is any case |
 //! | `{ cidr = "10.0.0.0/8" }` | is an address of that network; an IPv4 address in IPv6's clothes is the IPv4 address |
+//! | `{ cidr = "trusted.cidr" }` | is an address of a network that the entry's organization trusts: see `trusted` |
+//! | `{ asn = [64500, "trusted.asn"] }` | is the number of that autonomous system, or of one that the organization trusts; with or without `AS` before it and a name behind it |
 //! | `{ at_least = 5, at_most = 9 }` | is a number, or a text that is one, within these bounds, which belong to it |
 //! | `{}` as the whole of `when` | always |
 //!
-//! `glob`, `regex`, `cidr` and the bounds hold for a list when they hold for an element of it, and
-//! for no object; `glob`, `regex` and `cidr` take a list, of which one must hold. Several of one
+//! `glob`, `regex`, `cidr`, `asn` and the bounds hold for a list when they hold for an element of it, and
+//! for no object; `glob`, `regex`, `cidr` and `asn` take a list, of which one must hold. Several of one
 //! table must all hold.
 //!
 //! Texts are compared by what they mean, letter for letter; numbers and booleans as they are sent.
@@ -29,6 +31,7 @@
 //! its time grows with the text's length and no faster. A text in single quotes keeps its
 //! backslashes: `regex = '\.exe$'`.
 
+mod asn;
 mod network;
 mod number;
 mod pattern;
@@ -92,7 +95,7 @@ impl<S> Condition<S> {
 impl Condition<AtPath> {
     /// Whether it holds for an entry. `spare` is for strings with escapes.
     pub(super) fn holds(&self, values: Values<'_>, spare: &mut String) -> bool {
-        self.holds_where(&mut |at, test| test.holds(values.at(at.path), spare))
+        self.holds_where(&mut |at, test| test.holds(values.at(at.path), spare, values.trusted()))
     }
 
     /// What is left to ask of an entry whose action is `action`; `None` stands for every action

@@ -105,6 +105,7 @@ mod table;
 mod template;
 mod text;
 mod tree;
+mod trusted;
 
 use std::fmt;
 use std::sync::Arc;
@@ -120,6 +121,7 @@ pub use plans::{Mapped, Plans};
 pub use pseudonym::PseudonymKey;
 pub use samples::{Sample, samples};
 pub use selection::When;
+pub use trusted::Trusted;
 
 /// One mapping file, not yet understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

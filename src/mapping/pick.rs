@@ -17,6 +17,7 @@ use super::kit::Kit;
 use super::outline::{Extent, MemberId, Outline};
 use super::path::PathId;
 use super::tree::{End, Node, Number, Tree};
+use super::trusted::{self, Trusted};
 
 impl Tree {
     /// Notes where the wanted values of `text` lie; what was noted before is forgotten. `outline`
@@ -159,6 +160,7 @@ pub(super) struct Values<'a> {
     text: &'a str,
     rest: &'a str,
     kit: Option<&'a Kit>,
+    trusted: &'a Trusted,
     spots: &'a [Spot],
     entry: u32,
 }
@@ -166,7 +168,15 @@ pub(super) struct Values<'a> {
 impl<'a> Values<'a> {
     /// `id` is the entry's id as the forwarder knows it, `text` what `picked` was picked from.
     pub(super) fn new(id: &'a str, text: &'a str, picked: &'a Picked) -> Self {
-        Self { id, text, rest: "", kit: None, spots: &picked.spots, entry: picked.entry }
+        Self {
+            id,
+            text,
+            rest: "",
+            kit: None,
+            trusted: &trusted::NOTHING,
+            spots: &picked.spots,
+            entry: picked.entry,
+        }
     }
 
     /// The same with what no field took.
@@ -177,6 +187,16 @@ impl<'a> Values<'a> {
     /// The same with what filters work with.
     pub(super) fn with_kit(self, kit: &'a Kit) -> Self {
         Self { kit: Some(kit), ..self }
+    }
+
+    /// The same with what the organization trusts.
+    pub(super) fn trusting(self, trusted: &'a Trusted) -> Self {
+        Self { trusted, ..self }
+    }
+
+    /// What the organization trusts.
+    pub(super) fn trusted(self) -> &'a Trusted {
+        self.trusted
     }
 
     /// What filters work with.

@@ -22,6 +22,7 @@ use super::severity::{self, Grade, Lacking};
 use super::slot::{FieldPlan, Slot};
 use super::template::{Buffers, Placeholder};
 use super::tree::Tree;
+use super::trusted::Trusted;
 use crate::cef::{Event, HeaderText, Misfit, Severity};
 use crate::event::Entry;
 
@@ -103,12 +104,20 @@ pub struct Scratch {
     /// For the strings with escapes that conditions ask for.
     spare: String,
     buffers: Buffers,
+    trusted: Arc<Trusted>,
 }
 
 impl Scratch {
     /// Space that grows with its first entries.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The organization of the entries that follow trusts this.
+    pub fn trust(&mut self, trusted: &Arc<Trusted>) {
+        if !Arc::ptr_eq(&self.trusted, trusted) {
+            self.trusted = Arc::clone(trusted);
+        }
     }
 }
 
@@ -180,12 +189,12 @@ impl Plan {
         event.clear();
         event.set_device(&self.device.vendor, &self.device.product, &self.device.version);
         event.set_class_id(entry.action().as_str());
-        let Scratch { picked, outline, rest, applies, spare, buffers } = scratch;
+        let Scratch { picked, outline, rest, applies, spare, buffers, trusted } = scratch;
         // An entry is UTF-8 by its making.
         let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
         let keeps_rest = !self.rest.is_empty();
         self.tree.pick(text, picked, keeps_rest.then_some(&mut *outline), self.paths);
-        let values = Values::new(entry.id().as_str(), text, picked).with_kit(&self.kit);
+        let values = Values::new(entry.id().as_str(), text, picked).with_kit(&self.kit).trusting(trusted);
         applies.clear();
         applies.resize(self.all_rules, false);
         for (rule, condition) in &self.rules {

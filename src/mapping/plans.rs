@@ -27,6 +27,8 @@ pub struct Plans {
     kit: Arc<Kit>,
     /// The first place that makes a pseudonym.
     wants_key: Option<Origin>,
+    /// The first place that asks for what the organization trusts.
+    asks_trusted: Option<Origin>,
 }
 
 /// The plans of one log. Each is made when it is asked for first: of Slack's hundreds of actions an
@@ -52,8 +54,9 @@ impl Plans {
         }
         let nothing = Plan::empty(logs.values().next()?.device.clone());
         let kit = Arc::new(Kit { tables: Arc::clone(&read.laid), key: None });
-        let wants_key = read.wants_key();
-        Some(Self { read, logs, nothing, kit, wants_key })
+        let wants_key = read.first_place(|layer| layer.wants_key.as_ref());
+        let asks_trusted = read.first_place(|layer| layer.asks_trusted.as_ref());
+        Some(Self { read, logs, nothing, kit, wants_key, asks_trusted })
     }
 
     /// The plan for an action; the catch-all's where no file names it.
@@ -80,6 +83,12 @@ impl Plans {
     /// The first place of the files that makes a pseudonym, for which there must be a key.
     pub fn wants_pseudonym_key(&self) -> Option<&Origin> {
         self.wants_key.as_ref()
+    }
+
+    /// The first place of the files that asks for what the organization trusts, for which a source
+    /// must read it.
+    pub fn asks_trusted(&self) -> Option<&Origin> {
+        self.asks_trusted.as_ref()
     }
 
     /// Every field that a log's files write: those of every entry, of the unmapped, of each action

@@ -267,7 +267,14 @@ fn matcher(name: &str) -> Value {
             texts(),
         ),
         "regex" => ("Has that in it. `^` and `$` are the ends, `(?i)` is any case.", texts()),
-        "cidr" => ("Is an address of that network: 10.0.0.0/8, 2001:db8::/32.", texts()),
+        "cidr" => (
+            "Is an address of that network: 10.0.0.0/8, 2001:db8::/32; `trusted.cidr` for those of Slack's own allow list.",
+            texts(),
+        ),
+        "asn" => (
+            "Is the number of that autonomous system: 64500, AS64500; `trusted.asn` for those of Slack's own allow list.",
+            json!({ "type": ["string", "integer", "array"], "minItems": 1, "items": { "type": ["string", "integer"] } }),
+        ),
         "at_least" => ("Is a number, and no smaller than this.", number()),
         "at_most" => ("Is a number, and no larger than this.", number()),
         _ => ("", json!({})),

@@ -29,6 +29,7 @@ use toml::de::DeValue;
 use super::condition::{Condition, Known, Subject};
 use super::pick::{Found, Kind};
 use super::table::{InFile, Member, Reading, listed};
+use super::trusted;
 use super::{Layer, MappingFile};
 use crate::cef::{BadKey, Definition, Event, Field, Key, Label, Severity, Side};
 use crate::event::{Entry, Log};
@@ -69,6 +70,12 @@ impl When {
         let mut reading = Reading::new(&files, None);
         let mut file = InFile::new(&mut reading, 0);
         let condition = file.condition_on(value, &mut |file, member| file.asked(member, sources));
+        if let Some(at) = reading.asks_trusted.take() {
+            let help =
+                "let a rule of the mapping ask for it and set the severity or a field, and ask for that here";
+            let what = "what the organization trusts is known to mappings alone";
+            reading.problems.note(at, "not-here", what, help);
+        }
         match condition {
             Some(condition) if reading.problems.is_empty() => Ok(Self(condition)),
             _ => Err(reading.problems.sorted()),
@@ -81,7 +88,7 @@ impl When {
         let mut spare = String::new();
         self.0.holds_where(&mut |asked, test| {
             let text = asked.text(event, entry, source);
-            test.holds(text.map(|text| Found::ours(text, Kind::Text)), &mut spare)
+            test.holds(text.map(|text| Found::ours(text, Kind::Text)), &mut spare, &trusted::NOTHING)
         })
     }
 }

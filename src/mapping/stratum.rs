@@ -39,7 +39,10 @@ pub(super) struct Stratum {
     /// The tables with the rows of this layer and of those beneath.
     pub(super) laid: Arc<[Arc<Table>]>,
     uses: Vec<Use>,
-    wants_key: Option<At>,
+    /// The first place that makes a pseudonym.
+    pub(super) wants_key: Option<At>,
+    /// The first place that asks for what the organization trusts.
+    pub(super) asks_trusted: Option<At>,
     /// Of each file, here and beneath, it can be told what it says.
     pub(super) whole: bool,
     /// The mistakes of the lowest layer.
@@ -102,7 +105,7 @@ impl Stratum {
             books.entry(document.log).or_default().add(document, &mut reading.problems);
         }
         books.values_mut().for_each(Book::close);
-        let Reading { paths, tables, uses, wants_key, mut problems } = reading;
+        let Reading { paths, tables, uses, wants_key, asks_trusted, mut problems } = reading;
         let mut read = Self {
             files: files.get(first_file..).unwrap_or_default().iter().map(|file| file.name.clone()).collect(),
             first_file,
@@ -113,6 +116,7 @@ impl Stratum {
             rows,
             uses,
             wants_key,
+            asks_trusted,
             whole,
             problems: Vec::new(),
             alike: Mutex::default(),
@@ -160,9 +164,9 @@ impl Stratum {
         lookup::check_uses(uses, &self.tables, &self.rows(), self.whole, problems);
     }
 
-    /// The first place that makes a pseudonym.
-    pub(super) fn wants_key(&self) -> Option<Origin> {
-        self.layers().iter().find_map(|layer| layer.wants_key.as_ref()).map(|at| self.origin(at))
+    /// The place that the lowest layer has which has any.
+    pub(super) fn first_place(&self, of: fn(&Self) -> Option<&At>) -> Option<Origin> {
+        self.layers().into_iter().find_map(of).map(|at| self.origin(at))
     }
 
     /// The file and line of a place.

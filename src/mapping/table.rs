@@ -71,6 +71,8 @@ pub(super) struct Reading<'f> {
     pub(super) uses: Vec<Use>,
     /// The first place that makes a pseudonym.
     pub(super) wants_key: Option<At>,
+    /// The first place that asks for what the organization trusts.
+    pub(super) asks_trusted: Option<At>,
     pub(super) problems: Problems<'f>,
 }
 
@@ -81,7 +83,7 @@ impl<'f> Reading<'f> {
             (Paths::over(below.paths.clone()), below.tables.clone(), below.problems.clone())
         });
         let problems = Problems { files, noted };
-        Self { paths, tables, uses: Vec::new(), wants_key: None, problems }
+        Self { paths, tables, uses: Vec::new(), wants_key: None, asks_trusted: None, problems }
     }
 }
 

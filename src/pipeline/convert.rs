@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cef::{Cuts, Encoder, Event};
 use crate::event::Entry;
-use crate::mapping::{Applied, Plans, Scratch, When};
+use crate::mapping::{Applied, Plans, Scratch, Trusted, When};
 use crate::syslog::Format;
 
 /// Turns entries into messages. Its buffers are used again, so that it allocates nothing once it
@@ -37,6 +37,11 @@ impl Converter {
     /// Follows other plans from the next entry on.
     pub fn adopt(&mut self, plans: Arc<Plans>) {
         self.plans = plans;
+    }
+
+    /// The organization of the entries that follow trusts this.
+    pub fn trust(&mut self, trusted: &Arc<Trusted>) {
+        self.scratch.trust(trusted);
     }
 
     /// Maps the entry, and keeps the event for [`Self::write`]; says how it went.

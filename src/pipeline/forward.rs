@@ -23,10 +23,11 @@ use super::dead::DeadLetters;
 use super::own::OwnEvent;
 use super::standing::Standing;
 use super::tally::{Counts, Tally};
+use super::trust::{Known, Lists};
 use super::voice::Voice;
 use super::{Ends, Mode, RunError};
 use crate::event::Entry;
-use crate::mapping::Plans;
+use crate::mapping::{Plans, Trusted};
 use crate::net::{Hold, Load, Moment, Rate, Spent, TlsClient, Why};
 use crate::store::{self, Lease, Reader, ReaderName, SourceId, StoreError};
 use crate::syslog::{Event, Frames, Framing, SendError, Sink};
@@ -37,6 +38,10 @@ pub(super) struct Outlet {
     reader: Reader,
     /// The plans to follow, as they change.
     plans: watch::Receiver<Arc<Plans>>,
+    /// What the organizations trust, as that changes.
+    trusted: watch::Receiver<Known>,
+    /// Where an organization's word is not known.
+    nothing: Arc<Trusted>,
     converter: Converter,
     framing: Framing,
     sink: Sink,
@@ -68,6 +73,7 @@ struct Flight {
     lease: Lease,
     /// What it was mapped under; it is mapped under the same if it has to go out again.
     plans: Arc<Plans>,
+    trusted: Arc<Lists>,
     events: u64,
     bytes: u64,
 }
@@ -115,6 +121,7 @@ impl Outlet {
     pub(super) fn new(
         reader: Reader,
         plans: watch::Receiver<Arc<Plans>>,
+        trusted: watch::Receiver<Known>,
         converter: Converter,
         framing: Framing,
         sink: Sink,
@@ -131,6 +138,8 @@ impl Outlet {
             condition: Condition::new(reader.name().clone()),
             reader,
             plans,
+            trusted,
+            nothing: Arc::default(),
             converter,
             framing,
             sink,
@@ -298,7 +307,8 @@ impl Outlet {
             match self.reader.try_next(self.batch).await {
                 Ok(Some(lease)) => {
                     let (entries, plans) = (lease.len(), Arc::clone(&self.plans.borrow_and_update()));
-                    self.book.add(Flight { lease, plans, events: 0, bytes: 0 }, entries);
+                    let trusted = Arc::clone(&self.trusted.borrow().lists);
+                    self.book.add(Flight { lease, plans, trusted, events: 0, bytes: 0 }, entries);
                     return Ok(true);
                 }
                 Ok(None) => {
@@ -338,6 +348,7 @@ impl Outlet {
         self.converter.adopt(Arc::clone(&flight.plans));
         let mut nth = 0_usize;
         for (source, run) in flight.lease.by_source() {
+            self.converter.trust(flight.trusted.get(source).unwrap_or(&self.nothing));
             for entry in run {
                 if entries.contains(&nth)
                     && convert(&mut self.converter, &mut self.tally, entry, source, again, frames)
@@ -614,6 +625,7 @@ mod tests {
         let mut outlet = Outlet::new(
             reader,
             plans.subscribe(),
+            super::super::trust::Trust::default().known(),
             converter,
             Framing::Newline,
             Endpoint::Stdout.into(),

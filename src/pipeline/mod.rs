@@ -18,7 +18,7 @@
 //! Beside the destinations, `notify` reads the store too, and tells chosen events in Slack.
 //!
 //! Beside these tasks, `reload` looks at the configuration and the mapping folders, `outage` and
-//! `expiry` at the destinations, `own` stores what the forwarder has to say of itself as entries like
+//! `expiry` at the destinations, `silence` listens whether a source still has entries, `own` stores what the forwarder has to say of itself as entries like
 //! Slack's, and `status` shows how it is to those who ask. What changes in the configuration
 //! `following` makes ready and `tasks` carries out.
 //!
@@ -45,11 +45,13 @@ mod reload;
 mod settling;
 mod setup;
 mod shared;
+mod silence;
 mod spread;
 mod standing;
 mod status;
 mod tally;
 mod tasks;
+mod trust;
 mod voice;
 
 use std::collections::BTreeMap;
@@ -63,6 +65,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::slack::allowlist::Api;
 use crate::slack::{Clock, Webhook};
 use crate::store::{Full, ReaderName, SourceId, Store, StoreError, Usage};
 use crate::telemetry::chain;
@@ -80,9 +83,10 @@ pub use lateness::{Found, Lateness};
 pub use notify::{NoticeStanding, NoticeState, NoticeStatus};
 pub use poll::{Phase, Polled, Reading, Way};
 pub use setup::{
-    SetupError, account, app, converter, keyed, line_budget, plans, plans_of, poller, polling, rotation,
-    sink, webhook,
+    SetupError, account, allowlist, app, converter, keyed, line_budget, plans, plans_of, poller, polling,
+    rotation, sink, webhook,
 };
+pub use silence::{Because, Quiet};
 pub use standing::{LastFault, Link, Seen, Standing, State};
 pub use status::{DestinationStatus, Outgoing, Route, SourceStatus, Status, StoreStatus};
 pub use tally::Counts;
@@ -91,7 +95,8 @@ pub use tally::Counts;
 #[derive(Debug)]
 pub struct App {
     store: Store,
-    sources: Vec<poll::Source>,
+    /// Each with the allow list that mappings ask for, where they do.
+    sources: Vec<(poll::Source, Option<Arc<Api>>)>,
     destinations: Vec<(forward::Outlet, Route)>,
     notices: Vec<Notice>,
     webhooks: BTreeMap<String, Webhook>,
@@ -103,6 +108,7 @@ pub struct App {
     follows: Option<PathBuf>,
     voice: voice::Voice,
     recorder: voice::Recorder,
+    trust: trust::Trust,
 }
 
 /// How long it runs.
@@ -227,6 +233,7 @@ impl App {
             source.polling.account_mut().clock = clock.clone();
         }
         let (voice, recorder) = voice::voice();
+        let trust = trust::Trust::default();
         let (store, repairs) = setup::open(config)?;
         for repair in &repairs {
             voice.say(OwnEvent::store_repaired(repair));
@@ -234,7 +241,7 @@ impl App {
         setup::tell_of_renamed(config, &store.sources().await.map_err(SetupError::Store)?);
         let mut sources = Vec::new();
         for ready in &prepared.sources {
-            sources.push(ready.open(&store, &voice).await?);
+            sources.push(ready.open(&store, &config.state.dir, &voice).await?);
         }
         let names = prepared.destinations.iter().map(|ready| ready.name.clone());
         let names: Vec<_> = names.chain(prepared.notices.iter().map(ReadyNotice::reader)).collect();
@@ -248,7 +255,7 @@ impl App {
             shared,
         } = prepared;
         for ready in ready_destinations {
-            destinations.push(ready.open(&store, &config.state.dir, &voice).await?);
+            destinations.push(ready.open(&store, &config.state.dir, &voice, &trust).await?);
         }
         shared.take_effect();
         let webhooks = following::webhooks(&ready_notices);
@@ -268,6 +275,7 @@ impl App {
             follows: None,
             voice,
             recorder,
+            trust,
         })
     }
 
@@ -292,10 +300,11 @@ impl App {
             follows,
             voice,
             recorder,
+            trust,
         } = self;
         // A single pass is no news, and by cron it would be the same two events again and again.
         if mode == Mode::Forever {
-            let sources = sources.iter().map(|source| source.name().as_str());
+            let sources = sources.iter().map(|(source, _)| source.name().as_str());
             let destinations = destinations.iter().map(|(outlet, _)| outlet.name().as_str());
             voice.say(OwnEvent::started(sources, destinations));
         }
@@ -308,7 +317,7 @@ impl App {
             .filter(|_| mode == Mode::Forever)
             .map(|file| Following::new(file, config, ready, webhooks, store.clone(), to));
         reloading.spawn(reload::watch(mappings, following, Arc::clone(&reload), voice.clone()));
-        let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone());
+        let mut tasks = Tasks::new(mode, store.clone(), state.clone(), voice.clone(), trust);
         tasks.poll(sources);
         for (outlet, route) in destinations {
             tasks.forward(outlet, route);

@@ -86,6 +86,11 @@ impl OwnEvent {
         &self.message
     }
 
+    /// What to do about it, where there is anything to be done.
+    pub(super) fn cure(&self) -> &str {
+        self.help.as_deref().unwrap_or_default()
+    }
+
     /// The service has begun to poll and to deliver.
     pub(super) fn started<'a>(
         sources: impl IntoIterator<Item = &'a str>,

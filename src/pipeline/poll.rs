@@ -11,6 +11,7 @@ use super::late::Late;
 use super::lateness::Lateness;
 use super::refused::{Prospect, Refusals, is_refusal};
 use super::setup::{self, SetupError};
+use super::silence::{Quiet, Silence, Standpoint};
 use super::standing::LastFault;
 use super::voice::Voice;
 use super::{Mode, RunError};
@@ -37,6 +38,8 @@ pub(super) struct Source {
     /// What was said of the last failure.
     failing: Option<String>,
     failures: u32,
+    /// Listens whether there are entries; none where that is off.
+    silence: Option<Silence>,
     /// How late entries come, where seconds are read.
     late: Option<Late>,
     /// Some of the source's rows are not to be had, and that was said.
@@ -73,8 +76,10 @@ pub struct Reading {
     pub read_up_to: Option<UnixTime>,
     /// When Slack last answered with entries, or with the news that there are none.
     pub answered_at: Option<UnixTime>,
-    /// When the newest entry read since the start happened.
+    /// When the newest entry that was read happened.
     pub newest_entry: Option<UnixTime>,
+    /// The silence that was told and is not over.
+    pub quiet: Option<Quiet>,
     /// How late entries come.
     pub lateness: Option<Lateness>,
     /// What follows from that for the source's settings.
@@ -120,17 +125,22 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 const PATIENCE: u32 = 5;
 
 impl Source {
-    /// A source that was read up to, and with, that second before.
+    /// A source that stands there in the store.
     pub(super) fn new(
         name: SourceId,
         polling: slack::Settings,
         poller: Poller,
         poll_every: Duration,
-        read_up_to: Option<UnixTime>,
+        at: Standpoint,
         late: Option<Late>,
+        silence: Option<Silence>,
     ) -> Self {
+        let Standpoint { newest, read_up_to } = at;
         let (lateness, advice) = late.as_ref().map(Late::shown).unwrap_or_default();
-        let (reading, _) = watch::channel(Reading { read_up_to, lateness, advice, ..Reading::default() });
+        let quiet = silence.as_ref().and_then(Silence::quiet);
+        let known =
+            Reading { read_up_to, newest_entry: newest, quiet, lateness, advice, ..Reading::default() };
+        let (reading, _) = watch::channel(known);
         let polled = Polled::default();
         Self {
             name,
@@ -143,6 +153,7 @@ impl Source {
             current: false,
             failing: None,
             failures: 0,
+            silence,
             late,
             said_out_of_reach: false,
             refusals: Refusals::default(),
@@ -172,6 +183,10 @@ impl Source {
         stop: CancellationToken,
         voice: Voice,
     ) -> Result<Polled, RunError> {
+        // By cron it would be the same event again and again.
+        if mode == Mode::Once {
+            self.silence = None;
+        }
         let polling = async {
             tokio::time::sleep(delay).await;
             // With `start = "now"` there is nothing to ask for at first, and a token that is refused
@@ -205,6 +220,7 @@ impl Source {
                     Step::CaughtUp(how) => {
                         self.caught_up(&how);
                         self.forget(&store, how.forget_before).await?;
+                        self.listen(how.up_to).await;
                         caught_up = true;
                     }
                     Step::Failed(Failed { error, .. }) if is_refusal(&error) => {
@@ -223,7 +239,11 @@ impl Source {
             }
         };
         // Cut off anywhere, nothing is lost: the bookmark moves only with what it covers.
-        match stop.run_until_cancelled(polling).await {
+        let ended = stop.run_until_cancelled(polling).await;
+        if let Some(silence) = &mut self.silence {
+            silence.keep().await;
+        }
+        match ended {
             Some(Err(error)) => Err(error),
             Some(Ok(())) | None => Ok(self.polled),
         }
@@ -248,7 +268,7 @@ impl Source {
 
     async fn store(&mut self, store: &Store, page: Page, voice: &Voice) -> Result<(), RunError> {
         let Page { entries, memos, bookmark, not_entries, progress } = page;
-        let newest = entries.iter().map(Entry::at).max();
+        let times: Vec<_> = entries.iter().map(Entry::at).collect();
         // A bookmark alone waits for no room, and shall not because of a memo.
         let lateness = self.late.as_ref().and_then(Late::memo).filter(|_| !entries.is_empty());
         let is_kept = lateness.is_some();
@@ -268,6 +288,13 @@ impl Source {
             self.polled.late += appended.late.len() as u64;
             late.note(progress, &appended, is_kept);
         }
+        if let Some(silence) = &mut self.silence {
+            if let Some(progress) = &progress {
+                silence.begin(progress.start);
+            }
+            let is_front = progress.is_none_or(|progress| progress.pass == Pass::Front);
+            silence.read(&times, if is_front { appended.fresh } else { 0 });
+        }
         // The page that only notes where a source begins was not asked for.
         if progress.is_some_and(|progress| progress.window.seconds() > 0) {
             self.recovered(voice);
@@ -278,7 +305,7 @@ impl Source {
             if let Some(late) = &self.late {
                 (reading.lateness, reading.advice) = late.shown();
             }
-            reading.newest_entry = reading.newest_entry.max(newest);
+            reading.newest_entry = reading.newest_entry.max(times.iter().max().copied());
             if let Some(slack::Progress { pass: Pass::Front, start, next, goal, .. }) = progress {
                 reading.way = Some(Way { start, next, goal });
                 reading.read_up_to = reading.read_up_to.max(Some(next.plus(-1)));
@@ -323,6 +350,17 @@ impl Source {
                 source = %self.name, seconds = caught_up.clock_behind.as_secs(),
                 "this machine's clock stands before what has been read already; nothing is read until it has passed that"
             );
+        }
+    }
+
+    /// Asks whether the source is quiet, now that all is read up to that second.
+    async fn listen(&mut self, up_to: UnixTime) {
+        if self.failing.is_none()
+            && let Some(silence) = &mut self.silence
+        {
+            silence.look(up_to).await;
+            let quiet = silence.quiet();
+            self.reading.send_if_modified(|reading| std::mem::replace(&mut reading.quiet, quiet) != quiet);
         }
     }
 

@@ -22,12 +22,15 @@ use super::poll::Source;
 use super::reload::Folder;
 use super::setup::{self, SetupError};
 use super::shared::{Shared, Sharing};
+use super::silence::{Silence, Standpoint};
 use super::status::Route;
+use super::trust::Trust;
 use super::voice::Voice;
 use crate::config::{self, Config};
 use crate::event::UnixTime;
 use crate::mapping::{MappingFile, Plans};
 use crate::net::Rate;
+use crate::slack::allowlist::Api;
 use crate::slack::{self, Poller, Webhook};
 use crate::store::{self, ReaderName, SourceId, Store};
 use crate::syslog::{Framing, Sink};
@@ -48,6 +51,12 @@ pub(super) struct ReadySource {
     pub(super) id: SourceId,
     pub(super) polling: slack::Settings,
     poll_every: Duration,
+    /// When its silence is told.
+    quiet: config::Quiet,
+    /// What it is asked for.
+    reads: String,
+    /// Where its organization's own allow list is read, for the mappings.
+    allowlist: Option<Arc<Api>>,
 }
 
 /// A destination that can begin as soon as it has its reader.
@@ -85,6 +94,7 @@ impl Prepared {
         let mut destinations = Vec::new();
         for (name, settings) in &config.destinations {
             let plans = mappings.open(settings.mapping.as_deref(), config)?;
+            tell_of_untrusted(name, settings, config, &plans.borrow());
             let (sink, framing) = setup::sink(name, settings)?;
             let (name, settings) = (ReaderName::new(name.as_str()), settings.clone());
             destinations.push(ReadyDestination { name, settings, plans, sink, framing });
@@ -93,7 +103,18 @@ impl Prepared {
         sharing.trace(config.trace.as_ref())?;
         let ready = |(name, source): (&String, &config::Source)| {
             let polling = setup::polling_sharing(name, source, &mut sharing)?;
-            Ok(ReadySource { id: SourceId::new(name.as_str()), polling, poll_every: source.poll_every })
+            let allowlist = source
+                .trusted
+                .then(|| setup::allowlist_sharing(name, source, polling.account(), &mut sharing))
+                .transpose()?;
+            Ok(ReadySource {
+                id: SourceId::new(name.as_str()),
+                polling,
+                poll_every: source.poll_every,
+                quiet: source.quiet,
+                reads: source.reads(),
+                allowlist: allowlist.map(Arc::new),
+            })
         };
         let sources = config.sources.iter().map(ready).collect::<Result<_, SetupError>>()?;
         let mut notices = Vec::new();
@@ -124,9 +145,27 @@ impl Prepared {
     }
 }
 
+/// A mapping that asks for what the organization trusts gets no answer where no source reads it.
+fn tell_of_untrusted(name: &str, destination: &config::Destination, config: &Config, plans: &Plans) {
+    let Some(origin) = plans.asks_trusted() else { return };
+    let is_of = |source: &String| destination.sources.as_ref().is_none_or(|of| of.contains(source));
+    if !config.sources.iter().any(|(source, settings)| settings.trusted && is_of(source)) {
+        tracing::warn!(
+            destination = name, at = %origin, help = "write `trusted = true` into the source",
+            "the mapping asks for what the organization trusts, and no source reads that: nothing is trusted"
+        );
+    }
+}
+
 impl ReadySource {
-    /// The source at its bookmark.
-    pub(super) async fn open(&self, store: &Store, voice: &Voice) -> Result<Source, SetupError> {
+    /// The source at its bookmark, and the way to the allow list that mappings ask for; what is usual
+    /// for it is remembered in the folder `state`.
+    pub(super) async fn open(
+        &self,
+        store: &Store,
+        state: &Path,
+        voice: &Voice,
+    ) -> Result<(Source, Option<Arc<Api>>), SetupError> {
         let (poller, read_up_to) = self.poller(store).await?;
         let late = match &self.polling {
             slack::Settings::Audit(slack::audit::Settings { settle, verify_after, .. }) => {
@@ -137,7 +176,18 @@ impl ReadySource {
             // A list has no seconds that could be read too early.
             slack::Settings::Access(_) | slack::Settings::Integration(_) => None,
         };
-        Ok(Source::new(self.id.clone(), self.polling.clone(), poller, self.poll_every, read_up_to, late))
+        let newest = store.newest(&self.id).await.map_err(SetupError::Store)?;
+        let at = Standpoint { newest, read_up_to };
+        let silence = match self.quiet.after {
+            Some(_) => {
+                let (id, voice) = (self.id.clone(), voice.clone());
+                Some(Silence::open(id, self.quiet, &self.reads, at, state, voice).await)
+            }
+            None => None,
+        };
+        let (id, polling) = (self.id.clone(), self.polling.clone());
+        let source = Source::new(id, polling, poller, self.poll_every, at, late, silence);
+        Ok((source, self.allowlist.clone()))
     }
 
     /// Its poller at its bookmark, and the last second that was read.
@@ -157,6 +207,7 @@ impl ReadyDestination {
         store: &Store,
         state: &Path,
         voice: &Voice,
+        trust: &Trust,
     ) -> Result<(Outlet, Route), SetupError> {
         let Self { name, settings, plans, sink, framing } = self;
         let reader =
@@ -166,7 +217,8 @@ impl ReadyDestination {
         let dead = DeadLetters::of(state, reader.name().as_str());
         // What was only handed over, or is on the disk, is not to be waited for.
         let age = if settings.transport.has_receipts() { settings.age } else { Duration::ZERO };
-        let outlet = Outlet::new(reader, plans, converter, framing, sink, rate, age, dead, voice.clone());
+        let (trusted, voice) = (trust.known(), voice.clone());
+        let outlet = Outlet::new(reader, plans, trusted, converter, framing, sink, rate, age, dead, voice);
         Ok((outlet, Route::of(&settings.transport)))
     }
 }

@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::slack::oauth::{App, Rotation};
 use crate::slack::{
     self, Account, BadSettings, BadWebhook, CannotPoll, Clock, Fetch, HttpClient, Poller, Token, Unfetched,
-    Webhook, WebhookAddress,
+    Webhook, WebhookAddress, allowlist,
 };
 use crate::store::{self, OpenError, Repair, SourceId, Store, StoreError};
 use crate::syslog::{self, Endpoint, Format, Framing, Sink};
@@ -256,6 +256,31 @@ pub(super) fn poller_of(
 ) -> Result<Poller, SetupError> {
     Poller::new(settings, bookmark)
         .map_err(|source| SetupError::Source { source_name: name.to_owned(), source })
+}
+
+/// The way to the allow list of a source's organization: by its `admin_token`, or else by the
+/// source's own.
+///
+/// # Errors
+/// The token cannot be had, or the settings do not go together.
+pub fn allowlist(name: &str, source: &Source) -> Result<allowlist::Api, SetupError> {
+    let alone = Shared::default();
+    let mut sharing = Sharing::after(&alone);
+    let account = account_sharing(name, source, &mut sharing)?;
+    allowlist_sharing(name, source, &account, &mut sharing)
+}
+
+pub(super) fn allowlist_sharing(
+    name: &str,
+    source: &Source,
+    account: &Account,
+    sharing: &mut Sharing<'_>,
+) -> Result<allowlist::Api, SetupError> {
+    let mut account = account.clone();
+    if let Some(admin_token) = &source.admin_token {
+        account.token = token(name, admin_token, sharing)?;
+    }
+    Ok(allowlist::Api::new(&account))
 }
 
 /// What the poller of a source is told, its token fetched.

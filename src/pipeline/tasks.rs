@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -23,9 +24,11 @@ use super::poll::{Polled, Reading, Source};
 use super::prepared::{ReadyDestination, ReadyNotice, ReadySource};
 use super::setup::SetupError;
 use super::status::{Outgoing, Route, Telling};
+use super::trust::Trust;
 use super::voice::Voice;
 use super::{Ends, LAST_RECEIPTS, Mode, RunError, expiry, outage, spread};
 use crate::notice::Pending;
+use crate::slack::allowlist::Api;
 use crate::store::{ReaderName, SourceId, Store};
 use crate::telemetry::chain;
 
@@ -44,6 +47,7 @@ pub(super) struct Tasks {
     pub(super) mode: Mode,
     pub(super) store: Store,
     voice: Voice,
+    trust: Trust,
     /// Those of the whole path.
     pub(super) ends: Ends,
     pub(super) pollers: JoinSet<(SourceId, Result<Polled, RunError>)>,
@@ -112,12 +116,13 @@ pub(super) struct Abandoned {
 }
 
 impl Tasks {
-    pub(super) fn new(mode: Mode, store: Store, state: PathBuf, voice: Voice) -> Self {
+    pub(super) fn new(mode: Mode, store: Store, state: PathBuf, voice: Voice, trust: Trust) -> Self {
         Self {
             mode,
             store,
             state,
             voice,
+            trust,
             ends: Ends::default(),
             pollers: JoinSet::new(),
             forwarders: JoinSet::new(),
@@ -156,17 +161,24 @@ impl Tasks {
         self.last_receipts.subscribe()
     }
 
-    /// Begins with sources, one after the other.
-    pub(super) fn poll(&mut self, sources: Vec<Source>) {
+    /// Begins with sources, one after the other, and with the allow lists that mappings ask for.
+    pub(super) fn poll(&mut self, sources: Vec<(Source, Option<Arc<Api>>)>) {
         let delays = match self.mode {
-            Mode::Forever => spread::starts(sources.iter().map(Source::poll_every)),
+            Mode::Forever => spread::starts(sources.iter().map(|(source, _)| source.poll_every())),
             Mode::Once => vec![Duration::ZERO; sources.len()],
         };
-        for (source, delay) in sources.into_iter().zip(delays) {
+        for ((source, allowlist), delay) in sources.into_iter().zip(delays) {
             let (name, ends) = (source.name().clone(), self.ends.of_a_part());
             self.sources.insert(name.clone(), (ends.clone(), source.reading()));
+            let keeping = self.trust.keep(&name, allowlist);
+            let (tried, stop) = (self.trust.tried(Some(name.clone())), ends.stop.clone());
             let task = source.run(self.store.clone(), self.mode, delay, ends.stop, self.voice.clone());
-            self.pollers.spawn(async move { (name, task.await) });
+            self.pollers.spawn(async move {
+                stop.run_until_cancelled(tried).await;
+                let polled = task.await;
+                drop(keeping);
+                (name, polled)
+            });
         }
         self.show();
     }
@@ -185,7 +197,11 @@ impl Tasks {
             shown,
         };
         self.destinations.insert(name.clone(), destination);
-        self.forwarders.spawn(async move { (name, outlet.run(mode, &ends).await) });
+        let tried = self.trust.tried(None);
+        self.forwarders.spawn(async move {
+            ends.enough.run_until_cancelled(tried).await;
+            (name, outlet.run(mode, &ends).await)
+        });
         self.show();
     }
 
@@ -331,7 +347,7 @@ impl Tasks {
         self.store.retain_readers(&names).await.map_err(RunError::Store)?;
         for ready in change.destinations {
             let (outlet, route) =
-                ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?;
+                ready.open(&self.store, &self.state, &self.voice, &self.trust).await.map_err(unopened)?;
             self.forward(outlet, route);
         }
         for ready in change.notices {
@@ -341,7 +357,7 @@ impl Tasks {
         self.untold.clear();
         let mut sources = Vec::new();
         for ready in change.sources {
-            sources.push(ready.open(&self.store, &self.voice).await.map_err(unopened)?);
+            sources.push(ready.open(&self.store, &self.state, &self.voice).await.map_err(unopened)?);
         }
         self.poll(sources);
         // Whoever asked may have gone.

@@ -101,6 +101,11 @@ impl HttpClient {
         self.client.get(url)
     }
 
+    /// Begins a POST request.
+    pub(super) fn post(&self, url: Url) -> RequestBuilder {
+        self.client.post(url)
+    }
+
     /// Sends a request, and says in the trace what becomes of it.
     pub(super) async fn send(&self, request: Request) -> (Result<Response, reqwest::Error>, Exchange) {
         let mut exchange = self.trace.begin(&self.name, &request);

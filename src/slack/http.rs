@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, Url};
 
 use super::error::{Class, SlackError};
@@ -89,6 +89,12 @@ impl Http {
     /// Asks for that address with these parameters, once the budget allows it.
     pub(super) async fn get(&self, url: &Url, parameters: &[(&'static str, String)]) -> Answer<Received> {
         self.send(self.client.get(url.clone()).query(parameters)).await
+    }
+
+    /// Posts JSON to that address, once the budget allows it.
+    pub(super) async fn post(&self, url: &Url, body: Vec<u8>) -> Answer<Received> {
+        let form = HeaderValue::from_static("application/json; charset=utf-8");
+        self.send(self.client.post(url.clone()).header(CONTENT_TYPE, form).body(body)).await
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer<Received> {

@@ -13,6 +13,7 @@
 //! [`oauth`] alone writes a file: the pair of a login, which Slack gives but once.
 
 pub mod access;
+pub mod allowlist;
 pub mod audit;
 mod bookmark;
 mod budget;

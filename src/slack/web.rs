@@ -1,6 +1,7 @@
 //! Methods of the Web API: status 200 whatever happens, and `"ok": false` where it went wrong.
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::error::SlackError;
 use super::http::{Answer, Http, Received};
@@ -30,17 +31,13 @@ impl Web {
         self.http.read(answer, |received| Reply::read(list, received))
     }
 
-    /// What a method answers, as JSON.
+    /// What a method answers, as JSON, that changes something or takes lists: its arguments are posted
+    /// as JSON, in which a list is one and a number is one.
     ///
     /// # Errors
     /// Slack cannot be asked, or refuses.
-    #[expect(dead_code, reason = "no method without a list is called yet")]
-    pub(super) async fn call(
-        &self,
-        method: &str,
-        arguments: &[(&'static str, String)],
-    ) -> Result<Bytes, SlackError> {
-        let answer = self.http.get(&self.base_url.method(method), arguments).await;
+    pub(super) async fn post(&self, method: &str, arguments: &Value) -> Result<Bytes, SlackError> {
+        let answer = self.http.post(&self.base_url.method(method), arguments.to_string().into_bytes()).await;
         self.http.read(answer, reply::accepted).reply
     }
 

@@ -116,11 +116,18 @@ pub(super) struct IdSpan {
     pub(super) mark: UnixTime,
 }
 
+/// No entry has that time.
+const NEVER: UnixTime = UnixTime::from_seconds(i64::MIN);
+
 impl IdSpan {
     /// Nothing was read yet.
     pub(super) const fn new(now: UnixTime) -> Self {
-        let never = UnixTime::from_seconds(i64::MIN);
-        Self { newest: never, marked: now, mark: never }
+        Self { newest: NEVER, marked: now, mark: NEVER }
+    }
+
+    /// The newest event time read so far, if any was.
+    pub(super) fn newest(&self) -> Option<UnixTime> {
+        Some(self.newest).filter(|newest| *newest != NEVER)
     }
 
     /// An entry of that event time was read.

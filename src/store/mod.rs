@@ -317,6 +317,12 @@ impl Store {
         self.ask(|reply| Command::Bookmark { source, reply }).await
     }
 
+    /// The newest event time that a source has ever stored.
+    pub async fn newest(&self, source: &SourceId) -> Result<Option<UnixTime>, StoreError> {
+        let source = source.clone();
+        self.ask(|reply| Command::Newest { source, reply }).await
+    }
+
     /// Every source that has ever stored something, in the order of their names.
     pub async fn sources(&self) -> Result<Vec<SourceId>, StoreError> {
         self.ask(|reply| Command::Sources { reply }).await

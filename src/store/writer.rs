@@ -36,6 +36,10 @@ pub(super) enum Command {
         source: SourceId,
         reply: oneshot::Sender<Option<Bookmark>>,
     },
+    Newest {
+        source: SourceId,
+        reply: oneshot::Sender<Option<UnixTime>>,
+    },
     Sources {
         reply: oneshot::Sender<Vec<SourceId>>,
     },
@@ -172,6 +176,10 @@ impl Writer {
             Command::Bookmark { source, reply } => {
                 let bookmark = self.ledger.sources.get(&source).map(|source| source.bookmark.clone());
                 self.answer(reply, bookmark);
+            }
+            Command::Newest { source, reply } => {
+                let newest = self.ledger.sources.get(&source).and_then(|source| source.ids.newest());
+                self.answer(reply, newest);
             }
             Command::Sources { reply } => {
                 let sources = self.ledger.sources.keys().cloned().collect();

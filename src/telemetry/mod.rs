@@ -6,8 +6,10 @@ mod causes;
 mod http;
 mod log;
 mod plain;
+mod span;
 
 pub use causes::{causes, chain};
 pub use http::{Pages, Window};
 pub use log::{LogForm, bars, start_log};
 pub use plain::plain;
+pub use span::span;

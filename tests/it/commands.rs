@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::Output;
-use std::time::{Duration, Instant};
 
 use slackcef::cef;
 
@@ -19,9 +18,7 @@ const ENTRIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/entries.n
 
 #[test]
 fn demo_shows_the_whole_path_and_ends_by_itself() {
-    let start = Instant::now();
     let shown = printed(&slackcef(&["demo"]));
-    assert!(start.elapsed() < Duration::from_secs(15), "it took {:?}", start.elapsed());
     assert!(shown.contains("9 entries happened, 9 arrived"), "{shown}");
     let lines: Vec<_> =
         shown.lines().filter_map(|line| line.split_once(" CEF - - - ").map(|(_, cef)| cef)).collect();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod allowlist;
+#[cfg(test)]
 mod arcsight_categorizer;
 #[cfg(test)]
 mod auth;
@@ -82,6 +84,8 @@ mod relp;
 mod relp_session;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod simulate_receiver;
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use slackcef::cef::{self, Event};
 use slackcef::event::{Entry, Log, UnixTime};
-use slackcef::mapping::{self, Layer, MappingFile, Plans, Scratch};
+use slackcef::mapping::{self, Layer, MappingFile, Plans, Scratch, Trusted};
 use slackcef::simulate::slack::{Plan, Slack};
 
 use crate::support::forwarder::Forwarder;
@@ -186,4 +188,52 @@ async fn a_destination_is_sent_what_its_when_wants() {
     assert!(again.end().await.success(), "{}", again.log());
     assert_eq!(classes(&path("all")).len() + classes(&path("grave")).len() + classes(&path("acme")).len(), 7);
     assert!(!log.contains("not wanted") && !path("none").exists());
+}
+
+#[test]
+fn what_the_organization_trusts_is_asked_of_each_entry_as_it_is_then() {
+    let plans = plans(
+        r"
+        [[rules]]
+        when = { 'context.ip_address' = { cidr = ['trusted.cidr', '10.0.0.0/8'] } }
+        severity = 0
+        [[rules]]
+        when = { 'details.asn' = { asn = ['trusted.asn', 64500, 'AS64501'] } }
+        severity = 9
+        [[rules]]
+        when = { action = { cidr = 'trusted.cidr' } }
+        severity = 8
+        ",
+    );
+    assert!(plans.asks_trusted().is_some());
+    let mut scratch = Scratch::new();
+    let mut severity = |json: &str, trusted: &Arc<Trusted>| {
+        let json = Bytes::from(json.to_owned());
+        let entry = Entry::from_raw(Log::Audit, json, UnixTime::from_seconds(0), 0).unwrap();
+        let mut event = Event::new();
+        scratch.trust(trusted);
+        plans.plan(Log::Audit, entry.action().as_str()).apply(&entry, &mut scratch, &mut event);
+        event.severity().get()
+    };
+    let office = Arc::new(Trusted::new(vec!["192.0.2.0/24".parse().unwrap()], vec![64_502]));
+    let other = Arc::new(Trusted::new(vec!["198.51.100.0/24".parse().unwrap()], vec![]));
+    let from =
+        |address: &str| format!(r#"{{"action":"file_shared","context":{{"ip_address":"{address}"}}}}"#);
+    for (json, by_office, by_other, by_none) in [
+        (from("192.0.2.7"), 0, 1, 1),
+        (from("::ffff:192.0.2.7"), 0, 1, 1),
+        (from("198.51.100.7"), 1, 0, 1),
+        (from("10.1.2.3"), 0, 0, 0),
+        (r#"{"action":"file_shared","details":{"asn":64502}}"#.to_owned(), 9, 1, 1),
+        (r#"{"action":"file_shared","details":{"asn":["AS1","AS64502 Example Net"]}}"#.to_owned(), 9, 1, 1),
+        (r#"{"action":"file_shared","details":{"asn":"as64501"}}"#.to_owned(), 9, 9, 9),
+        (r#"{"action":"file_shared","details":{"asn":"64503"}}"#.to_owned(), 1, 1, 1),
+        // Of an action it is not settled beforehand either.
+        (r#"{"action":"192.0.2.1"}"#.to_owned(), 8, 4, 4),
+    ] {
+        assert_eq!(severity(&json, &office), by_office, "{json}");
+        assert_eq!(severity(&json, &other), by_other, "{json}");
+        assert_eq!(severity(&json, &Arc::default()), by_none, "{json}");
+        assert_eq!(severity(&json, &office), by_office, "{json}");
+    }
 }

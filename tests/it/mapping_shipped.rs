@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use slackcef::cef::Event;
 use slackcef::event::{Entry, Log, UnixTime};
-use slackcef::mapping::{self, Layer, MappingFile, Plans, Scratch};
+use slackcef::mapping::{self, Layer, MappingFile, Plans, Scratch, Trusted};
 
 use crate::support::entries;
 
@@ -34,11 +34,18 @@ struct Mapped {
 
 impl Mapped {
     fn of(plans: &Plans, json: &str) -> Self {
+        Self::trusting(plans, json, &Arc::default())
+    }
+
+    /// The same where the organization trusts that.
+    fn trusting(plans: &Plans, json: &str, trusted: &Arc<Trusted>) -> Self {
         let json = Bytes::from(json.to_owned());
         let entry = Entry::from_raw(Log::Audit, json, UnixTime::from_seconds(0), 0).unwrap();
         let mut event = Event::new();
         let plan = plans.plan(entry.log(), entry.action().as_str());
-        let applied = plan.apply(&entry, &mut Scratch::new(), &mut event);
+        let mut scratch = Scratch::new();
+        scratch.trust(trusted);
+        let applied = plan.apply(&entry, &mut scratch, &mut event);
         assert!(applied.misfits.is_empty(), "a value does not fit its key: {entry:?}");
         let mut fields = BTreeMap::new();
         for field in event.fields() {
@@ -330,22 +337,40 @@ fn an_anomaly_from_trusted_ranges_is_lowered_and_still_sent() {
     let rule: String = ranges
         .lines()
         .fold("[[rules]]".to_owned(), |text, line| text + line.strip_prefix('#').unwrap_or(line) + "\n");
-    let mut files = mapping::builtin();
-    let text = format!("version = 1\nlog = \"audit\"\n{rule}");
-    files.push(MappingFile::new("acme.toml", Layer::Customer, text));
-    let plans = compiled(&files);
-    let from = |address: &str, reason: &str| {
-        let context = format!(r#""context":{{"ip_address":"{address}"}}"#);
-        let json =
-            format!(r#"{{"id":"e","action":"anomaly",{context},"details":{{"reason":["{reason}"]}}}}"#);
-        let event = Mapped::of(&plans, &json);
-        (event.severity, event.get("cat").to_owned(), event.dropped)
-    };
-    for inside in ["192.0.2.77", "2001:db8::1"] {
-        assert_eq!(from(inside, "ip_address"), (3, "anomaly".to_owned(), false));
-        assert_eq!(from(inside, "unexpected_admin_action"), (9, "anomaly/admin-action".to_owned(), false));
+    let ranges = "[\"192.0.2.0/24\", \"2001:db8::/32\"]";
+    assert!(rule.contains(ranges), "{rule}");
+    let trusted =
+        Trusted::new(vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()], vec![]);
+    // With ranges of one's own, with those of Slack's allow list, and with both.
+    for (cidr, trusted) in [
+        (ranges, Trusted::default()),
+        ("\"trusted.cidr\"", trusted),
+        (
+            "[\"trusted.cidr\", \"2001:db8::/32\"]",
+            Trusted::new(vec!["192.0.2.0/24".parse().unwrap()], vec![]),
+        ),
+    ] {
+        let mut files = mapping::builtin();
+        let text = format!("version = 1\nlog = \"audit\"\n{}", rule.replace(ranges, cidr));
+        files.push(MappingFile::new("acme.toml", Layer::Customer, text));
+        let (plans, trusted) = (compiled(&files), Arc::new(trusted));
+        assert_eq!(plans.asks_trusted().is_some(), cidr.contains("trusted"), "{cidr}");
+        let from = |address: &str, reason: &str| {
+            let context = format!(r#""context":{{"ip_address":"{address}"}}"#);
+            let json =
+                format!(r#"{{"id":"e","action":"anomaly",{context},"details":{{"reason":["{reason}"]}}}}"#);
+            let event = Mapped::trusting(&plans, &json, &trusted);
+            (event.severity, event.get("cat").to_owned(), event.dropped)
+        };
+        for inside in ["192.0.2.77", "2001:db8::1"] {
+            assert_eq!(from(inside, "ip_address"), (3, "anomaly".to_owned(), false), "{cidr}");
+            assert_eq!(
+                from(inside, "unexpected_admin_action"),
+                (9, "anomaly/admin-action".to_owned(), false)
+            );
+        }
+        assert_eq!(from("198.51.100.1", "ip_address"), (6, "anomaly/network".to_owned(), false));
     }
-    assert_eq!(from("198.51.100.1", "ip_address"), (6, "anomaly/network".to_owned(), false));
 }
 
 // ---- Entities by type -------------------------------------------------------------------------

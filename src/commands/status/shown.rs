@@ -9,12 +9,12 @@ use super::resting::Resting;
 use crate::commands::table::table;
 use crate::event::UnixTime;
 use crate::pipeline::{
-    DestinationStatus, Found, LastFault, Lateness, Link, NoticeState, NoticeStatus, Phase, Route,
-    SourceStatus, State, Status, StoreStatus,
+    Because, DestinationStatus, Found, LastFault, Lateness, Link, NoticeState, NoticeStatus, Phase, Reading,
+    Route, SourceStatus, State, Status, StoreStatus,
 };
 use crate::report::Style;
 use crate::store::{Backlog, Full};
-use crate::telemetry::plain;
+use crate::telemetry::{plain, span};
 
 /// How the service is.
 pub(super) fn status(status: &Status, style: Style) -> Vec<String> {
@@ -26,7 +26,7 @@ pub(super) fn status(status: &Status, style: Style) -> Vec<String> {
     let rows = sources.iter().map(|source| source_row(source, *at));
     let heading = ["SOURCE", "STATE", "LAST ANSWER", "LAG", "STORED", "KNOWN ALREADY", "LATE"];
     let details = sources.iter().map(|source| source_details(source, *at, style));
-    let marks = sources.iter().map(|source| mark(tone_of_source(source.reading.phase), style));
+    let marks = sources.iter().map(|source| mark(tone_of_source(&source.reading), style));
     lines.extend(rows_with_details(heading, rows, marks, details));
     lines.push(String::new());
     let rows = destinations.iter().map(|destination| destination_row(destination, *at));
@@ -117,8 +117,9 @@ fn mark(tone: Tone, style: Style) -> String {
     }
 }
 
-const fn tone_of_source(phase: Phase) -> Tone {
-    match phase {
+const fn tone_of_source(reading: &Reading) -> Tone {
+    match reading.phase {
+        Phase::CaughtUp if reading.quiet.is_some() => Tone::Slow,
         Phase::CaughtUp => Tone::Good,
         Phase::Starting | Phase::CatchingUp => Tone::Slow,
         Phase::Failing | Phase::Refused => Tone::Bad,
@@ -194,6 +195,13 @@ fn source_details(source: &SourceStatus, now: UnixTime, style: Style) -> Vec<Str
     let mut lines = Vec::new();
     if let Some(way) = reading.way.filter(|_| reading.phase == Phase::CatchingUp) {
         lines.push(format!("read up to {}, of {} to {}", way.next, way.start, way.goal));
+    }
+    if let Some(quiet) = &reading.quiet {
+        let why = match quiet.because {
+            Because::QuietAfter => "longer than its `quiet_after`",
+            Because::Unusual => "which is unusual for this time of the week",
+        };
+        lines.push(style.yellow(&format!("quiet: nothing since {}, {why}", ago(now, quiet.since))));
     }
     lines.extend(reading.lateness.iter().filter_map(lateness_lines));
     lines.extend(reading.advice.iter().map(|advice| format!("{}: {}", style.cyan("advice"), plain(advice))));
@@ -342,18 +350,6 @@ fn ago(now: UnixTime, at: UnixTime) -> String {
     format!("{} ago", since(now, at))
 }
 
-/// Seconds as people say them; two units are enough.
-fn span(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0..2) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min"),
-        (0, _, _) => format!("{hours} h {} min", minutes % 60),
-        (_, _, _) => format!("{days} d {} h", hours % 24),
-    }
-}
-
 /// Bytes in the unit in which they have few digits.
 fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
@@ -364,7 +360,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::{NoticeStanding, Polled, Reading, Standing};
+    use crate::pipeline::{NoticeStanding, Polled, Quiet, Standing};
     use crate::syslog::Assurance;
 
     const NOW: UnixTime = UnixTime::from_seconds(1_787_680_154);
@@ -406,6 +402,11 @@ mod tests {
                     phase: Phase::Refused,
                     polled: Polled { fresh: 10, seen: 2, late: 1, not_entries: 0 },
                     answered_at: Some(before(250)),
+                    quiet: Some(Quiet {
+                        since: before(90_000),
+                        because: Because::Unusual,
+                        told_at: before(3_600),
+                    }),
                     lateness: Some(Lateness {
                         since: before(90_000),
                         entries: 41_233,
@@ -471,6 +472,7 @@ mod tests {
         for part in [
             "slackcef 0.1.0, up for 1 d 1 h",
             "no acme    refused  4 min ago    61 s",
+            "     quiet: nothing since 1 d 1 h ago, which is unusual for this time of the week\n",
             "     last fault 3 min ago, 7 times in a row: Slack \\u{1b}[2Jsays \"no\"\\nerror: forged\n     help: start the receiver",
             "     late: 12 of 41233 entries since 2026-08-24T16:49:14Z; found 8 within 2 min, 4 within 3 h 0 min; the longest took 1 h 6 min\n     advice: raise `settle`",
             "ok up           delivering  1 h 1 min",
@@ -500,9 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_and_sizes_are_short() {
-        let spans = [0, 119, 120, 3_599, 3_600, 86_399, 86_400].map(span);
-        assert_eq!(spans, ["0 s", "119 s", "2 min", "59 min", "1 h 0 min", "23 h 59 min", "1 d 0 h"]);
+    fn sizes_are_short() {
         assert_eq!([0, 1023, 1024, 5 << 30].map(size), ["0 B", "1023 B", "1 KiB", "5 GiB"]);
     }
 }

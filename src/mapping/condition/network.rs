@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Result<IpNet, Slip> {
     }
     let network = text.parse::<IpNet>().map_err(|_| {
         slip(format!("`{text}` is no network"))
-            .help("write an address and the length of its prefix: `10.0.0.0/8`, `2001:db8::/32`")
+            .help("write an address and the length of its prefix: `10.0.0.0/8`, `2001:db8::/32`; for the organization's own allow list `trusted.cidr`")
     })?;
     if network.trunc() != network {
         let meant = network.trunc();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::number::Number;
-use super::{AtPath, Condition, Test, network, pattern};
+use super::test::Named;
+use super::{AtPath, Condition, Test, asn, network, pattern};
 use crate::mapping::path::Path;
 use crate::mapping::table::{Help, InFile, Member, Value, members};
 use crate::mapping::text::Slip;
@@ -126,7 +127,12 @@ impl InFile<'_, '_> {
                 "exists" => self.boolean(matcher, value).map(Test::Exists),
                 "glob" => self.each_text(matcher, value, pattern::glob).map(Test::Like),
                 "regex" => self.each_text(matcher, value, pattern::regex).map(Test::Like),
-                "cidr" => self.each_text(matcher, value, network::read).map(Test::Within),
+                "cidr" => self
+                    .each_text(matcher, value, |text| or_trusted(text, TRUSTED_NETWORKS, network::read))
+                    .map(|read| Test::Within(self.named(value, read))),
+                "asn" => self
+                    .each_text(matcher, value, |text| or_trusted(text, TRUSTED_SYSTEMS, asn::read))
+                    .map(|read| Test::OfSystem(self.named(value, read))),
                 "at_least" | "at_most" => {
                     let bound = if matcher == "at_least" { &mut least } else { &mut most };
                     *bound = self.number(matcher, value);
@@ -230,11 +236,30 @@ impl InFile<'_, '_> {
         let made: Vec<T> = list
             .iter()
             .filter_map(|one| {
+                // The number of a system may be written as one.
+                if matcher == "asn" && one.get_ref().as_integer().is_some() {
+                    let number = self.integer(matcher, one)?.to_string();
+                    return read(&number)
+                        .map_err(|slip| {
+                            self.problem(one.span(), slip.code, slip.what, slip.help.unwrap_or_default());
+                        })
+                        .ok();
+                }
                 let text = self.text(matcher, one)?;
                 read(text).map_err(|slip| self.slips(&one.span(), text, [slip])).ok()
             })
             .collect();
         (made.len() == list.len()).then_some(made)
+    }
+
+    /// Notes where what the organization trusts is asked for first.
+    fn named<T>(&mut self, value: &Value<'_>, read: Vec<Option<T>>) -> Named<T> {
+        let named = Named::new(read);
+        if named.trusted {
+            let at = self.at(value.span());
+            self.reading.asks_trusted.get_or_insert(at);
+        }
+        named
     }
 
     fn number(&mut self, matcher: &str, value: &Value<'_>) -> Option<Number> {
@@ -327,6 +352,19 @@ impl InFile<'_, '_> {
     }
 }
 
+/// What `read` makes of a text; `None` for the reference to what the organization trusts.
+fn or_trusted<T>(
+    text: &str,
+    reference: &str,
+    read: impl Fn(&str) -> Result<T, Slip>,
+) -> Result<Option<T>, Slip> {
+    if text == reference { Ok(None) } else { read(text).map(Some) }
+}
+
+/// What stands for the networks and the systems that the organization trusts.
+const TRUSTED_NETWORKS: &str = "trusted.cidr";
+const TRUSTED_SYSTEMS: &str = "trusted.asn";
+
 fn one_or_list<'t, 'i>(value: &'t Value<'i>) -> &'t [Value<'i>] {
     match value.get_ref() {
         DeValue::Array(list) => list,
@@ -336,8 +374,8 @@ fn one_or_list<'t, 'i>(value: &'t Value<'i>) -> &'t [Value<'i>] {
 
 const EQUALS_EMPTY_LIST: &str = "this never holds: nothing equals an empty list";
 const ASK_FOR_ABSENT: &str = "to ask for what is absent write `{ exists = false }`";
-pub(in crate::mapping) const MATCHERS: [&str; 8] =
-    ["any", "none", "exists", "glob", "regex", "cidr", "at_least", "at_most"];
+pub(in crate::mapping) const MATCHERS: [&str; 9] =
+    ["any", "none", "exists", "glob", "regex", "cidr", "asn", "at_least", "at_most"];
 /// What others call them.
 const OTHER_WORDS: [(&[&str], &str); 7] = [
     (&["in", "is", "eq", "one_of", "any_of", "equals"], "any"),
@@ -349,4 +387,4 @@ const OTHER_WORDS: [(&[&str], &str); 7] = [
     (&["max", "maximum", "le", "lte", "below", "to"], "at_most"),
 ];
 const MATCHERS_THERE_ARE: &str = "compare with a text, a list of texts, or `{ … }` of `any`, `none`, `exists`, \
-     `glob`, `regex`, `cidr`, `at_least` and `at_most`";
+     `glob`, `regex`, `cidr`, `asn`, `at_least` and `at_most`";

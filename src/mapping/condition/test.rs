@@ -6,10 +6,11 @@
 use ipnet::IpNet;
 use regex::Regex;
 
-use super::network;
 use super::number::Number;
+use super::{asn, network};
 use crate::mapping::json;
 use crate::mapping::pick::{Found, Kind};
+use crate::mapping::trusted::{self, Trusted};
 
 /// What a value is compared with.
 #[derive(Debug)]
@@ -25,15 +26,43 @@ pub(in crate::mapping) enum Test {
     /// The value, or an element of it, has one of these in it.
     Like(Vec<Regex>),
     /// The value, or an element of it, is an address of one of these.
-    Within(Vec<IpNet>),
+    Within(Named<IpNet>),
+    /// The value, or an element of it, names one of these autonomous systems.
+    OfSystem(Named<u32>),
     /// The value, or an element of it, is a number that is no less than the first and no more than
     /// the second.
     Between(Option<Number>, Option<Number>),
 }
 
+/// What a file names, and whether it also names what the organization trusts.
+#[derive(Debug)]
+pub(in crate::mapping) struct Named<T> {
+    pub(super) these: Vec<T>,
+    pub(super) trusted: bool,
+}
+
+impl<T> Named<T> {
+    /// Of what was read one by one; `None` is the reference to what the organization trusts.
+    pub(super) fn new(read: Vec<Option<T>>) -> Self {
+        let trusted = read.iter().any(Option::is_none);
+        Self { these: read.into_iter().flatten().collect(), trusted }
+    }
+
+    /// Whether `hold` is so of one of the lists.
+    fn hold(&self, theirs: &[T], hold: impl Fn(&[T]) -> bool) -> bool {
+        hold(&self.these) || (self.trusted && hold(theirs))
+    }
+}
+
 impl Test {
-    /// Whether it holds for a value, or for there being none. `spare` is for strings with escapes.
-    pub(in crate::mapping) fn holds(&self, found: Option<Found<'_>>, spare: &mut String) -> bool {
+    /// Whether it holds for a value, or for there being none. `spare` is for strings with escapes,
+    /// `trusted` what the organization trusts.
+    pub(in crate::mapping) fn holds(
+        &self,
+        found: Option<Found<'_>>,
+        spare: &mut String,
+        trusted: &Trusted,
+    ) -> bool {
         let Some(found) = found else {
             return matches!(self, Self::Exists(false) | Self::NoneOf(_));
         };
@@ -45,7 +74,12 @@ impl Test {
             Self::Like(patterns) => {
                 has_text(found, spare, |text| patterns.iter().any(|pattern| pattern.is_match(text)))
             }
-            Self::Within(networks) => has_text(found, spare, |text| network::hold(networks, text)),
+            Self::Within(networks) => has_text(found, spare, |text| {
+                networks.hold(&trusted.networks, |networks| network::hold(networks, text))
+            }),
+            Self::OfSystem(systems) => {
+                has_text(found, spare, |text| systems.hold(&trusted.asns, |numbers| asn::hold(numbers, text)))
+            }
             Self::Between(least, most) => has_text(found, spare, |text| {
                 Number::of_text(text).is_some_and(|number| {
                     least.is_none_or(|least| number >= least) && most.is_none_or(|most| number <= most)
@@ -54,9 +88,9 @@ impl Test {
         }
     }
 
-    /// Whether it holds for a text.
+    /// Whether it holds for a text, where nothing is trusted.
     pub(in crate::mapping) fn holds_for(&self, text: &str) -> bool {
-        self.holds(Some(Found::ours(text, Kind::Text)), &mut String::new())
+        self.holds(Some(Found::ours(text, Kind::Text)), &mut String::new(), &trusted::NOTHING)
     }
 
     /// Whether it holds for an entry's action, where that can be told beforehand: `None` as the
@@ -67,6 +101,10 @@ impl Test {
             (Self::OneOf(_) | Self::AnyOf(_), None) => Some(false),
             (Self::NoneOf(_), None) => Some(true),
             // An entry may come without an action, and goes by the name `unknown` then.
+            // What is trusted is not known yet.
+            (Self::Within(Named { trusted: true, .. }) | Self::OfSystem(Named { trusted: true, .. }), _) => {
+                None
+            }
             (Self::Exists(_), Some(_)) | (_, None) => None,
             (_, Some(action)) => Some(self.holds_for(action)),
         }
@@ -76,7 +114,7 @@ impl Test {
     pub(super) fn names(&self) -> &[Box<str>] {
         match self {
             Self::OneOf(texts) | Self::AnyOf(texts) | Self::NoneOf(texts) => texts,
-            Self::Exists(_) | Self::Like(_) | Self::Within(_) | Self::Between(..) => &[],
+            Self::Exists(_) | Self::Like(_) | Self::Within(_) | Self::OfSystem(_) | Self::Between(..) => &[],
         }
     }
 }

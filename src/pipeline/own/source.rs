@@ -1,11 +1,13 @@
-//! Events of the forwarder's own about how Slack takes a source: refused, let in again, and a token
-//! that is about to end.
+//! Events of the forwarder's own about sources: refused by Slack and let in again, gone quiet and heard
+//! again, and a token that is about to end.
 
 use super::OwnEvent;
 use crate::event::UnixTime;
 use crate::pipeline::refused::Refused;
+use crate::pipeline::silence::{Because, Quiet};
 use crate::slack::oauth::Trouble;
 use crate::store::SourceId;
+use crate::telemetry::span;
 
 impl OwnEvent {
     /// Slack refuses a source for a cause that only a person can undo.
@@ -27,6 +29,47 @@ impl OwnEvent {
             .with("reason", refused.reason)
             .with("since", refused.since.seconds())
             .with("seconds", seconds)
+    }
+
+    /// A source that Slack answers has had no entry for so many seconds, in which so many minutes
+    /// with entries were to be expected.
+    pub(in crate::pipeline) fn source_quiet(
+        source: &SourceId,
+        quiet: &Quiet,
+        seconds: i64,
+        expected: i64,
+    ) -> Self {
+        let nothing = format!("the source {source} has had no entry for {}", span(seconds));
+        let event = match quiet.because {
+            Because::QuietAfter => Self::new(
+                "source-quiet",
+                format!("{nothing}, which is its `quiet_after`, though Slack can be read"),
+            )
+            .with("reason", "quiet-after"),
+            Because::Unusual => Self::new(
+                "source-quiet",
+                format!("{nothing}, though Slack can be read: at this time of the week {expected} minutes with entries are usual meanwhile"),
+            )
+            .with("reason", "unusual")
+            .with("expected", expected),
+        };
+        event
+            .help("see in Slack whether anything happens there, whether the app is installed on the whole organization, and what `only` leaves out; a holiday looks like this too")
+            .with("source", source.as_str())
+            .with("since", quiet.since.seconds())
+            .with("seconds", seconds)
+    }
+
+    /// A source that was told to be quiet has an entry again, so many seconds after the one before.
+    pub(in crate::pipeline) fn source_recovered(source: &SourceId, quiet: &Quiet, seconds: i64) -> Self {
+        Self::new(
+            "source-recovered",
+            format!("the source {source} has entries again, after {}", span(seconds)),
+        )
+        .with("source", source.as_str())
+        .with("reason", "entries")
+        .with("since", quiet.since.seconds())
+        .with("seconds", seconds)
     }
 
     /// A token works, and will be followed by none.
@@ -87,6 +130,31 @@ mod tests {
             ),
         ] {
             assert_eq!(line(event), expected);
+        }
+    }
+
+    #[test]
+    fn silence_reads_well_as_cef() {
+        let acme = SourceId::new("acme");
+        let since = UnixTime::from_seconds(1_787_680_154);
+        let quiet = Quiet { since, because: Because::QuietAfter, told_at: since };
+        let unusual = Quiet { because: Because::Unusual, ..quiet };
+        let help = "see in Slack whether anything happens there, whether the app is installed on the whole organization, and what `only` leaves out; a holiday looks like this too";
+        for (event, expected) in [
+            (
+                OwnEvent::source_quiet(&acme, &quiet, 86_460, 0),
+                r#"source-quiet|Source gone quiet|6|start=1787680154000 act=source-quiet cat=source dvchost=relay-1 cs1=acme cs1Label=SlackcefSource cs5=HELP cs5Label=SlackcefHelp reason=quiet-after msg=the source acme has had no entry for 1 d 0 h, which is its `quiet_after`, though Slack can be read cs6={"details":{"seconds":86460}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::source_quiet(&acme, &unusual, 1_500, 21),
+                r#"source-quiet|Source gone quiet|6|start=1787680154000 act=source-quiet cat=source dvchost=relay-1 cs1=acme cs1Label=SlackcefSource cs5=HELP cs5Label=SlackcefHelp reason=unusual msg=the source acme has had no entry for 25 min, though Slack can be read: at this time of the week 21 minutes with entries are usual meanwhile cs6={"details":{"expected":21,"seconds":1500}} cs6Label=SlackcefDetails"#,
+            ),
+            (
+                OwnEvent::source_recovered(&acme, &quiet, 90_000),
+                r#"source-recovered|Source recovered|2|start=1787680154000 act=source-recovered cat=source outcome=success dvchost=relay-1 cs1=acme cs1Label=SlackcefSource reason=entries msg=the source acme has entries again, after 1 d 1 h cs6={"details":{"seconds":90000}} cs6Label=SlackcefDetails"#,
+            ),
+        ] {
+            assert_eq!(line(event), expected.replace("HELP", help));
         }
     }
 }

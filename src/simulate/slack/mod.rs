@@ -13,6 +13,7 @@
 //! **Invariant:** it listens on loopback only: it is no Slack for strangers.
 
 mod access;
+mod allowlist;
 mod answer;
 mod clock;
 mod cursor;
@@ -42,6 +43,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use access::{AccessLog, Classic};
+pub use allowlist::{Allowlist, Asns, Ranges, Unknown};
 pub use clock::Clock;
 pub use fault::{Fault, Trouble, When};
 pub use file::{EventFiles, LoadError};

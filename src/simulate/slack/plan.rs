@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::access::AccessLog;
+use super::allowlist::Allowlist;
 use super::clock::Clock;
 use super::fault::Fault;
 use super::generate::Generated;
@@ -41,6 +42,8 @@ pub struct Plan {
     /// Which entries can be read only some time after they were created; the first rule that picks
     /// an entry counts.
     pub late: Vec<Late>,
+    /// Slack's own allow list for anomalies.
+    pub allowlist: Allowlist,
     /// What goes wrong, and when; the first fault that a request meets counts.
     pub faults: Vec<Fault>,
     /// The integration log.
@@ -65,6 +68,7 @@ impl Default for Plan {
             given: Vec::new(),
             generated: None,
             late: Vec::new(),
+            allowlist: Allowlist::default(),
             faults: Vec::new(),
             integration: IntegrationLog::default(),
             access: AccessLog::default(),

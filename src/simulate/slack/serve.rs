@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Logins;
+use super::allowlist;
 use super::answer::{self, Answer, Pause};
 use super::clock::Running;
 use super::cursor::Cursor;
@@ -42,6 +43,7 @@ pub(super) struct State {
     pub(super) journal: Mutex<VecDeque<Request>>,
     pub(super) tally: watch::Sender<Tally>,
     pub(super) stop: CancellationToken,
+    pub(super) allowlist: allowlist::Held,
     pub(super) webhooks: Webhooks,
     pub(super) integration: Rows,
     pub(super) integration_logs: Method,
@@ -63,6 +65,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/audit/v1/logs", get(logs))
         .route("/audit/v1/actions", get(actions))
         .route("/audit/v1/schemas", get(schemas))
+        .merge(allowlist::router())
         .merge(webhook::router())
         .route("/api/team.integrationLogs", get(integration_logs))
         .route("/api/team.accessLogs", get(access_logs))
@@ -166,6 +169,7 @@ impl State {
             }
         }
         let limiter = plan.rate_limit.map(limiter);
+        let allowlist = allowlist::Held::new(std::mem::take(&mut plan.allowlist));
         let integration = std::mem::take(&mut plan.integration);
         if let Some(line) = (1..).zip(&integration.given).find(|(_, row)| !is_row(row)).map(|(line, _)| line)
         {
@@ -185,6 +189,7 @@ impl State {
             journal: Mutex::default(),
             tally: watch::Sender::default(),
             stop: CancellationToken::new(),
+            allowlist,
             webhooks: Webhooks::default(),
             integration,
             integration_logs,

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::allowlist::Allowlist;
 use super::clock::{Clock, Running};
 use super::generate::{Generated, Pace};
 use super::late::{Late, Pick, Until};
@@ -141,6 +142,8 @@ struct Table {
     #[serde(default)]
     late: Vec<Spanned<LateForm>>,
     #[serde(default)]
+    allowlist: Allowlist,
+    #[serde(default)]
     faults: Vec<Spanned<FaultForm>>,
     #[serde(default)]
     integration: IntegrationTable,
@@ -168,6 +171,7 @@ impl Table {
             given: Vec::new(),
             generated: self.generated.map(|generated| generated.into_generated(seed, clock)),
             late: understood(self.late)?,
+            allowlist: self.allowlist,
             faults: understood(self.faults)?,
             integration: self.integration.into_log()?,
             access: self.access.into_log()?,

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::super::access::{AccessLog, Classic};
+use super::super::allowlist::{Asns, Ranges, Unknown};
 use super::super::fault::{Fault, Trouble, When};
 use super::super::grants::{Change, Happening, OAuth, RefreshFault};
 use super::super::integration::{IntegrationLog, Order};
@@ -107,6 +108,7 @@ fn every_setting_is_read() {
                 late(Pick::Ids(vec!["x".into()]), Until::AfterRequests(4)),
                 late(Pick::Ids(vec!["y".into()]), Until::AfterStart(Duration::from_secs(1))),
             ],
+            allowlist: Allowlist::default(),
             faults: vec![
                 fault(When::On(vec![2, 5]), refused(429, Some("ratelimited"), Some(3))),
                 fault(When::Every(7), Trouble::Html { status: 500 }),
@@ -193,6 +195,31 @@ fn every_setting_of_the_lists_is_read() {
                 faults: vec![fault(When::On(vec![3]), Trouble::OkFalse { error: "internal_error".into() },)],
             },
             ..Plan::default()
+        }
+    );
+}
+
+#[test]
+fn the_allow_list_has_one_of_each_spelling() {
+    let text = r#"
+        version = 1
+        [allowlist]
+        ranges = ["192.0.2.0/24"]
+        asns = [64500]
+        ranges_as = "trusted_cidrs"
+        asns_as = "trusted_asn"
+        unknown = "not-ok"
+    "#;
+    let (plan, _) = Plan::from_toml("plan.toml", text).unwrap();
+    assert_eq!(
+        plan.allowlist,
+        Allowlist {
+            ranges: vec!["192.0.2.0/24".into()],
+            asns: vec![64_500],
+            ranges_as: Ranges::Cidrs,
+            asns_as: Asns::Asn,
+            unknown: Unknown::NotOk,
+            slow: Duration::ZERO,
         }
     );
 }
