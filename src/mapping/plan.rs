@@ -87,6 +87,14 @@ impl<T> Choice<T> {
         self.made(&[])
     }
 
+    /// The one that can count, where it is one.
+    pub(super) fn only(&self) -> Option<&Candidate<T>> {
+        match self.live() {
+            [only] if only.rule.is_none() => Some(only),
+            _ => None,
+        }
+    }
+
     /// Those that can still count: the last one that needs no rule, and what follows it.
     pub(super) fn live(&self) -> &[Candidate<T>] {
         let first = self.0.iter().rposition(|candidate| candidate.rule.is_none()).unwrap_or(0);
@@ -169,7 +177,7 @@ impl Plan {
     /// The value of a key that every entry gets alike.
     pub(super) fn constant(&self, key: &str) -> Option<&str> {
         let slot = self.fields.iter().find(|slot| slot.field.key.name() == key)?;
-        match &*slot.field.only()?.what {
+        match &*slot.field.choice.only()?.what {
             Field::Value { template, .. } => template.constant(),
             Field::Unset => None,
         }

@@ -43,7 +43,7 @@ pub(super) struct Stratum {
     pub(super) wants_key: Option<At>,
     /// The first place that asks for what the organization trusts.
     pub(super) asks_trusted: Option<At>,
-    /// Of each file, here and beneath, it can be told what it says.
+    /// Whether every file, here and beneath, could be read.
     pub(super) whole: bool,
     /// The mistakes of the lowest layer.
     pub(super) problems: Vec<(At, Problem)>,
@@ -87,17 +87,15 @@ impl Stratum {
         Arc::new(read)
     }
 
-    /// Reads those of the files that are not beneath. What is wrong with any of them by itself is
-    /// among the problems, and what does not go together.
+    /// Reads those of the files that are not beneath; what is wrong with them, and what of them does
+    /// not go together, is noted.
     pub(super) fn read(files: &[MappingFile], below: Option<Arc<Self>>) -> (Self, Problems<'_>) {
         let first_file = below.as_ref().map_or(0, |below| below.first_file + below.files.len());
         let mut whole = below.as_ref().is_none_or(|below| below.whole);
         let mut reading = Reading::new(files, below.as_ref());
         let (mut books, mut rows) = (BTreeMap::<Log, Book>::new(), Rows::default());
-        for document in
-            (first_file..files.len()).map(|number| file::read(&mut reading, number)).collect::<Vec<_>>()
-        {
-            let Some(mut document) = document else {
+        for number in first_file..files.len() {
+            let Some(mut document) = file::read(&mut reading, number) else {
                 whole = false;
                 continue;
             };
