@@ -4,7 +4,7 @@
 //! cargo bench --bench sources                     # 1,000 sources, polled every minute, for a minute
 //! cargo bench --bench sources -- 200 30           # 200 of them, measured for 30 seconds
 //! cargo bench --bench sources -- 1000 60 destinations              # each with a destination of its own
-//! cargo bench --bench sources -- 100 60 destinations mappings      # and with a mapping of its own
+//! cargo bench --bench sources -- 1000 60 destinations mappings     # and with a mapping of its own
 //! ```
 //!
 //! Slack is a process of its own, over plain HTTP, and so is the receiver, over TLS. Each source has a
