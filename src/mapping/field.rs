@@ -93,7 +93,7 @@ impl InFile<'_, '_> {
         match into.iter().find(|(known, _)| *known == key) {
             None => into.push((key, set)),
             Some((_, first)) => {
-                let line = self.reading.origin(&first.at).line;
+                let line = first.at.line;
                 let what = format!("`{key}` is set twice here, the first time on line {line}");
                 self.problem(span, "duplicate", what, "take one of them away");
             }
@@ -246,10 +246,9 @@ impl InFile<'_, '_> {
             for (n, step) in placeholder.filters().iter().enumerate() {
                 let at = self.at(self.within(span, text, &step.at));
                 match &step.filter {
-                    Filter::Table(table) => {
+                    &Filter::Table(table) => {
                         let standing = template.alone().is_some() && n + 1 == placeholder.filters().len();
-                        let (table, wanted) = (table.clone(), wanted(standing));
-                        self.reading.uses.push(Use { table, at, wanted });
+                        self.reading.uses.push(Use { table, at, wanted: wanted(standing) });
                     }
                     Filter::Pseudonym => {
                         self.reading.wants_key.get_or_insert(at);

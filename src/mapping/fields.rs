@@ -3,11 +3,13 @@
 //! What counts is told, layer over layer: a field that the customer's file replaces or takes away
 //! is not in the list. Rules are told of as they are written, for each may apply or not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::compile::{Book, LayeredFields};
+use super::book::Book;
 use super::field::{Field, Fields};
-use super::table::{Reading, Set};
+use super::stratum::Stratum;
+use super::table::Set;
 use super::{Origin, order};
 use crate::cef::{Key, Label};
 
@@ -50,36 +52,36 @@ pub enum FieldOf {
 
 /// The fields of a log: for every entry first, then those of the unmapped, of each action by name,
 /// and of each rule in order; within these as they are written in events.
-pub(super) fn listed(book: &Book, reading: &Reading<'_>) -> Vec<FieldInfo> {
-    let mut list = List { reading, fields: Vec::new() };
-    list.layered(&FieldOf::Every, &book.fields);
-    list.layered(&FieldOf::Unmapped, &book.unmapped.fields);
-    for (action, page) in &book.actions {
-        list.layered(&FieldOf::Action(action.as_str().into()), &page.fields);
+pub(super) fn listed(books: &[Arc<Book>], read: &Stratum) -> Vec<FieldInfo> {
+    let mut list = List { read, fields: Vec::new() };
+    list.add(&FieldOf::Every, books.iter().map(|book| &book.fields));
+    list.add(&FieldOf::Unmapped, books.iter().map(|book| &book.unmapped.fields));
+    let actions: BTreeSet<&str> =
+        books.iter().flat_map(|book| book.actions.keys()).map(|name| &**name).collect();
+    for action in actions {
+        let pages = books.iter().filter_map(|book| book.actions.get(action));
+        list.add(&FieldOf::Action(action.into()), pages.map(|page| &page.fields));
     }
-    for (number, rule) in book.rules.iter().enumerate() {
-        list.plain(&FieldOf::Rule { number, origin: reading.origin(&rule.at) }, &rule.what.fields);
+    for (number, rule) in books.iter().flat_map(|book| &book.rules).enumerate() {
+        list.add(&FieldOf::Rule { number, origin: read.origin(&rule.at) }, [&rule.what.fields].into_iter());
     }
     list.fields
 }
 
-struct List<'r, 'f> {
-    reading: &'r Reading<'f>,
+struct List<'b> {
+    read: &'b Stratum,
     fields: Vec<FieldInfo>,
 }
 
-impl List<'_, '_> {
-    fn layered(&mut self, of: &FieldOf, fields: &LayeredFields) {
-        self.add(of, fields.values().filter_map(|(key, said)| Some((key, said.last()?))));
-    }
-
-    fn plain(&mut self, of: &FieldOf, fields: &Fields) {
-        self.add(of, fields.iter().map(|(key, set)| (key, set)));
-    }
-
-    fn add<'s>(&mut self, of: &FieldOf, said: impl Iterator<Item = (&'s Key, &'s Set<Arc<Field>>)>) {
+impl List<'_> {
+    /// Adds what counts of several layers, of which the last lies on top.
+    fn add<'b>(&mut self, of: &FieldOf, layers: impl Iterator<Item = &'b Fields>) {
+        let mut said: BTreeMap<&str, &(Key, Set<Arc<Field>>)> = BTreeMap::new();
+        for field in layers.flatten() {
+            said.insert(field.0.name(), field);
+        }
         let first = self.fields.len();
-        self.fields.extend(said.filter_map(|(key, set)| {
+        self.fields.extend(said.into_values().filter_map(|(key, set)| {
             let Field::Value { label, template, means } = &*set.what else { return None };
             Some(FieldInfo {
                 key: key.clone(),
@@ -88,7 +90,7 @@ impl List<'_, '_> {
                 hides: template.hides(),
                 means: means.clone(),
                 of: of.clone(),
-                origin: self.reading.origin(&set.at),
+                origin: self.read.origin(&set.at),
             })
         }));
         let added = self.fields.get_mut(first..).unwrap_or_default();

@@ -53,10 +53,9 @@ pub(super) const RULE: [&str; 7] = ["when", "name", "severity", "category", "dro
 
 /// Reads one file. `None` where it can't be told what it says at all; every mistake is noted.
 pub(super) fn read(reading: &mut Reading<'_>, number: usize) -> Option<Document> {
-    let file = reading.files.get(number)?;
-    let text = file.text.clone();
-    let (table, errors) = DeTable::parse_recoverable(&text);
-    let mut file = InFile { reading, file: number };
+    let text = &reading.problems.file(number)?.text;
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut file = InFile::new(reading, number);
     for error in &errors {
         let span = error.span().unwrap_or(text.len()..text.len());
         file.problem(span, "syntax", error.message().trim(), Help::NONE);

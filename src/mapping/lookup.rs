@@ -13,76 +13,82 @@
 //!
 //! **Invariant:** looking up allocates nothing.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use toml::de::DeValue;
 
 use super::Origin;
-use super::compile::{Layered, lay};
+use super::book::twice;
 use super::severity;
-use super::table::{At, InFile, Reading, Set, Value, listed, members};
+use super::table::{At, InFile, Problems, Set, Value, listed, members};
 use crate::cef::{Event, Key};
 use crate::problem::closest;
 
 /// The key that stands for every text which the table does not name.
 const ANY: &str = "*";
 
-/// One look-up table, shared by all that look something up in it. Its rows come last: a file may
-/// use what a later file says.
-#[derive(Debug)]
+/// One look-up table.
+#[derive(Debug, Default)]
 pub(super) struct Table {
-    name: Box<str>,
-    rows: OnceLock<HashMap<Box<str>, Box<str>>>,
+    rows: HashMap<Box<str>, Box<str>>,
 }
 
 impl Table {
-    /// The name by which files know it.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// What stands for the text.
     pub(super) fn find(&self, text: &str) -> Option<&str> {
-        let rows = self.rows.get()?;
-        rows.get(text).or_else(|| rows.get(ANY)).map(|found| &**found)
+        self.rows.get(text).or_else(|| self.rows.get(ANY)).map(|found| &**found)
     }
 
     /// Everything that may be found.
     pub(super) fn values(&self) -> impl Iterator<Item = &str> {
-        self.rows.get().into_iter().flat_map(HashMap::values).map(|value| &**value)
+        self.rows.values().map(|value| &**value)
     }
 }
 
-/// The tables that templates name, each known by its name.
-#[derive(Debug, Default)]
-pub(super) struct Tables {
-    known: BTreeMap<Box<str>, Arc<Table>>,
+/// A table's number: the same in every plan of one set of files, and of all that lie over the same
+/// ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TableId(usize);
+
+impl TableId {
+    pub(super) fn index(self) -> usize {
+        self.0
+    }
 }
 
+/// The names of the tables that templates look something up in, by number.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tables(Vec<Box<str>>);
+
 impl Tables {
-    /// The table of that name, which need not have rows yet.
-    pub(super) fn named(&mut self, name: &str) -> Arc<Table> {
-        let known = self.known.entry(name.into());
-        known.or_insert_with(|| Arc::new(Table { name: name.into(), rows: OnceLock::new() })).clone()
+    /// The table of that name, which need not have rows yet: a file may use what a later file says.
+    pub(super) fn named(&mut self, name: &str) -> TableId {
+        let known = self.0.iter().position(|known| **known == *name);
+        TableId(known.unwrap_or_else(|| {
+            self.0.push(name.into());
+            self.0.len() - 1
+        }))
+    }
+
+    fn name(&self, id: TableId) -> &str {
+        self.0.get(id.0).map_or("", |name| name)
     }
 }
 
 #[cfg(test)]
-impl Tables {
-    /// One table with these rows.
-    pub(super) fn of(name: &str, rows: &[(&str, &str)]) -> Self {
-        let mut tables = Self::default();
-        let rows = rows.iter().map(|&(key, value)| (key.into(), value.into()));
-        tables.named(name).rows.set(rows.collect()).unwrap();
-        tables
+impl Table {
+    /// The table of these rows.
+    pub(super) fn of(rows: &[(&str, &str)]) -> Self {
+        Self { rows: rows.iter().map(|&(key, value)| (key.into(), value.into())).collect() }
     }
 }
 
 /// A place where a table is looked into.
 #[derive(Debug)]
 pub(super) struct Use {
-    pub(super) table: Arc<Table>,
+    pub(super) table: TableId,
     pub(super) at: At,
     /// What its values must be, where they are used as they stand.
     pub(super) wanted: Wanted,
@@ -111,69 +117,87 @@ pub(super) struct Row {
     at: At,
 }
 
-/// The rows of one table by key, layer over layer.
-type LayeredRows = BTreeMap<String, Layered<Row>>;
+/// The rows of one table by key.
+type RowsByKey = BTreeMap<String, Set<Row>>;
 
-/// Every row of every table.
+/// Every row of every table that one layer of files has.
 #[derive(Debug, Default)]
-pub(super) struct Rows(BTreeMap<String, LayeredRows>);
+pub(super) struct Rows(BTreeMap<String, RowsByKey>);
 
 impl Rows {
-    pub(super) fn add(&mut self, tables: Vec<Said>, reading: &mut Reading<'_>) {
+    pub(super) fn add(&mut self, tables: Vec<Said>, problems: &mut Problems<'_>) {
         for Said { name, rows } in tables {
             let into = self.0.entry(name.clone()).or_default();
             for (key, set) in rows {
                 let thing = format!("`{key}` of [tables.{name}]");
-                lay(into.entry(key).or_default(), Some(set), &thing, reading);
+                match into.entry(key) {
+                    Entry::Vacant(place) => {
+                        place.insert(set);
+                    }
+                    Entry::Occupied(first) => twice(&thing, &first.get().at, set.at, problems),
+                }
             }
         }
-    }
-
-    /// Gives every table that is named its rows, and checks each use. `whole`: every file was read,
-    /// so that a table which is not there is missing.
-    pub(super) fn settle(self, reading: &mut Reading<'_>, whole: bool) {
-        // A row that several uses would refuse is told of once.
-        let mut told = BTreeSet::new();
-        for used in std::mem::take(&mut reading.uses) {
-            let name = &*used.table.name;
-            match self.0.get(name) {
-                Some(rows) => check(&used, rows, &mut told, reading),
-                None if whole => self.missing(name, used.at, reading),
-                None => {}
-            }
-        }
-        for table in reading.tables.known.values() {
-            let rows = self.0.get(&*table.name).into_iter().flatten();
-            let rows =
-                rows.filter_map(|(key, said)| Some((key.as_str().into(), said.last()?.what.value.clone())));
-            // A table is settled once.
-            table.rows.get_or_init(|| rows.collect());
-        }
-    }
-
-    fn missing(&self, name: &str, at: At, reading: &mut Reading<'_>) {
-        let names: Vec<&str> = self.0.keys().map(String::as_str).collect();
-        let help = match closest(name, names.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if names.is_empty() => {
-                format!("write one: `[tables.{name}]`, and a `\"text\" = \"text\"` a line")
-            }
-            None => format!("there are {}; a new one begins with `[tables.{name}]`", listed(&names)),
-        };
-        reading.problem(at, "unknown-table", format!("there is no table `{name}`"), help.into());
     }
 }
 
-/// Whether each value that counts is what this use of the table wants.
-fn check(used: &Use, rows: &LayeredRows, told: &mut BTreeSet<(At, String)>, reading: &mut Reading<'_>) {
-    let origin = reading.origin(&used.at);
-    for Row { value, at } in rows.values().filter_map(|said| Some(&said.last()?.what)) {
-        if let Some((what, help)) = used.wanted.refusal(value, &used.table.name, &origin)
-            && told.insert((at.clone(), what.clone()))
-        {
-            reading.problem(at.clone(), "wrong-kind", what, help.into());
+/// The tables by number, of layers of rows that lie over each other, the last on top. `below` are the
+/// tables without it: what it does not change is kept once.
+pub(super) fn laid(tables: &Tables, layers: &[&Rows], below: &[Arc<Table>]) -> Arc<[Arc<Table>]> {
+    let top = layers.last();
+    let table = |(number, name): (usize, &str)| match below.get(number) {
+        Some(same) if top.is_none_or(|top| !top.0.contains_key(name)) => Arc::clone(same),
+        _ => {
+            let rows = rows_of(name, layers).into_iter();
+            Arc::new(Table { rows: rows.map(|(key, row)| (key.into(), row.value.clone())).collect() })
+        }
+    };
+    tables.0.iter().map(|name| &**name).enumerate().map(table).collect()
+}
+
+/// The rows of one table that count, by key.
+fn rows_of<'l>(name: &str, layers: &[&'l Rows]) -> BTreeMap<&'l str, &'l Row> {
+    let said = layers.iter().filter_map(|layer| layer.0.get(name)).flatten();
+    said.map(|(key, set)| (key.as_str(), &set.what)).collect()
+}
+
+/// Checks every use of a table against all its rows; `layers` lie over each other, the last on top.
+/// `whole`: every file was read, so that a table which is not there is missing.
+pub(super) fn check_uses<'u>(
+    uses: impl Iterator<Item = &'u Use>,
+    tables: &Tables,
+    layers: &[&Rows],
+    whole: bool,
+    problems: &mut Problems<'_>,
+) {
+    // A row that several uses would refuse is told of once.
+    let mut told = BTreeSet::new();
+    for used in uses {
+        let name = tables.name(used.table);
+        if whole && !layers.iter().any(|layer| layer.0.contains_key(name)) {
+            missing(name, layers, used.at.clone(), problems);
+        }
+        for Row { value, at } in rows_of(name, layers).into_values() {
+            if let Some((what, help)) = used.wanted.refusal(value, name, &problems.origin(&used.at))
+                && told.insert((at.clone(), what.clone()))
+            {
+                problems.note(at.clone(), "wrong-kind", what, help);
+            }
         }
     }
+}
+
+fn missing(name: &str, layers: &[&Rows], at: At, problems: &mut Problems<'_>) {
+    let names: BTreeSet<&str> = layers.iter().flat_map(|layer| layer.0.keys()).map(String::as_str).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let help = match closest(name, names.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if names.is_empty() => {
+            format!("write one: `[tables.{name}]`, and a `\"text\" = \"text\"` a line")
+        }
+        None => format!("there are {}; a new one begins with `[tables.{name}]`", listed(&names)),
+    };
+    problems.note(at, "unknown-table", format!("there is no table `{name}`"), help);
 }
 
 impl Wanted {

@@ -70,6 +70,8 @@
 //! **Invariant:** an event's class id is the action's own name, whatever a file says.
 //! **Invariant:** nothing here knows what an action means: that stands in `mappings/`.
 
+mod bind;
+mod book;
 mod builtin;
 pub mod cases;
 mod change;
@@ -80,8 +82,10 @@ mod field;
 mod fields;
 mod file;
 mod json;
+mod kit;
 mod load;
 mod lookup;
+mod names;
 mod naming;
 mod order;
 mod outline;
@@ -90,11 +94,13 @@ mod pick;
 mod plan;
 mod plans;
 mod pseudonym;
+mod said;
 mod samples;
 pub mod schema;
 mod selection;
 mod severity;
 mod slot;
+mod stratum;
 mod table;
 mod template;
 mod text;

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::text::{Cursor, Slip};
 
@@ -149,7 +150,7 @@ impl fmt::Display for Path {
     }
 }
 
-/// A path's number: the same in every plan of one set of files.
+/// A path's number: the same in every plan of one set of files, and of all that lie over the same ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct PathId(u32);
 
@@ -162,27 +163,50 @@ impl PathId {
 /// Every path that a set of files names, numbered.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
+    /// Those that the files beneath name already.
+    below: Option<Arc<Self>>,
     numbers: HashMap<Path, PathId>,
-    paths: Vec<Path>,
+    own: Vec<Path>,
 }
 
 impl Paths {
+    /// These paths, and more to come.
+    pub(super) fn over(below: Arc<Self>) -> Self {
+        Self { below: Some(below), ..Self::default() }
+    }
+
     /// The path's number: a new one where it was not seen before.
     pub(super) fn number(&mut self, path: Path) -> PathId {
-        let next = PathId(u32::try_from(self.paths.len()).unwrap_or(u32::MAX));
+        if let Some(known) = self.below.as_ref().and_then(|below| below.known(&path)) {
+            return known;
+        }
+        let next = PathId(u32::try_from(self.len()).unwrap_or(u32::MAX));
         let id = *self.numbers.entry(path.clone()).or_insert(next);
         if id == next {
-            self.paths.push(path);
+            self.own.push(path);
         }
         id
     }
 
+    fn known(&self, path: &Path) -> Option<PathId> {
+        let below = || self.below.as_ref()?.known(path);
+        self.numbers.get(path).copied().or_else(below)
+    }
+
     pub(super) fn path(&self, id: PathId) -> Option<&Path> {
-        self.paths.get(id.index())
+        match &self.below {
+            Some(below) if id.index() < below.len() => below.path(id),
+            _ => self.own.get(id.index() - self.first()),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.paths.len()
+        self.first() + self.own.len()
+    }
+
+    /// The number of the first path that is not beneath.
+    fn first(&self) -> usize {
+        self.below.as_ref().map_or(0, |below| below.len())
     }
 }
 
@@ -234,5 +258,10 @@ mod tests {
         assert_ne!(a, b);
         assert_eq!(paths.number(Path::parse("a.\"b\"").unwrap()), a);
         assert_eq!(paths.len(), 2);
+        let mut over = Paths::over(Arc::new(paths));
+        assert_eq!(over.number(Path::parse("a.c").unwrap()), b);
+        let c = over.number(Path::parse("c").unwrap());
+        assert_eq!([a, b, c].map(|id| over.path(id).unwrap().to_string()), ["a.b", "a.c", "c"]);
+        assert_eq!(over.len(), 3);
     }
 }

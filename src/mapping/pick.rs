@@ -13,9 +13,9 @@
 use std::ops::Range;
 
 use super::json::{self, Scanner};
+use super::kit::Kit;
 use super::outline::{Extent, MemberId, Outline};
 use super::path::PathId;
-use super::pseudonym::PseudonymKey;
 use super::tree::{End, Node, Number, Tree};
 use super::trusted::{self, Trusted};
 
@@ -159,7 +159,7 @@ pub(super) struct Values<'a> {
     id: &'a str,
     text: &'a str,
     rest: &'a str,
-    key: Option<&'a PseudonymKey>,
+    kit: Option<&'a Kit>,
     trusted: &'a Trusted,
     spots: &'a [Spot],
     entry: u32,
@@ -172,7 +172,7 @@ impl<'a> Values<'a> {
             id,
             text,
             rest: "",
-            key: None,
+            kit: None,
             trusted: &trusted::NOTHING,
             spots: &picked.spots,
             entry: picked.entry,
@@ -184,9 +184,9 @@ impl<'a> Values<'a> {
         Self { rest, ..self }
     }
 
-    /// The same with what pseudonyms are made with.
-    pub(super) fn keyed(self, key: Option<&'a PseudonymKey>) -> Self {
-        Self { key, ..self }
+    /// The same with what filters work with.
+    pub(super) fn with_kit(self, kit: &'a Kit) -> Self {
+        Self { kit: Some(kit), ..self }
     }
 
     /// The same with what the organization trusts.
@@ -199,9 +199,9 @@ impl<'a> Values<'a> {
         self.trusted
     }
 
-    /// What pseudonyms are made with.
-    pub(super) fn key(self) -> Option<&'a PseudonymKey> {
-        self.key
+    /// What filters work with.
+    pub(super) fn kit(self) -> Option<&'a Kit> {
+        self.kit
     }
 
     /// What no field took, as JSON; `None` where nothing is left, or where fields are still to be

@@ -15,9 +15,9 @@ use std::sync::Arc;
 use super::Origin;
 use super::condition::{AtPath, Condition};
 use super::field::Field;
+use super::kit::Kit;
 use super::outline::Outline;
 use super::pick::{Picked, Values};
-use super::pseudonym::PseudonymKey;
 use super::severity::{self, Grade, Lacking};
 use super::slot::{FieldPlan, Slot};
 use super::template::{Buffers, Placeholder};
@@ -45,8 +45,8 @@ pub struct Plan {
     pub(super) fields: Box<[Slot]>,
     /// Those that ask for what no other field took, written behind the others.
     pub(super) rest: Box<[Slot]>,
-    /// What pseudonyms are made with.
-    pub(super) key: Option<Arc<PseudonymKey>>,
+    /// What filters work with.
+    pub(super) kit: Arc<Kit>,
 }
 
 /// The header's first fields.
@@ -85,6 +85,14 @@ impl<T> Choice<T> {
     /// The candidate that counts where no rule applies.
     pub(super) fn settled(&self) -> Option<&Candidate<T>> {
         self.made(&[])
+    }
+
+    /// The one that can count, where it is one.
+    pub(super) fn only(&self) -> Option<&Candidate<T>> {
+        match self.live() {
+            [only] if only.rule.is_none() => Some(only),
+            _ => None,
+        }
     }
 
     /// Those that can still count: the last one that needs no rule, and what follows it.
@@ -169,7 +177,7 @@ impl Plan {
     /// The value of a key that every entry gets alike.
     pub(super) fn constant(&self, key: &str) -> Option<&str> {
         let slot = self.fields.iter().find(|slot| slot.field.key.name() == key)?;
-        match &*slot.field.only()?.what {
+        match &*slot.field.choice.only()?.what {
             Field::Value { template, .. } => template.constant(),
             Field::Unset => None,
         }
@@ -194,8 +202,7 @@ impl Plan {
         let text = std::str::from_utf8(entry.raw()).unwrap_or_default();
         let keeps_rest = !self.rest.is_empty();
         self.tree.pick(text, picked, keeps_rest.then_some(&mut *outline), self.paths);
-        let values =
-            Values::new(entry.id().as_str(), text, picked).keyed(self.key.as_deref()).trusting(trusted);
+        let values = Values::new(entry.id().as_str(), text, picked).with_kit(&self.kit).trusting(trusted);
         applies.clear();
         applies.resize(self.all_rules, false);
         for (rule, condition) in &self.rules {

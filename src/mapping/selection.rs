@@ -67,18 +67,18 @@ impl When {
         sources: &[&str],
     ) -> Result<Self, Vec<Problem>> {
         let files = [MappingFile::new(file.clone(), Layer::Customer, text.clone())];
-        let mut reading = Reading::new(&files);
-        let mut file = InFile { reading: &mut reading, file: 0 };
+        let mut reading = Reading::new(&files, None);
+        let mut file = InFile::new(&mut reading, 0);
         let condition = file.condition_on(value, &mut |file, member| file.asked(member, sources));
         if let Some(at) = reading.asks_trusted.take() {
             let help =
                 "let a rule of the mapping ask for it and set the severity or a field, and ask for that here";
             let what = "what the organization trusts is known to mappings alone";
-            reading.problem(at, "not-here", what, help.into());
+            reading.problems.note(at, "not-here", what, help);
         }
         match condition {
-            Some(condition) if reading.is_clean() => Ok(Self(condition)),
-            _ => Err(reading.into_problems()),
+            Some(condition) if reading.problems.is_empty() => Ok(Self(condition)),
+            _ => Err(reading.problems.sorted()),
         }
     }
 

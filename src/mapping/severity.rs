@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::lookup::{Use, Wanted};
+use super::kit::Kit;
+use super::lookup::{Table, Use, Wanted};
 use super::path::Path;
 use super::pick::Values;
 use super::plan::{Candidate, Choice};
@@ -82,11 +83,13 @@ impl Grade {
     }
 
     /// The highest that it can be.
-    fn highest(&self) -> Option<Severity> {
+    fn highest(&self, kit: &Kit) -> Option<Severity> {
         let Some(template) = self.template() else { return self.otherwise() };
         let last = template.placeholders().flat_map(Placeholder::filters).last();
         let read = match last.map(|step| &step.filter) {
-            Some(Filter::Table(table)) => table.values().filter_map(of_digits).max(),
+            Some(Filter::Table(table)) => {
+                kit.table(*table).into_iter().flat_map(Table::values).filter_map(of_digits).max()
+            }
             _ => Severity::new(10),
         };
         read.max(self.otherwise())
@@ -101,12 +104,12 @@ impl Choice<Grade> {
     }
 
     /// The highest severity that an entry can come to, whatever rules apply.
-    pub(super) fn highest(&self) -> Severity {
+    pub(super) fn highest(&self, kit: &Kit) -> Severity {
         let certain =
             |candidate: &Candidate<Grade>| candidate.rule.is_none() && candidate.what.otherwise().is_some();
         let last = self.0.iter().rposition(certain).unwrap_or(0);
         let live = self.0.get(last..).unwrap_or_default();
-        live.iter().filter_map(|candidate| candidate.what.highest()).max().unwrap_or_default()
+        live.iter().filter_map(|candidate| candidate.what.highest(kit)).max().unwrap_or_default()
     }
 }
 
@@ -211,8 +214,8 @@ impl InFile<'_, '_> {
                     looked_up = self.text("table", part.value).map(|name| {
                         let table = self.reading.tables.named(name);
                         let (at, wanted) = (self.at(part.value.span()), Wanted::Severity);
-                        self.reading.uses.push(Use { table: table.clone(), at, wanted });
-                        table
+                        self.reading.uses.push(Use { table, at, wanted });
+                        (table, name)
                     });
                     fine &= looked_up.is_some();
                 }

@@ -11,51 +11,28 @@ use super::order;
 use super::outline::{MemberId, Outline};
 use super::path::PathId;
 use super::pick::{Values, Within};
-use super::plan::{Candidate, Choice, Fate, Watch};
+use super::plan::{Choice, Fate, Watch};
 use super::template::Buffers;
 use crate::cef::{Event, Key, Label};
 
 /// A field of one plan, with what can be told without a look at it: most fields of most entries are
-/// absent, and most of the others are one value as it stands.
+/// absent.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// The numbers of the paths of which one must be there.
-    sources: [u16; 4],
-    /// The first that is there is the value, under this label.
-    direct: bool,
-    label: Option<Label>,
+    sources: Sources,
     pub(super) field: Arc<FieldPlan>,
 }
 
-impl Slot {
-    /// What can be told of a field beforehand.
-    pub(super) fn new(field: Arc<FieldPlan>) -> Self {
-        let (sources, direct) = Self::sources(&field).unwrap_or((NO_SOURCES, false));
-        let label = if direct { field.only().and_then(|only| only.what.label()).cloned() } else { None };
-        Self { sources, direct, label, field }
-    }
+/// The numbers of the paths of which one must be there.
+type Sources = [u16; 4];
 
-    /// The paths of which the field needs one, and whether the first that is there is its value;
-    /// `None` where they are many or there is no saying.
-    fn sources(field: &FieldPlan) -> Option<([u16; 4], bool)> {
-        let mut needed: Vec<PathId> = Vec::new();
-        for candidate in field.choice.live() {
-            if let Field::Value { template, .. } = &*candidate.what {
-                needed.extend(template.needs()?);
-            }
-        }
-        let mut sources = NO_SOURCES;
-        if needed.len() > sources.len() {
-            return None;
-        }
-        for (source, path) in sources.iter_mut().zip(needed) {
-            *source = u16::try_from(path.index()).ok().filter(|&path| path != NO_SOURCE)?;
-        }
-        let direct = field.only().is_some_and(|only| match &*only.what {
-            Field::Value { template, .. } => template.is_first_found(),
-            Field::Unset => false,
-        });
-        Some((sources, direct))
+/// Stands for no path.
+const NO_SOURCE: u16 = u16::MAX;
+const NO_SOURCES: Sources = [NO_SOURCE; 4];
+
+impl Slot {
+    pub(super) fn new(field: Arc<FieldPlan>) -> Self {
+        Self { sources: field.sources, field }
     }
 
     /// Adds the field to the event, where there is something to add, and marks in the outline what
@@ -72,14 +49,14 @@ impl Slot {
         let field = &*self.field;
         match if W::SEES_ALL { Glance::LookCloser } else { self.glance(values) } {
             Glance::Absent => {}
-            Glance::Text(member, text) => match event.push(&field.key, self.label.as_ref(), text) {
+            Glance::Text(member, text) => match event.push(&field.key, field.label.as_ref(), text) {
                 Ok(()) => {
                     if let Some((outline, member)) = outline.zip(member) {
                         outline.take(member);
                     }
                 }
                 Err(misfit) => {
-                    if let Some(only) = field.only() {
+                    if let Some(only) = field.choice.only() {
                         watch.field(field, only, Fate::Misfit(text, misfit), applies);
                     }
                 }
@@ -104,15 +81,11 @@ impl Slot {
         let mut found = sources.filter_map(|&path| values.numbered(usize::from(path)));
         match found.next().map(|found| (found.within.and_then(Within::whole), found.lent())) {
             None => Glance::Absent,
-            Some((member, Some(text))) if self.direct => Glance::Text(member, text),
+            Some((member, Some(text))) if self.field.direct => Glance::Text(member, text),
             Some(_) => Glance::LookCloser,
         }
     }
 }
-
-/// Stands for no path.
-const NO_SOURCE: u16 = u16::MAX;
-const NO_SOURCES: [u16; 4] = [NO_SOURCE; 4];
 
 /// What can be told of a field without following it.
 enum Glance<'a> {
@@ -129,6 +102,10 @@ pub(super) struct FieldPlan {
     /// Its place among the fields, see `order`.
     pub(super) place: usize,
     pub(super) choice: Choice<Arc<Field>>,
+    sources: Sources,
+    /// Most values stand as they are: the first source that is there is the value, under this label.
+    direct: bool,
+    label: Option<Label>,
     /// What an `unset` takes away: the paths of everything that it is stronger than.
     pub(super) withheld: Box<[PathId]>,
 }
@@ -139,7 +116,14 @@ impl FieldPlan {
         let unset = choice.0.iter().rposition(|said| matches!(&*said.what, Field::Unset));
         let weaker = choice.0.get(..unset.unwrap_or(0)).unwrap_or_default();
         let withheld = weaker.iter().flat_map(|said| said.what.paths()).collect();
-        Self { place: order::place(&key), key, choice, withheld }
+        let only = choice.only().map(|only| &*only.what);
+        let direct = match only {
+            Some(Field::Value { template, .. }) => template.is_first_found(),
+            Some(Field::Unset) | None => false,
+        };
+        let label = only.and_then(Field::label).cloned();
+        let sources = needed(&choice).unwrap_or(NO_SOURCES);
+        Self { place: order::place(&key), key, choice, sources, direct, label, withheld }
     }
 
     /// Whether it may ask for what no other field took.
@@ -148,14 +132,6 @@ impl FieldPlan {
             Field::Value { template, .. } => template.wants_rest(),
             Field::Unset => false,
         })
-    }
-
-    /// The one candidate that can count, where it is one.
-    pub(super) fn only(&self) -> Option<&Candidate<Arc<Field>>> {
-        match self.choice.live() {
-            [only] if only.rule.is_none() => Some(only),
-            _ => None,
-        }
     }
 
     fn fill<'a>(
@@ -189,4 +165,22 @@ impl FieldPlan {
             }
         }
     }
+}
+
+/// The paths of which a field needs one; `None` where they are many or there is no saying.
+fn needed(choice: &Choice<Arc<Field>>) -> Option<Sources> {
+    let mut needed: Vec<PathId> = Vec::new();
+    for candidate in choice.live() {
+        if let Field::Value { template, .. } = &*candidate.what {
+            needed.extend(template.needs()?);
+        }
+    }
+    let mut sources = NO_SOURCES;
+    if needed.len() > sources.len() {
+        return None;
+    }
+    for (source, path) in sources.iter_mut().zip(needed) {
+        *source = u16::try_from(path.index()).ok().filter(|&path| path != NO_SOURCE)?;
+    }
+    Some(sources)
 }

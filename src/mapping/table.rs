@@ -5,12 +5,14 @@
 //! goes on.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::lookup::{Tables, Use};
 use super::path::Paths;
+use super::stratum::Stratum;
 use super::text::{self, Slip};
 use super::{MappingFile, Origin};
 use crate::problem::{self, Problem};
@@ -44,6 +46,13 @@ pub(super) struct At {
     pub(super) file: usize,
     pub(super) start: usize,
     pub(super) end: usize,
+    /// Counted from 1.
+    pub(super) line: u32,
+}
+
+impl At {
+    /// Where all files begin.
+    pub(super) const FIRST: Self = Self { file: 0, start: 0, end: 0, line: 1 };
 }
 
 /// What a file says, and where it says so.
@@ -56,7 +65,6 @@ pub(super) struct Set<T> {
 /// The files that are read, the paths they name and the mistakes they hold.
 #[derive(Debug)]
 pub(super) struct Reading<'f> {
-    pub(super) files: &'f [MappingFile],
     pub(super) paths: Paths,
     pub(super) tables: Tables,
     /// Where the tables are looked into.
@@ -65,63 +73,74 @@ pub(super) struct Reading<'f> {
     pub(super) wants_key: Option<At>,
     /// The first place that asks for what the organization trusts.
     pub(super) asks_trusted: Option<At>,
-    problems: Vec<(At, Problem)>,
-    /// Where each line of each file begins.
-    lines: Vec<Vec<usize>>,
+    pub(super) problems: Problems<'f>,
 }
 
 impl<'f> Reading<'f> {
-    pub(super) fn new(files: &'f [MappingFile]) -> Self {
-        let starts = |file: &MappingFile| {
-            let breaks = file.text.bytes().enumerate().filter(|&(_, b)| b == b'\n');
-            breaks.map(|(at, _)| at.saturating_add(1)).collect()
-        };
-        let lines = files.iter().map(starts).collect();
-        Self {
-            files,
-            paths: Paths::default(),
-            tables: Tables::default(),
-            uses: Vec::new(),
-            wants_key: None,
-            asks_trusted: None,
-            problems: Vec::new(),
-            lines,
-        }
+    /// The reading of these files, of which those of `below` come first and are read already.
+    pub(super) fn new(files: &'f [MappingFile], below: Option<&Arc<Stratum>>) -> Self {
+        let (paths, tables, noted) = below.map_or_else(Default::default, |below| {
+            (Paths::over(below.paths.clone()), below.tables.clone(), below.problems.clone())
+        });
+        let problems = Problems { files, noted };
+        Self { paths, tables, uses: Vec::new(), wants_key: None, asks_trusted: None, problems }
+    }
+}
+
+/// The mistakes of files.
+#[derive(Debug)]
+pub(super) struct Problems<'f> {
+    files: &'f [MappingFile],
+    noted: Vec<(At, Problem)>,
+}
+
+impl<'f> Problems<'f> {
+    pub(super) fn file(&self, number: usize) -> Option<&'f MappingFile> {
+        self.files.get(number)
     }
 
     /// The file and line of a place.
     pub(super) fn origin(&self, at: &At) -> Origin {
-        let file = self.files.get(at.file).map_or_else(|| "".into(), |file| file.name.clone());
-        let above = self.lines.get(at.file).map_or(0, |lines| lines.partition_point(|&l| l <= at.start));
-        Origin { file, line: u32::try_from(above).unwrap_or(u32::MAX).saturating_add(1) }
+        Origin { file: self.file(at.file).map_or_else(|| "".into(), |file| file.name.clone()), line: at.line }
     }
 
     /// Notes a mistake.
-    pub(super) fn problem(&mut self, at: At, code: &'static str, what: impl Into<String>, help: Help) {
-        let (file, text) = match self.files.get(at.file) {
+    pub(super) fn note(
+        &mut self,
+        at: At,
+        code: &'static str,
+        what: impl Into<String>,
+        help: impl Into<Help>,
+    ) {
+        let (file, text) = match self.file(at.file) {
             Some(file) => (file.name.clone(), file.text.clone()),
             None => ("mappings".into(), "".into()),
         };
         let span = at.start..at.end;
-        let problem = Problem { code, file, text, span, what: what.into(), help: help.0 };
-        self.problems.push((at, problem));
+        let problem = Problem { code, file, text, span, what: what.into(), help: help.into().0 };
+        self.noted.push((at, problem));
     }
 
     /// Notes a mistake in a file that the one at `at` names.
-    pub(super) fn problem_beyond(&mut self, at: At, problem: Problem) {
-        self.problems.push((at, problem));
+    pub(super) fn note_beyond(&mut self, at: At, problem: Problem) {
+        self.noted.push((at, problem));
     }
 
-    pub(super) fn is_clean(&self) -> bool {
-        self.problems.is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.noted.is_empty()
+    }
+
+    /// Every mistake as it was noted, with its place.
+    pub(super) fn into_noted(self) -> Vec<(At, Problem)> {
+        self.noted
     }
 
     /// Every mistake in the order of files and places, each once.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        let mut problems = self.problems;
-        problems.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.code.cmp(other.code)));
-        problems.dedup_by(|(_, one), (_, other)| one == other);
-        problems.into_iter().map(|(_, problem)| problem).collect()
+    pub(super) fn sorted(self) -> Vec<Problem> {
+        let mut noted = self.noted;
+        noted.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.code.cmp(other.code)));
+        noted.dedup_by(|(_, one), (_, other)| one == other);
+        noted.into_iter().map(|(_, problem)| problem).collect()
     }
 }
 
@@ -144,11 +163,24 @@ impl<T: Into<String>> From<T> for Help {
 pub(super) struct InFile<'r, 'f> {
     pub(super) reading: &'r mut Reading<'f>,
     pub(super) file: usize,
+    /// Where each line but the first begins.
+    lines: Vec<usize>,
+}
+
+impl<'r, 'f> InFile<'r, 'f> {
+    pub(super) fn new(reading: &'r mut Reading<'f>, file: usize) -> Self {
+        let text = reading.problems.file(file).map_or("", |file| &file.text);
+        let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
+        let lines = breaks.map(|(at, _)| at.saturating_add(1)).collect();
+        Self { reading, file, lines }
+    }
 }
 
 impl InFile<'_, '_> {
     pub(super) fn at(&self, span: Range<usize>) -> At {
-        At { file: self.file, start: span.start, end: span.end }
+        let above = self.lines.partition_point(|&begin| begin <= span.start);
+        let line = u32::try_from(above).unwrap_or(u32::MAX).saturating_add(1);
+        At { file: self.file, start: span.start, end: span.end, line }
     }
 
     pub(super) fn set<T>(&self, span: Range<usize>, what: T) -> Set<T> {
@@ -163,7 +195,7 @@ impl InFile<'_, '_> {
         help: impl Into<Help>,
     ) {
         let at = self.at(span);
-        self.reading.problem(at, code, what, help.into());
+        self.reading.problems.note(at, code, what, help);
     }
 
     /// Notes the mistakes inside a string that lies at `span` and means `decoded`.
@@ -181,7 +213,7 @@ impl InFile<'_, '_> {
 
     /// Where bytes of a string lie in the file, which lies at `span` and means `decoded`.
     pub(super) fn within(&self, span: &Range<usize>, decoded: &str, at: &Range<usize>) -> Range<usize> {
-        let file = self.reading.files.get(self.file).map_or("", |file| &file.text);
+        let file = self.reading.problems.file(self.file).map_or("", |file| &file.text);
         text::within_string(file, span, decoded, at)
     }
 

@@ -37,14 +37,12 @@
 mod filter;
 mod read;
 
-use std::sync::Arc;
-
 use super::json;
-use super::lookup::{Table, Tables};
+use super::kit::Kit;
+use super::lookup::{TableId, Tables};
 use super::outline::Outline;
 use super::path::{Path, PathId, Paths};
 use super::pick::{Found, Kind, Values};
-use super::pseudonym::PseudonymKey;
 use super::text::Slip;
 pub(super) use filter::{Filter, Step};
 pub(super) use read::FILTERS;
@@ -112,12 +110,12 @@ impl Template {
     }
 
     /// What is at a path, looked up in a table.
-    pub(super) fn looked_up(path: Path, table: Option<Arc<Table>>, paths: &mut Paths) -> Self {
-        let written = match &table {
-            Some(table) => format!("{{{path} | table({})}}", table.name()),
+    pub(super) fn looked_up(path: Path, table: Option<(TableId, &str)>, paths: &mut Paths) -> Self {
+        let written = match table {
+            Some((_, name)) => format!("{{{path} | table({name})}}"),
             None => format!("{{{path}}}"),
         };
-        let step = |table| Step { filter: Filter::Table(table), at: 0..0 };
+        let step = |(table, _)| Step { filter: Filter::Table(table), at: 0..0 };
         let placeholder = Placeholder {
             written: written.as_str().into(),
             sources: [Source::Path(paths.number(path))].into(),
@@ -319,7 +317,7 @@ impl Placeholder {
         if kind != Kind::Text
             && let Some(separator) = self.separator(raw)
         {
-            return self.write_each(raw, separator, values.key(), buffers).ok_or(self);
+            return self.write_each(raw, separator, values.kit(), buffers).ok_or(self);
         }
         let start = buffers.text.len();
         let out = &mut buffers.text;
@@ -331,7 +329,7 @@ impl Placeholder {
             Shape::Join(separator) if raw.starts_with('[') => json::write_list(raw, separator, out),
             Shape::Plain | Shape::Join(_) => json::write_text(raw, ",", out),
         }
-        self.filtered(start, values.key(), buffers).ok_or(self)
+        self.filtered(start, values.kit(), buffers).ok_or(self)
     }
 
     /// What stands between a list's elements, where each of them is filtered by itself.
@@ -347,13 +345,7 @@ impl Placeholder {
     }
 
     /// Writes a list's elements, each filtered. `None` where nothing is left of any.
-    fn write_each(
-        &self,
-        raw: &str,
-        separator: &str,
-        key: Option<&PseudonymKey>,
-        buffers: &mut Buffers,
-    ) -> Option<()> {
+    fn write_each(&self, raw: &str, separator: &str, kit: Option<&Kit>, buffers: &mut Buffers) -> Option<()> {
         let mut some = None;
         for element in json::elements(raw).filter(|element| !json::is_nothing(element)) {
             let end = buffers.text.len();
@@ -366,7 +358,7 @@ impl Placeholder {
             } else {
                 json::write_text(element, separator, &mut buffers.text);
             }
-            match self.filtered(start, key, buffers) {
+            match self.filtered(start, kit, buffers) {
                 Some(()) => some = Some(()),
                 None => buffers.text.truncate(end),
             }
@@ -375,8 +367,8 @@ impl Placeholder {
     }
 
     /// Does to the text from `start` on what the filters say. `None` where they leave nothing.
-    fn filtered(&self, start: usize, key: Option<&PseudonymKey>, buffers: &mut Buffers) -> Option<()> {
-        self.filters.iter().try_for_each(|step| step.filter.apply(start, key, buffers))
+    fn filtered(&self, start: usize, kit: Option<&Kit>, buffers: &mut Buffers) -> Option<()> {
+        self.filters.iter().try_for_each(|step| step.filter.apply(start, kit, buffers))
     }
 }
 

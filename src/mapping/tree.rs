@@ -75,6 +75,7 @@ impl Tree {
             .collect();
         let mut tree = Self::default();
         tree.grow(&branches);
+        tree.trim();
         tree
     }
 
@@ -124,6 +125,17 @@ impl Tree {
     fn name(&self, way: &Way) -> Option<&str> {
         let start = way.name.start as usize;
         self.names.get(start..start + way.name.len as usize)
+    }
+
+    /// Gives back the space that it did not grow into: there are thousands of trees.
+    fn trim(&mut self) {
+        self.nodes.shrink_to_fit();
+        self.tags.shrink_to_fit();
+        self.ways.shrink_to_fit();
+        self.names.shrink_to_fit();
+        self.places.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.void.shrink_to_fit();
     }
 
     /// Adds the node of these branches, and those below it.

@@ -18,7 +18,8 @@
 //! Beside the destinations, `notify` reads the store too, and tells chosen events in Slack.
 //!
 //! Beside these tasks, `reload` looks at the configuration and the mapping folders, `outage` and
-//! `expiry` at the destinations, `silence` listens whether a source still has entries, `own` stores what the forwarder has to say of itself as entries like
+//! `expiry` at the destinations, `silence` listens whether a source still has entries, `trust` reads
+//! what the organizations trust, `own` stores what the forwarder has to say of itself as entries like
 //! Slack's, and `status` shows how it is to those who ask. What changes in the configuration
 //! `following` makes ready and `tasks` carries out.
 //!

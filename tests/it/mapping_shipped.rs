@@ -575,7 +575,8 @@ fn what_slack_sent_has_no_unmapped_action_and_no_value_in_a_wrong_key() {
 #[test]
 fn every_key_says_what_it_means_and_means_the_same_everywhere() {
     let mut meanings = BTreeMap::new();
-    for field in PLANS.fields(Log::Audit) {
+    let fields = PLANS.fields(Log::Audit);
+    for field in &fields {
         let key = field.key.name();
         if !field.value.contains('{') {
             continue;

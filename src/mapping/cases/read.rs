@@ -24,13 +24,13 @@ pub fn read(files: &[CaseFile], plans: &Plans) -> Result<Vec<Case>, Vec<Problem>
         .iter()
         .map(|file| MappingFile::new(file.path.display().to_string(), Layer::Customer, file.text.clone()))
         .collect();
-    let mut reading = Reading::new(&texts);
+    let mut reading = Reading::new(&texts, None);
     let names = plans.names();
     let mut cases = Vec::new();
     for (number, file) in files.iter().enumerate() {
         let folder = file.path.parent().unwrap_or(Path::new("."));
         let (table, errors) = DeTable::parse_recoverable(&file.text);
-        let mut inside = InFile { reading: &mut reading, file: number };
+        let mut inside = InFile::new(&mut reading, number);
         for error in &errors {
             let span = error.span().unwrap_or(file.text.len()..file.text.len());
             inside.problem(span, "syntax", error.message().trim(), Help::NONE);
@@ -40,7 +40,7 @@ pub fn read(files: &[CaseFile], plans: &Plans) -> Result<Vec<Case>, Vec<Problem>
             CasesIn { file: inside, folder, names: &names }.document(table.get_ref(), &mut cases);
         }
     }
-    if reading.is_clean() { Ok(cases) } else { Err(reading.into_problems()) }
+    if reading.problems.is_empty() { Ok(cases) } else { Err(reading.problems.sorted()) }
 }
 
 const TOP: [&str; 2] = ["version", "cases"];
@@ -148,7 +148,7 @@ impl CasesIn<'_, '_> {
             self.file.problem(name.value.span(), "bad-name", "this can't be the name of a case", help);
         }
         let at = self.file.at(name.key.span());
-        let origin = self.file.reading.origin(&at);
+        let origin = self.file.reading.problems.origin(&at);
         let case =
             Case { name: told.to_owned(), origin, file: self.file.file, number, entry: entry?, expectation };
         Some((case, name.value.span()))
@@ -213,7 +213,7 @@ impl CasesIn<'_, '_> {
             what: slip.what,
             help: slip.help,
         };
-        self.file.reading.problem_beyond(at, problem);
+        self.file.reading.problems.note_beyond(at, problem);
         None
     }
 

@@ -6,12 +6,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::Buffers;
 use crate::cef::Kind;
-use crate::mapping::lookup::Table;
-use crate::mapping::pseudonym::PseudonymKey;
+use crate::mapping::kit::Kit;
+use crate::mapping::lookup::TableId;
 
 /// One step of what is done to a text.
 #[derive(Debug)]
@@ -28,17 +27,12 @@ pub(in crate::mapping) enum Filter {
     Domain,
     Mask,
     Pseudonym,
-    Table(Arc<Table>),
+    Table(TableId),
 }
 
 impl Filter {
     /// Changes the text from `start` on. `None` where it leaves nothing of it.
-    pub(super) fn apply(
-        &self,
-        start: usize,
-        key: Option<&PseudonymKey>,
-        buffers: &mut Buffers,
-    ) -> Option<()> {
+    pub(super) fn apply(&self, start: usize, kit: Option<&Kit>, buffers: &mut Buffers) -> Option<()> {
         let Buffers { text, spare } = buffers;
         let given = text.get(start..)?;
         spare.clear();
@@ -47,8 +41,8 @@ impl Filter {
             Self::Upper => spare.extend(given.chars().flat_map(char::to_uppercase)),
             Self::Domain => spare.extend(domain(given)?.chars().flat_map(char::to_lowercase)),
             Self::Mask => mask(given, spare),
-            Self::Pseudonym => key?.write(given, spare),
-            Self::Table(table) => spare.push_str(table.find(given)?),
+            Self::Pseudonym => kit?.key.as_ref()?.write(given, spare),
+            Self::Table(table) => spare.push_str(kit?.table(*table)?.find(given)?),
         }
         text.truncate(start);
         text.push_str(spare);

@@ -1,4 +1,8 @@
+use std::sync::Arc;
+
+use super::super::lookup::Table;
 use super::super::pick::Picked;
+use super::super::pseudonym::PseudonymKey;
 use super::super::tree::Tree;
 use super::*;
 
@@ -7,24 +11,23 @@ const ENTRY: &str = r#"{"s":"Tor Exit","e":"","n":12,"b":false,"l":["a","","B"],
     "mail":"Ada@Example.com","mails":["ada@example.com","bob",null,"eve@x.example"],"ip":"192.0.2.77",
     "ips":["192.0.2.77","2001:db8:1:2::3"],"url":"https:\/\/a.example:1\/x","why":["tor","asn","?"]}"#;
 
-fn tables() -> Tables {
-    Tables::of("why", &[("tor", "9"), ("asn", "5"), ("Ada", "*"), ("true", "yes"), ("12", "a dozen")])
-}
-
 fn value(template: &str) -> Result<String, String> {
-    value_under(template, Some(&PseudonymKey::for_tests()))
+    value_under(template, Some(PseudonymKey::for_tests()))
 }
 
-fn value_under(template: &str, key: Option<&PseudonymKey>) -> Result<String, String> {
-    let mut paths = Paths::default();
-    let template = Template::parse(template, &mut paths, &mut tables()).unwrap();
+fn value_under(template: &str, key: Option<PseudonymKey>) -> Result<String, String> {
+    let (mut paths, mut tables) = (Paths::default(), Tables::default());
+    tables.named("why");
+    let why = [("tor", "9"), ("asn", "5"), ("Ada", "*"), ("true", "yes"), ("12", "a dozen")];
+    let kit = Kit { tables: [Arc::new(Table::of(&why))].into(), key };
+    let template = Template::parse(template, &mut paths, &mut tables).unwrap();
     let wanted: Vec<PathId> = template.paths().collect();
     let tree = Tree::new(wanted.iter().map(|&id| (id, paths.path(id).unwrap())));
     let mut picked = Picked::default();
     tree.pick(ENTRY, &mut picked, None, paths.len());
     let mut buffers = Buffers::default();
     template
-        .value(Values::new("e-1", ENTRY, &picked).keyed(key), &mut buffers)
+        .value(Values::new("e-1", ENTRY, &picked).with_kit(&kit), &mut buffers)
         .map(str::to_owned)
         .map_err(|placeholder| placeholder.written().to_owned())
 }
@@ -130,7 +133,7 @@ fn pseudonyms_stay_the_same_and_never_fall_back_to_the_clear_text() {
     assert_ne!(value("{mail | pseudonym}"), Ok(ada.clone()));
     assert_eq!(value("{mails | pseudonym}").unwrap().split(',').next(), Some(ada.as_str()));
     let other = PseudonymKey::new(b"another key of ours").unwrap();
-    assert_ne!(value_under("{mails[0] | pseudonym}", Some(&other)), Ok(ada));
+    assert_ne!(value_under("{mails[0] | pseudonym}", Some(other)), Ok(ada));
     for template in ["{mail | pseudonym}", "{mails | pseudonym}", "{mails | join(' ') | pseudonym | upper}"] {
         assert_eq!(value_under(template, None), Err(template.to_owned()));
     }

@@ -42,7 +42,8 @@ impl Seen {
     /// Nothing yet; what `plans` put into every event is nothing to propose.
     pub(super) fn new(plans: &Plans) -> Self {
         let path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '"');
-        let every = plans.fields(Log::Audit).iter().filter(|field| field.of == FieldOf::Every);
+        let fields = plans.fields(Log::Audit);
+        let every = fields.iter().filter(|field| field.of == FieldOf::Every);
         let paths = every.flat_map(|field| field.value.split(|c| !path(c)));
         let taken = paths.filter(|path| path.starts_with("details.")).map(str::to_owned).collect();
         Self { entries: 0, taken, unmapped: BTreeMap::new(), beyond: 0 }

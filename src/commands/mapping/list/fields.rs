@@ -42,7 +42,7 @@ pub(super) enum Of {
 pub(super) fn rows(plans: &Plans, log: Log) -> Vec<Row> {
     let reach = plans.reach(log);
     let mut rows: Vec<Row> = Vec::new();
-    for field in plans.fields(log) {
+    for field in &plans.fields(log) {
         let actions = match &field.of {
             FieldOf::Every | FieldOf::Unmapped => Vec::new(),
             FieldOf::Action(action) => vec![&**action],
