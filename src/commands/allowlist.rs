@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
-use super::{ConfigFile, runtime, setup_failure};
+use super::{ConfigFile, runtime, setup_failure, unknown};
 use crate::config::Config;
 use crate::pipeline::Sharing;
 use crate::report::{self, Exit, Failure};
@@ -82,15 +82,12 @@ impl Of {
         let config = self.file.load()?;
         let name = self.source_of(&config)?;
         let Some(source) = config.sources.get(&name) else {
-            let names: Vec<_> = config.sources.keys().map(String::as_str).collect();
-            return Err(Failure::new(Exit::Usage, format!("there is no source {name}"))
-                .help(format!("the configuration has {}", names.join(", "))));
+            return Err(unknown(format!("there is no source {name}"), config.sources.keys()));
         };
         let mut sharing = Sharing::default();
         let account = sharing.account(&name, source);
         let api = account.and_then(|account| sharing.allowlist(&name, source, &account));
-        let api = api.map_err(setup_failure)?;
-        Ok((name, api))
+        Ok((name, api.map_err(setup_failure)?))
     }
 
     fn source_of(&self, config: &Config) -> Result<String, Failure> {

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::explained::explained;
-use super::{ConfigFile, entries, setup_failure, stored};
+use super::{ConfigFile, entries, setup_failure, stored, unknown};
 use crate::cef::{Cuts, Encoder, Event};
 use crate::config::{Config, size};
 use crate::event::Entry;
 use crate::mapping::{Plans, Scratch, When};
 use crate::pipeline;
-use crate::report::{self, Exit, Failure};
+use crate::report::{self, Failure};
 use crate::store::SourceId;
 
 /// Turns Slack entries into CEF on standard output.
@@ -89,9 +89,7 @@ impl Form {
 
     fn of_destination(config: &Config, name: &str) -> Result<Self, Failure> {
         let Some(destination) = config.destinations.get(name) else {
-            let names: Vec<_> = config.destinations.keys().map(String::as_str).collect();
-            return Err(Failure::new(Exit::Usage, format!("there is no destination {name}"))
-                .help(format!("the configuration has {}", names.join(", "))));
+            return Err(unknown(format!("there is no destination {name}"), config.destinations.keys()));
         };
         let mapping = destination.mapping.as_deref();
         let plans = pipeline::plans_of(config, mapping);

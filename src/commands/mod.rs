@@ -136,6 +136,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// What is not as it must be, in words, with its cure.
+/// Somebody named what the configuration does not have; it has these.
+fn unknown<'n>(what: impl Into<String>, known: impl IntoIterator<Item = &'n String>) -> Failure {
+    let names: Vec<_> = known.into_iter().map(String::as_str).collect();
+    Failure::new(Exit::Usage, what).help(format!("the configuration has {}", names.join(", ")))
+}
+
 fn setup_failure(error: SetupError) -> Failure {
     let exit = match &error {
         SetupError::Open(_) | SetupError::Store(_) => Exit::Unavailable,

@@ -65,7 +65,6 @@ fn tell_of_nothing(config: &Config, source: Option<&str>) -> Result<(), Failure>
 
 /// Why nothing is known of a source.
 pub(super) fn unknown(config: &Config, source: &str) -> Failure {
-    let names: Vec<_> = config.sources.keys().map(String::as_str).collect();
-    Failure::new(Exit::Usage, format!("neither store nor configuration know a source {source}"))
-        .help(format!("the configuration has {}", names.join(", ")))
+    let what = format!("neither store nor configuration know a source {source}");
+    super::unknown(what, config.sources.keys())
 }

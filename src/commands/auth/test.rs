@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::exit;
-use crate::commands::{ConfigFile, runtime, setup_failure};
+use crate::commands::{ConfigFile, runtime, setup_failure, unknown};
 use crate::config::{Config, Source};
 use crate::pipeline::{SetupError, Sharing};
 use crate::report::{self, Exit, Failure, Style};
@@ -80,11 +80,8 @@ fn chosen<'c>(config: &'c Config, names: &[String]) -> Result<Vec<(&'c String, &
         return Ok(config.sources.iter().collect());
     }
     let find = |name: &String| {
-        config.sources.get_key_value(name).ok_or_else(|| {
-            let known: Vec<_> = config.sources.keys().map(String::as_str).collect();
-            Failure::new(Exit::Usage, format!("there is no source {name}"))
-                .help(format!("there are: {}", known.join(", ")))
-        })
+        let missing = || unknown(format!("there is no source {name}"), config.sources.keys());
+        config.sources.get_key_value(name).ok_or_else(missing)
     };
     names.iter().map(find).collect()
 }

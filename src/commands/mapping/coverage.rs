@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::commands::{ConfigFile, entries, runtime, setup_failure, stored};
+use crate::commands::{ConfigFile, entries, runtime, setup_failure, stored, unknown};
 use crate::event::Log;
 use crate::mapping::Plans;
 use crate::pipeline::{self, Sharing};
@@ -121,14 +121,11 @@ fn live(arguments: &Arguments) -> Result<ActionList, Failure> {
         None => of_audit.next(),
     };
     let Some((name, source)) = found else {
-        let names: Vec<_> = config.sources.keys().map(String::as_str).collect();
         let what = match &arguments.source {
             Some(name) => format!("there is no source {name} of the audit log"),
             None => "there is no source of the audit log".to_owned(),
         };
-        return Err(
-            Failure::new(Exit::Usage, what).help(format!("the configuration has {}", names.join(", ")))
-        );
+        return Err(unknown(what, config.sources.keys()));
     };
     let polling = Sharing::default().polling(name, source).map_err(setup_failure)?;
     let poller = pipeline::poller(name, &polling, None).map_err(setup_failure)?;
